@@ -1,0 +1,229 @@
+"""The configuration: one TOML file, overridden by SPONDYL_<SECTION>__<KEY>, valid once constructed.
+
+Every table refuses unknown keys. `load` is the only reader of files and environment and is called by the
+composition root; nothing is read at import.
+"""
+
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic.types import StringConstraints
+
+from service.errors import Misconfigured
+
+#: PS3.5 6.2, VR AE: at most 16 characters of the default repertoire, no backslash, not only spaces.
+AeTitle = Annotated[str, StringConstraints(min_length=1, max_length=16, pattern=r"^[ -\[\]-~]*[!-\[\]-~][ -\[\]-~]*$")]
+#: A name we give ourselves; it appears in queue names, metrics and on the command line.
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+#: Port 0 lets the system choose; only a server may ask for it.
+BindPort = Annotated[int, Field(ge=0, le=65535)]
+
+
+def _network(text: str) -> str:
+    ipaddress.ip_network(text)
+    return text
+
+
+Network = Annotated[str, AfterValidator(_network)]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is an address or name of this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class Tls(_Table):
+    """Certificates of one side, PEM files; TLS 1.2 or newer, the peer must present a certificate of `ca_file`."""
+
+    cert_file: Path
+    key_file: Path
+    ca_file: Path
+
+
+class Node(_Table):
+    """[node]: this node on the network."""
+
+    ae_title: AeTitle = "SPONDYL"
+    bind: str = "127.0.0.1"
+    port: BindPort = 11112
+    max_associations: Annotated[int, Field(ge=1, le=1000)] = 32
+    #: Largest P-DATA-TF PDU we take, bytes (PS3.8 D.1).
+    max_pdu: Annotated[int, Field(ge=4096, le=1_048_576)] = 131_072
+    #: Seconds without a byte after which an association is aborted.
+    idle_timeout_s: Annotated[float, Field(gt=0)] = 60.0
+    tls: Tls | None = None
+
+
+class Source(_Table):
+    """[[sources]]: who may send. Without any, every caller that can reach `bind` may."""
+
+    name: Name
+    ae_titles: Annotated[tuple[AeTitle, ...], Field(min_length=1)]
+    networks: tuple[Network, ...] = ()
+
+
+class Destination(_Table):
+    """[[destinations]]: where reports go."""
+
+    name: Name
+    ae_title: AeTitle
+    host: Annotated[str, StringConstraints(min_length=1)]
+    port: Port
+    send: Annotated[tuple[Literal["sr"], ...], Field(min_length=1)] = ("sr",)
+    #: Not available in this version: a delivery is closed by the C-STORE status.
+    storage_commitment: Literal[False] = False
+    timeout_s: Annotated[float, Field(gt=0, le=120)] = 15.0
+    tls: Tls | None = None
+
+
+class Study(_Table):
+    """[study]: when a study is complete, and what late objects do."""
+
+    quiet_s: Annotated[float, Field(ge=0)] = 30.0
+    max_wait_s: Annotated[float, Field(gt=0)] = 3600.0
+    late_instances: Literal["never", "replace", "always"] = "replace"
+
+    @model_validator(mode="after")
+    def _limit_is_longer(self) -> Self:
+        if self.max_wait_s < self.quiet_s:
+            raise ValueError(f"max_wait_s ({self.max_wait_s}) must not be shorter than quiet_s ({self.quiet_s})")
+        return self
+
+
+class Storage(_Table):
+    """[storage]: the spool and the ledger."""
+
+    root: Path = Path("spondyl-data")
+    #: SQLAlchemy URL; empty means SQLite in `root`.
+    ledger: str = ""
+    retention_days: Annotated[float, Field(gt=0)] = 30.0
+    min_free_gb: Annotated[float, Field(ge=0)] = 1.0
+
+    @property
+    def ledger_url(self) -> str:
+        """The ledger's URL, with the default filled in."""
+        return self.ledger or f"sqlite:///{self.root.absolute() / 'ledger.sqlite'}"
+
+
+class Queue(_Table):
+    """[queue]: Celery's broker and the limits of a task."""
+
+    #: "embedded" or any Celery broker URL; may hold a password, so it is never shown.
+    broker: SecretStr = SecretStr("embedded")
+    concurrency: Annotated[int, Field(ge=1, le=64)] = 2
+    max_attempts: Annotated[int, Field(ge=1, le=20)] = 3
+    time_limit_s: Annotated[float, Field(ge=10)] = 300.0
+    #: A running job whose worker has not been heard of for so long is given to another.
+    lease_s: Annotated[float, Field(ge=2)] = 15.0
+    #: A waiting job whose message has not been taken for so long is sent to the broker again.
+    requeue_s: Annotated[float, Field(ge=1)] = 20.0
+    #: A destination that stays unreachable for so long is given up, and somebody must act.
+    delivery_patience_h: Annotated[float, Field(gt=0)] = 72.0
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the private Valkey is the broker."""
+        return self.broker.get_secret_value() == "embedded"
+
+
+class WedgingLimit(_Table):
+    """Posterior wedging of one level: mean and upper limit, percent, and where they come from."""
+
+    mean_percent: float
+    upper_percent: Annotated[float, Field(gt=0, lt=100)]
+    source: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class Measure(_Table):
+    """[measure]: borders, limits, protocol. All of it is part of the configuration digest of a report."""
+
+    #: Which grade a loss of exactly the severe border has: 2 (Genant's "over 40 %") or 3 (data-set practice).
+    severe_border_grade: Literal[2, 3] = 2
+    wedging_limits: Mapping[str, WedgingLimit] = {
+        "L4": WedgingLimit(mean_percent=4.8, upper_percent=8.3, source="seed document; no primary source found"),
+    }
+    protocol: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9./_-]{0,63}$")] = "spondyl-six-point/1"
+
+
+class Report(_Table):
+    """[report]: identity of what is written."""
+
+    #: Root of our UIDs; empty means UUID-derived UIDs (2.25).
+    uid_root: Annotated[str, StringConstraints(pattern=r"^$|^[0-2](\.(0|[1-9][0-9]*))+$", max_length=24)] = ""
+    sr_series_number: Annotated[int, Field(ge=1, le=2**31 - 1)] = 9001
+    #: "by_points": Comprehensive SR for image points, Comprehensive 3D SR for patient points.
+    sop_class: Literal["by_points", "comprehensive_3d"] = "by_points"
+    institution_name: Annotated[str, StringConstraints(max_length=64)] = ""
+
+
+class Web(_Table):
+    """[web]: the page and the probes."""
+
+    bind: str = "127.0.0.1"
+    port: BindPort = 8080
+    token_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _token_beyond_loopback(self) -> Self:
+        if not is_loopback(self.bind) and self.token_file is None:
+            raise ValueError(f"bind = {self.bind!r} is not a loopback address: token_file is required")
+        return self
+
+
+class Settings(_Table):
+    """The whole configuration."""
+
+    node: Node = Node()
+    sources: tuple[Source, ...] = ()
+    destinations: tuple[Destination, ...] = ()
+    study: Study = Study()
+    storage: Storage = Storage()
+    queue: Queue = Queue()
+    measure: Measure = Measure()
+    report: Report = Report()
+    web: Web = Web()
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        for kind, names in (
+            ("sources", [s.name for s in self.sources]),
+            ("destinations", [d.name for d in self.destinations]),
+        ):
+            twice = sorted({n for n in names if names.count(n) > 1})
+            if twice:
+                raise ValueError(f"{kind}: the name {twice[0]!r} is used twice")
+        return self
+
+    def destination(self, name: str) -> Destination:
+        """Return the destination called `name`; Misconfigured where there is none."""
+        for destination in self.destinations:
+            if destination.name == name:
+                return destination
+        known = ", ".join(d.name for d in self.destinations) or "none"
+        raise Misconfigured(f"no destination is called {name!r}; configured: {known}")
+
+
+_ENV = re.compile(r"^SPONDYL_([A-Z]+)__([A-Z0-9_]+)$")
+
+
+def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the configuration: `path`, else SPONDYL_CONFIG, else ./spondyl.toml where there is one, else defaults.
+
+    Raises Misconfigured with the key, the value and what is allowed.
+    """
+    raise NotImplementedError

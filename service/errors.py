@@ -1,0 +1,64 @@
+"""Errors, in families by who must act.
+
+Anything raised that is not one of these is a bug: it is logged with its traceback and the study fails with
+"developers" as the party who must act. A vertebra that cannot be measured is no error: it is a result with a reason.
+The docstring of a class is its default message.
+"""
+
+from typing import ClassVar
+
+
+class SpondylError(Exception):
+    """Spondyl could not do what was asked."""
+
+    #: Who must act, in words an administrator can act on.
+    who: ClassVar[str] = "developers"
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or (type(self).__doc__ or "").splitlines()[0])
+
+
+class Refused(SpondylError):
+    """The object that was sent cannot be accepted.
+
+    Carries the DIMSE status (PS3.4 B.2.3, PS3.7 C) and the Error Comment (0000,0902), at most 64 characters.
+    """
+
+    who = "the sender"
+
+    def __init__(self, message: str = "", *, status: int = 0xC000) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class OutOfSpace(Refused):
+    """The spool has no room for this object."""
+
+    who = "the administrator of this node"
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message, status=0xA700)
+
+
+class Misconfigured(SpondylError):
+    """The configuration cannot be used."""
+
+    who = "the administrator of this node"
+
+
+class Unavailable(SpondylError):
+    """Something this node needs does not answer; it is tried again by itself."""
+
+    who = "nobody yet: it is tried again"
+
+
+class PeerRefused(SpondylError):
+    """The destination refused the object for a reason that trying again will not change."""
+
+    who = "the administrator of the destination"
+
+
+class Unknown(SpondylError):
+    """Nothing is known under this name."""
+
+    who = "the caller"

@@ -1,0 +1,130 @@
+"""What the ledger answers with: frozen rows. Times are seconds since the epoch, UTC."""
+
+from dataclasses import dataclass
+
+from service.messages import JobKind
+from service.states import JobState, StudyState
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyRow:
+    """One study."""
+
+    id: int
+    #: Name of its folder in the spool; the only identifier that may appear in a log.
+    key: str
+    study_instance_uid: str
+    state: StudyState
+    #: Coded reason (not analysable), rule (ignored) or message (failed).
+    reason: str | None
+    #: Who must act, where the state is failed.
+    who: str | None
+    #: Name of the configured source, else the calling AE title.
+    source: str
+    #: Number of the newest revision; 0 before the first.
+    revision: int
+    #: What the newest revision was made of.
+    fingerprint: str | None
+    first_received_at: float
+    last_received_at: float
+    #: An open association delivers to this study until then (it is renewed while it is open).
+    held_until: float
+    #: When it was last found complete.
+    settled_at: float | None
+    updated_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRow:
+    """One piece of work."""
+
+    id: int
+    kind: JobKind
+    study_id: int
+    revision: int
+    #: Destination's name and report's id, for a delivery.
+    destination: str | None
+    report_id: int | None
+    state: JobState
+    attempts: int
+    not_before: float
+    enqueued_at: float | None
+    lease_until: float | None
+    worker: str | None
+    #: Why the last try did not finish.
+    error: str | None
+    created_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A job that this worker holds. Every write made under it is refused once another worker has taken over."""
+
+    job: JobRow
+    study: StudyRow
+    #: Start of the analysis of this revision: the same for every try, so a retry makes the same bytes.
+    started_at: float
+    #: The report to send, for a delivery.
+    report: "ReportRow | None" = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportRow:
+    """One report object that was made; its bytes lie in the study's spool folder under `file_name`."""
+
+    id: int
+    study_id: int
+    revision: int
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_instance_uid: str
+    file_name: str
+    predecessor_uid: str | None
+    created_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewReport:
+    """A report object to be entered."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_instance_uid: str
+    file_name: str
+    predecessor_uid: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryRow:
+    """What became of one report at one destination."""
+
+    report_id: int
+    sop_instance_uid: str
+    destination: str
+    state: JobState
+    attempts: int
+    not_before: float
+    error: str | None
+    delivered_at: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventRow:
+    """One thing that happened to a study. `detail` never holds patient data."""
+
+    at: float
+    event: str
+    detail: str
+    #: "node", a worker's name, or "admin".
+    actor: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyDetail:
+    """All that is known of one study."""
+
+    study: StudyRow
+    jobs: tuple[JobRow, ...]
+    reports: tuple[ReportRow, ...]
+    deliveries: tuple[DeliveryRow, ...]
+    events: tuple[EventRow, ...]

@@ -1,0 +1,1 @@
+"""Findings in, DICOM datasets out; no I/O."""

@@ -1,0 +1,34 @@
+"""What every tier of tests shares: where real data lies, and the worked vectors."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+#: Real data is never part of the repository; see CONTRIBUTING.
+DATA = Path(os.environ.get("SPONDYL_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+
+for name in [name for name in os.environ if name.startswith("SPONDYL_") and not name.startswith("SPONDYL_TEST_")]:
+    del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """Return the folder of real data; skip with the reason where it is absent, fail instead where CI is set."""
+    if not DATA.is_dir():
+        reason = f"no real data in {DATA}: set SPONDYL_TEST_DATA"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return DATA
+
+
+@pytest.fixture(scope="session")
+def vectors() -> list[dict[str, Any]]:
+    """Return the 42 worked examples: landmarks in, expected values out."""
+    text = (REPOSITORY / "tests" / "vectors.json").read_text(encoding="utf-8")
+    found: list[dict[str, Any]] = json.loads(text)["vectors"]
+    return found

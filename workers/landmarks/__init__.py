@@ -1,0 +1,1 @@
+"""Where the six points of a vertebra come from."""

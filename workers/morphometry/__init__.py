@@ -1,0 +1,1 @@
+"""Landmarks in, findings out. PURE: standard library and numpy only."""
