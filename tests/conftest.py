@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from servers import orthanc, postgres_server, postgres_url, storescp, valkey
+
+__all__ = ["orthanc", "postgres_server", "postgres_url", "storescp", "valkey"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 #: Real data is never part of the repository; see CONTRIBUTING.

