@@ -1,0 +1,51 @@
+"""The first thing a newcomer runs."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pydicom
+from nodes import SPONDYL
+
+
+def _demo(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [*SPONDYL, "demo", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=180)
+
+
+def test_the_demo_makes_a_study_and_reports_it(tmp_path: Path) -> None:
+    """`spondyl demo` exits 0, prints each vertebra with its grade and certainty, and says where the report lies."""
+    shown = _demo(tmp_path)
+
+    assert shown.returncode == 0, shown.stderr
+    for level in ("T12", "L1", "L2", "L3", "L4"):
+        assert level in shown.stdout
+    path = next(word for word in shown.stdout.split() if word.endswith(".dcm"))
+    report = pydicom.dcmread(tmp_path / path)
+    assert ("SR", "UNVERIFIED") == (report.Modality, report.VerificationFlag)
+
+
+def test_the_demo_runs_the_study_of_a_user(tmp_path: Path, test_data: Path) -> None:
+    """`spondyl demo FOLDER` measures the study in FOLDER."""
+    study = tmp_path / "study"
+    study.mkdir()
+    for path in [*(test_data / "verse012" / "CT").iterdir(), test_data / "verse012" / "SEG" / "seg.dcm"]:
+        (study / path.name).symlink_to(path)
+
+    shown = _demo(tmp_path, str(study))
+
+    assert shown.returncode == 0, shown.stderr
+    assert "T11" in shown.stdout
+
+
+def test_measure_agrees_with_itself(tmp_path: Path, test_data: Path) -> None:
+    """The same files, version and configuration give the same bytes."""
+    command = [*SPONDYL, "measure", str(test_data / "verse012" / "CT"), str(test_data / "verse012" / "SEG"), "--json"]
+    for run in ("first", "second"):
+        done = subprocess.run([*command, "--out", run], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["schema"] == "spondyl.findings/1"
+
+    first, second = ([path.read_bytes() for path in (tmp_path / run).rglob("*.dcm")] for run in ("first", "second"))
+    assert first
+    assert first == second

@@ -1,0 +1,44 @@
+"""Patient data stays in the objects: planted values appear in no log line, metric, page or command."""
+
+from pathlib import Path
+
+import pydicom
+import pytest
+from nodes import reports_in, serving, storescu, wait_for_report, write_config
+from servers import Orthanc
+from workers.phantom.study import make_study
+
+NAME, IDENTIFIER = "Plantedname", "PLANTED-ID-77"
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """Give a phantom study of the planted patient, with one object that makes libraries complain of its values."""
+    make_study(tmp_path / "study", patient_name=f"{NAME}^Planted", patient_id=IDENTIFIER, seed=3)
+    first = next(path for path in sorted((tmp_path / "study").rglob("*")) if path.is_file())
+    odd = pydicom.dcmread(first)
+    odd.add_new(0x00100030, "LO", f"{NAME} not a date")
+    odd["PatientBirthDate"].VR = "DA"
+    odd.save_as(first)
+    return tmp_path / "study"
+
+
+def test_planted_patient_data_appears_nowhere(orthanc: Orthanc, tmp_path: Path, study: Path) -> None:
+    """After a study was received, measured, delivered and asked for, its patient is in no log, metric or page."""
+    first = next(path for path in study.rglob("*") if path.is_file())
+    uid = str(pydicom.dcmread(first, stop_before_pixels=True).StudyInstanceUID)
+    node = write_config(tmp_path / "node", {"pacs": (orthanc.ae_title, orthanc.port)})
+
+    with serving(node):
+        assert storescu([study], node.port).returncode == 0
+        wait_for_report(orthanc, uid)
+        node.wait_for("reported")
+        answers = [
+            node.get(path)[1] for path in ("/", "/metrics", "/readyz", "/api/v1/studies", f"/api/v1/studies/{uid}")
+        ]
+        answers += [str(node.command(*words)) for words in (("studies",), ("studies", uid), ("studies", "--json"))]
+
+    said = "\n".join([node.log, *answers]).casefold()
+    assert NAME.casefold() not in said
+    assert IDENTIFIER.casefold() not in said
+    assert NAME.encode() in reports_in(orthanc, uid)[0], "the report itself names its patient"
