@@ -1,0 +1,160 @@
+"""One measure job from claim to outcome, over both ledgers and a real spool."""
+
+from io import BytesIO
+from pathlib import Path
+
+import pydicom
+import pytest
+from ledgers import claim
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
+from report_samples import STUDY, ct_slice, report_bytes
+
+from service.broker import celery_app
+from service.config import Destination, Settings, Storage, Study
+from service.dispatch import Dispatcher
+from service.ledger import Claim, JobRow, Ledger
+from service.spool import Spool, study_key
+from service.states import JobState, StudyState
+from service.wiring import Node
+from workers.measuring import measure_job
+
+KEY = study_key(STUDY)
+NOW = 200.0
+
+
+@pytest.fixture
+def node(ledger: Ledger, tmp_path: Path) -> Node:
+    """Open a node with two destinations whose broker is away."""
+    pacs = [Destination(name=name, ae_title="PACS", host="127.0.0.1", port=104) for name in ("one", "two")]
+    settings = Settings(storage=Storage(root=tmp_path), destinations=tuple(pacs))
+    spool = Spool(tmp_path)
+    spool.prepare()
+    dispatch = Dispatcher(celery_app(settings))
+    return Node(settings=settings, ledger=ledger, spool=spool, dispatch=dispatch, clock=lambda: NOW)
+
+
+def _store(spool: Spool, file: bytes) -> None:
+    dataset = pydicom.dcmread(BytesIO(file), stop_before_pixels=True)
+    # Preamble and prefix are 132 bytes, the group length element 12; its value counts what follows (PS3.10 7.1).
+    split = 144 + dataset.file_meta.FileMetaInformationGroupLength
+    spool.store(
+        study_instance_uid=dataset.StudyInstanceUID,
+        sop_instance_uid=dataset.SOPInstanceUID,
+        header=file[:split],
+        data=file[split:],
+    )
+
+
+def _file(dataset: Dataset) -> bytes:
+    out = BytesIO()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.save_as(out, enforce_file_format=True)
+    return out.getvalue()
+
+
+def _claimed(node: Node, *files: bytes, now: float = 100.0) -> Claim:
+    for file in files:
+        _store(node.spool, file)
+    study = node.ledger.arrivals.note(key=KEY, study_instance_uid=STUDY, source="ct", now=now, held_until=0)
+    job = node.ledger.arrivals.settle(study.id, fingerprint=node.spool.fingerprint(KEY), now=now)
+    assert job is not None
+    return claim(node.ledger, job, now=now)
+
+
+def _delivered(node: Node, jobs: list[JobRow]) -> None:
+    for job in jobs:
+        assert node.ledger.jobs.finish_delivery(claim(node.ledger, job, now=NOW), detail="0x0000", now=NOW)
+
+
+def _deliveries(node: Node) -> list[JobRow]:
+    jobs = node.ledger.admin.study(KEY).jobs
+    return [job for job in jobs if job.destination is not None and job.state is JobState.WAITING]
+
+
+def test_a_measured_study_waits_for_its_deliveries(node: Node) -> None:
+    """The report is a file of the spool, its bytes are those the ledger names, and each destination has a job."""
+    measure_job(node, _claimed(node, _file(ct_slice(1)), report_bytes("patient")))
+    detail = node.ledger.admin.study(KEY)
+
+    assert StudyState.DELIVERING == detail.study.state
+    report = pydicom.dcmread(node.spool.report(KEY, detail.reports[0].file_name))
+    assert detail.reports[0].sop_instance_uid == report.SOPInstanceUID
+    assert ["one", "two"] == sorted(str(job.destination) for job in _deliveries(node))
+
+
+def test_the_content_date_is_the_start_of_the_revision(node: Node) -> None:
+    """Content Date and Time are when the revision was settled, whatever the clock says now."""
+    measure_job(node, _claimed(node, _file(ct_slice(1)), report_bytes("patient"), now=86400.0))
+    report = pydicom.dcmread(node.spool.report(KEY, node.ledger.admin.study(KEY).reports[0].file_name))
+
+    assert "19700102" == report.ContentDate
+    assert str(report.ContentTime).startswith("000000")
+
+
+def test_a_study_without_landmarks_ends_with_its_reason(node: Node) -> None:
+    """Nothing to measure is a disposition with a coded reason; there is no report and no delivery."""
+    measure_job(node, _claimed(node, _file(ct_slice(1))))
+    detail = node.ledger.admin.study(KEY)
+
+    assert (StudyState.NOT_ANALYSABLE, "NO_LANDMARKS") == (detail.study.state, detail.study.reason)
+    assert ((), []) == (detail.reports, _deliveries(node))
+
+
+def test_measured_again_it_is_the_same_report(node: Node) -> None:
+    """An administrator's retry of a reported study makes the same bytes, so nothing is sent twice."""
+    measure_job(node, _claimed(node, _file(ct_slice(1)), report_bytes("patient")))
+    _delivered(node, _deliveries(node))
+    before = node.ledger.admin.study(KEY).reports
+
+    again = node.ledger.admin.retry(KEY, now=NOW)
+    measure_job(node, claim(node.ledger, again[0], now=NOW))
+
+    detail = node.ledger.admin.study(KEY)
+    assert before == detail.reports
+    assert (StudyState.REPORTED, []) == (detail.study.state, _deliveries(node))
+
+
+def test_a_late_object_that_changes_nothing_sends_nothing(node: Node) -> None:
+    """With late_instances = replace a further slice that no point lies on leaves the report as it is."""
+    measure_job(node, _claimed(node, _file(ct_slice(1)), report_bytes("patient")))
+    _delivered(node, _deliveries(node))
+
+    measure_job(node, _claimed(node, _file(ct_slice(40)), now=300.0))
+
+    detail = node.ledger.admin.study(KEY)
+    assert (2, 1, StudyState.REPORTED) == (detail.study.revision, len(detail.reports), detail.study.state)
+
+
+def test_every_revision_is_reported_where_the_site_wants_it(node: Node) -> None:
+    """With late_instances = always the new revision gets a report of its own, which names its predecessor."""
+    always = Node(
+        settings=node.settings.model_copy(update={"study": Study(late_instances="always")}),
+        ledger=node.ledger,
+        spool=node.spool,
+        dispatch=node.dispatch,
+        clock=node.clock,
+    )
+    measure_job(always, _claimed(node, _file(ct_slice(1)), report_bytes("patient")))
+    _delivered(node, _deliveries(node))
+    first = node.ledger.admin.study(KEY).reports[0]
+
+    measure_job(always, _claimed(node, _file(ct_slice(40)), now=300.0))
+
+    reports = {report.revision: report for report in node.ledger.admin.study(KEY).reports}
+    assert first.sop_instance_uid == reports[2].predecessor_uid
+    written = pydicom.dcmread(node.spool.report(KEY, reports[2].file_name))
+    named = written.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
+    assert first.sop_instance_uid == named.ReferencedSOPInstanceUID
+
+
+def test_a_worker_that_lost_its_claim_changes_nothing(node: Node) -> None:
+    """What a worker finishes after another took over is not entered."""
+    lost = _claimed(node, _file(ct_slice(1)), report_bytes("patient"))
+    released = node.ledger.jobs.release_lost(now=100.0 + 60, max_attempts=3)
+    assert [lost.job.id] == [job.id for job in released]
+
+    measure_job(node, lost)
+
+    assert (StudyState.QUEUED, ()) == (node.ledger.admin.study(KEY).study.state, node.ledger.admin.study(KEY).reports)

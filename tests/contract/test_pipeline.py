@@ -1,0 +1,156 @@
+"""One study from files to findings and report."""
+
+import json
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
+from report_samples import FRAME_OF_REFERENCE, STUDY, ct_slice, patient_points, report_bytes
+
+from service.config import Report, Settings
+from sr_templates.context import Predecessor
+from workers.landmarks.document import LandmarksError
+from workers.pipeline import StudyReason, measure_files
+
+#: Three vertebrae 40 mm apart, each Ha = 24, Hm = 21, Hp = 25 mm, 34 mm deep.
+MIDDLES = {"T12": 40.0, "L1": 0.0, "L2": -40.0}
+
+
+def _write(folder: Path, datasets: Sequence[Dataset]) -> list[Path]:
+    folder.mkdir(exist_ok=True)
+    for dataset in datasets:
+        dataset.file_meta = FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        dataset.save_as(folder / f"{dataset.SOPInstanceUID}.dcm", enforce_file_format=True)
+    return sorted(folder.iterdir())
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> list[Path]:
+    """Write three sagittal CT slices."""
+    return _write(tmp_path / "images", [ct_slice(number) for number in (1, 2, 3)])
+
+
+def _document(**changes: Any) -> bytes:
+    vertebrae = [{"level": level, "points": patient_points(middle)} for level, middle in MIDDLES.items()]
+    document = {
+        "schema": "spondyl.landmarks/1",
+        "study_instance_uid": STUDY,
+        "sop_instance_uid": f"{STUDY}.2.1",
+        "space": "patient",
+        "source": "manual",
+        "vertebrae": vertebrae,
+    }
+    return json.dumps({**document, **changes}).encode()
+
+
+def _measured(files: Sequence[Path], supplied: bytes | None = None, **options: Any) -> Mapping[str, Any]:
+    outcome = measure_files(files, settings=Settings(), supplied=supplied, **options)
+    return {vertebra.level: vertebra for vertebra in outcome.findings.vertebrae}
+
+
+def test_supplied_points_become_numbers(images: list[Path]) -> None:
+    """Heights, ratio and wedging of the supplied points come out as they can be worked out by hand."""
+    l1 = _measured(images, _document())["L1"].measured
+
+    assert (24.0, 21.0, 25.0) == pytest.approx((l1.heights_mm.anterior, l1.heights_mm.middle, l1.heights_mm.posterior))
+    assert 24 / 25 == pytest.approx(l1.wedge_ratio)
+    assert -4.0 == pytest.approx(l1.wedging_percent)
+    assert ("adjacent_2", ("T12", "L2")) == (l1.reference.rule, l1.reference.levels)
+    assert 0 == l1.genant_grade
+
+
+def test_the_same_inputs_give_the_same_bytes(images: list[Path]) -> None:
+    """Files in another order give the same report, byte for byte."""
+    reports = [
+        measure_files(files, settings=Settings(), supplied=_document()).report for files in (images, images[::-1])
+    ]
+
+    assert reports[0] is not None
+    assert reports[0] == reports[1]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"settings": Settings(report=Report(sr_series_number=9100))},
+        {"supplied": _document(source="reviewed")},
+        {"predecessor": Predecessor(sop_class_uid="1.2.3", sop_instance_uid="1.2.4", series_instance_uid="1.2.5")},
+    ],
+    ids=["configuration", "landmarks", "predecessor"],
+)
+def test_anything_else_gives_a_new_uid(images: list[Path], changed: Any) -> None:
+    """Another configuration, other landmarks or another predecessor give another SOP Instance UID."""
+    options: dict[str, Any] = {"settings": Settings(), "supplied": _document()}
+    before = measure_files(images, **options).report
+    after = measure_files(images, **{**options, **changed}).report
+
+    assert before is not None
+    assert after is not None
+    assert before.sop_instance_uid != after.sop_instance_uid
+
+
+def test_the_report_lies_in_the_study_of_its_images(images: list[Path]) -> None:
+    """Study, patient and evidence of the report are those of the images the points lie on."""
+    outcome = measure_files(images, settings=Settings(), supplied=_document())
+    assert outcome.report is not None
+    report = pydicom.dcmread(BytesIO(outcome.report.data))
+
+    assert (STUDY, "P-4711") == (report.StudyInstanceUID, report.PatientID)
+    evidence = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
+    assert [f"{STUDY}.2.1"] == [item.ReferencedSOPInstanceUID for item in evidence.ReferencedSOPSequence]
+
+
+def test_a_study_without_landmarks_is_not_analysable(images: list[Path]) -> None:
+    """Images alone give the coded reason, no vertebra and no report."""
+    outcome = measure_files(images, settings=Settings())
+
+    assert (StudyReason.NO_LANDMARKS, (), None) == (outcome.findings.reason, outcome.findings.vertebrae, outcome.report)
+
+
+def test_a_study_in_which_nothing_can_be_measured_says_so(images: list[Path]) -> None:
+    """Where no vertebra can be measured the study gets a reason, each vertebra its own, and there is no report."""
+    flat = {name: (1.0, y, 0.0) for name, (_, y, _) in patient_points(0.0).items()}
+    outcome = measure_files(
+        images, settings=Settings(), supplied=_document(vertebrae=[{"level": "L1", "points": flat}])
+    )
+
+    assert (StudyReason.NO_VERTEBRA_MEASURED, None) == (outcome.findings.reason, outcome.report)
+    assert ["DEGENERATE"] == [vertebra.reason for vertebra in outcome.findings.vertebrae]
+
+
+def test_landmarks_of_another_study_are_refused(images: list[Path]) -> None:
+    """A document that names another study is refused with both named."""
+    with pytest.raises(LandmarksError, match=rf"expected that of the study, {STUDY}, found 1\.2\.3"):
+        measure_files(images, settings=Settings(), supplied=_document(study_instance_uid="1.2.3"))
+
+
+@pytest.mark.usefixtures("images")
+def test_a_supplied_report_is_a_source_of_landmarks(tmp_path: Path) -> None:
+    """The lines of a TID 1500 report are landmarks; the vertebrae keep their levels."""
+    (tmp_path / "images" / "sr.dcm").write_bytes(report_bytes("patient"))
+
+    found = _measured(sorted((tmp_path / "images").iterdir()))
+
+    assert {"T12", "L1", "L6"} == set(found)
+    assert {"supplied_sr"} == {vertebra.landmark_source for vertebra in found.values()}
+
+
+@pytest.mark.usefixtures("images")
+def test_reviewed_points_come_before_all_others(tmp_path: Path) -> None:
+    """A reviewed document wins over a supplied report, a manual one does not."""
+    (tmp_path / "images" / "sr.dcm").write_bytes(report_bytes("patient"))
+    files = sorted((tmp_path / "images").iterdir())
+
+    assert "reviewed" == _measured(files, _document(source="reviewed"))["L1"].landmark_source
+    assert "supplied_sr" == _measured(files, _document(source="manual"))["L1"].landmark_source
+
+
+def test_a_frame_of_reference_is_kept(images: list[Path]) -> None:
+    """Patient points stand in the frame of reference of the image they name."""
+    assert FRAME_OF_REFERENCE == _measured(images, _document())["L1"].measured.landmarks.frame_of_reference_uid

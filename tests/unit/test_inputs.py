@@ -1,0 +1,119 @@
+"""The files of one study, sorted."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import (
+    ComprehensiveSRStorage,
+    CTImageStorage,
+    ExplicitVRLittleEndian,
+    SegmentationStorage,
+    generate_uid,
+)
+
+from workers.inputs import REPORTS, SEGMENTATIONS, NotOneStudy, newest_date, read_inputs
+
+STUDY = "1.2.826.0.1.3680043.8.498.1"
+
+
+def _write(folder: Path, name: str, **attributes: str) -> Path:
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID = CTImageStorage
+    dataset.SOPInstanceUID = generate_uid(entropy_srcs=[name])
+    dataset.StudyInstanceUID = STUDY
+    for keyword, value in attributes.items():
+        setattr(dataset, keyword, value)
+    dataset.save_as(folder / name, enforce_file_format=True)
+    return folder / name
+
+
+def test_objects_are_sorted_by_what_they_can_tell(tmp_path: Path) -> None:
+    """Segmentations and reports are found by SOP class, every object by its UID."""
+    image = _write(tmp_path, "image")
+    seg = _write(tmp_path, "seg", SOPClassUID=SegmentationStorage)
+    report = _write(tmp_path, "sr", SOPClassUID=ComprehensiveSRStorage)
+
+    inputs = read_inputs([image, seg, report])
+
+    assert STUDY == inputs.study_instance_uid
+    assert [seg] == [inputs.files[h.SOPInstanceUID] for h in inputs.of_classes(SEGMENTATIONS)]
+    assert [report] == [inputs.files[h.SOPInstanceUID] for h in inputs.of_classes(REPORTS)]
+    assert inputs.header("1.2.3") is None
+
+
+def test_the_order_of_files_does_not_matter(tmp_path: Path) -> None:
+    """Headers come ordered by SOP Instance UID, whatever the order of the files."""
+    files = [_write(tmp_path, name) for name in ("a", "b", "c")]
+
+    orders = [[h.SOPInstanceUID for h in read_inputs(order).headers] for order in (files, files[::-1])]
+
+    assert sorted(orders[0]) == orders[0] == orders[1]
+
+
+def test_what_is_no_dicom_is_kept_aside(tmp_path: Path) -> None:
+    """A file that is no DICOM does not stop the others and is named."""
+    image = _write(tmp_path, "image")
+    (tmp_path / "notes.txt").write_text("not an image")
+
+    inputs = read_inputs([tmp_path / "notes.txt", image])
+
+    assert (tmp_path / "notes.txt",) == inputs.unreadable
+    assert 1 == len(inputs.headers)
+
+
+def test_a_truncated_file_is_no_object(tmp_path: Path) -> None:
+    """A file cut off inside its header is kept aside, with no traceback."""
+    whole = _write(tmp_path, "whole").read_bytes()
+    (tmp_path / "cut").write_bytes(whole[:200])
+
+    with pytest.raises(NotOneStudy, match="cut"):
+        read_inputs([tmp_path / "cut"])
+
+
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SOPInstanceUID", "SOPClassUID"])
+def test_a_missing_uid_is_refused(tmp_path: Path, keyword: str) -> None:
+    """An object that a report could not refer to is refused by name."""
+    path = _write(tmp_path, "image")
+    dataset = pydicom.dcmread(path)
+    dataset[keyword].value = ""
+    dataset.save_as(path)
+
+    with pytest.raises(NotOneStudy, match=r"image: .* missing or empty"):
+        read_inputs([path])
+
+
+def test_two_studies_are_refused(tmp_path: Path) -> None:
+    """Files of two studies are refused, with both named."""
+    files = [_write(tmp_path, "one"), _write(tmp_path, "other", StudyInstanceUID=f"{STUDY}.2")]
+
+    with pytest.raises(NotOneStudy, match=rf"found 2: {STUDY}, {STUDY}\.2"):
+        read_inputs(files)
+
+
+def test_nothing_is_refused() -> None:
+    """No file at all is no study."""
+    with pytest.raises(NotOneStudy, match="found none"):
+        read_inputs([])
+
+
+def test_the_newest_date_counts(tmp_path: Path) -> None:
+    """Of several objects the newest date is taken, of one object the most telling."""
+    files = [
+        _write(tmp_path, "old", StudyDate="20190102", StudyTime="030405"),
+        _write(tmp_path, "new", StudyDate="20010101", ContentDate="20200203", ContentTime="0405"),
+        _write(tmp_path, "none"),
+    ]
+
+    assert datetime(2020, 2, 3, 4, 5, tzinfo=UTC) == newest_date(read_inputs(files).headers)
+
+
+def test_no_date_is_the_same_every_time(tmp_path: Path) -> None:
+    """Without any date the content date is a fixed one, never the clock."""
+    headers = read_inputs([_write(tmp_path, "none")]).headers
+
+    assert datetime(1900, 1, 1, tzinfo=UTC) == newest_date(headers)
