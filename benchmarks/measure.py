@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/measure.py [ROUNDS]
 
-The phantom study of `spondyl demo` is measured in this process; the peer, in the same run, is dcmqi's segimage2itkimage,
+The phantom study of `spondyl demo` is measured here. The peer, in the same run, is dcmqi's segimage2itkimage,
 which only reads the same SEG into volumes.
 """
 

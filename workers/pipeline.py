@@ -94,7 +94,7 @@ def measure_files(
         sop_class=settings.report.sop_class,
         uid_root=settings.report.uid_root,
         institution_name=settings.report.institution_name,
-        parameters=(f"severe border (40 %) is grade {settings.measure.severe_border_grade}",),
+        parameters=tuple(_parameters(settings.measure)),
         predecessor=predecessor,
         revision=revision,
     )
@@ -133,12 +133,13 @@ def _documents(inputs: Inputs, supplied: bytes | None) -> list[Found]:
         raise LandmarksError(f"study_instance_uid: expected that of the study, {found}")
     vertebrae = landmarks_of(document, inputs.header)
     image = inputs.header(document.sop_instance_uid) if document.sop_instance_uid else None
-    return [Found(vertebrae=tuple(vertebrae), images=_images(inputs) if image is None else (image,))]
+    images = images_at(vertebrae, _images(inputs)) if image is None else (image,)
+    return [Found(vertebrae=tuple(vertebrae), images=images)]
 
 
 def _reports(inputs: Inputs) -> list[Found]:
     return [
-        _resting_on(header, from_report(inputs.whole(header), inputs.header), _imaged(inputs, header))
+        _resting_on(inputs, header, from_report(inputs.whole(header), inputs.header))
         for header in inputs.of_classes(REPORTS)
     ]
 
@@ -146,23 +147,25 @@ def _reports(inputs: Inputs) -> list[Found]:
 def _segmentations(inputs: Inputs) -> list[Found]:
     found = []
     for header in inputs.of_classes(SEGMENTATIONS):
-        images = _imaged(inputs, header)
-        vertebrae = from_segmentation(inputs.whole(header), image_positions=positions(images))
-        found.append(_resting_on(header, vertebrae, images))
+        vertebrae = from_segmentation(inputs.whole(header), image_positions=positions(_imaged(inputs, header)))
+        found.append(_resting_on(inputs, header, vertebrae))
     return found
 
 
-def _resting_on(source: Dataset, vertebrae: Sequence[VertebraLandmarks], images: Sequence[Dataset]) -> Found:
-    return Found(vertebrae=tuple(vertebrae), images=images_at(vertebrae, images), others=(source,))
+def _resting_on(inputs: Inputs, source: Dataset, vertebrae: Sequence[VertebraLandmarks]) -> Found:
+    images = images_at(vertebrae, _imaged(inputs, source, vertebrae))
+    return Found(vertebrae=tuple(vertebrae), images=images, others=(source,))
 
 
-def _imaged(inputs: Inputs, source: Dataset) -> list[Dataset]:
-    """Return the images that `source` is about: of the series it names, else of its frame of reference."""
+def _imaged(inputs: Inputs, source: Dataset, vertebrae: Sequence[VertebraLandmarks] = ()) -> list[Dataset]:
+    """Return the images that `source` is about: those it names, else those in the frame of reference of its points."""
+    placed = [vertebra.landmarks for vertebra in vertebrae if vertebra.landmarks is not None]
+    points = {landmarks.sop_instance_uid for landmarks in placed}
+    frames = {landmarks.frame_of_reference_uid for landmarks in placed} | {source.get("FrameOfReferenceUID")}
     series = {str(item.SeriesInstanceUID) for item in source.get("ReferencedSeriesSequence") or []}
     images = _images(inputs)
-    named = [image for image in images if image.get("SeriesInstanceUID") in series]
-    frame = source.get("FrameOfReferenceUID")
-    return named or [image for image in images if image.get("FrameOfReferenceUID") == frame]
+    named = [image for image in images if image.get("SeriesInstanceUID") in series or image.SOPInstanceUID in points]
+    return named or [image for image in images if image.get("FrameOfReferenceUID") in frames - {None}]
 
 
 def _images(inputs: Inputs) -> tuple[Dataset, ...]:
@@ -194,6 +197,14 @@ def policy_of(measure: Measure) -> Policy:
         for level, limit in measure.wedging_limits.items()
     }
     return Policy(severe_border_grade=measure.severe_border_grade, wedging_limits=limits, protocol=measure.protocol)
+
+
+def _parameters(measure: Measure) -> Iterator[str]:
+    """Yield the settings that a reader of the report must know, a line each."""
+    yield f"a loss of exactly 40 % is grade {measure.severe_border_grade}"
+    for level, limit in sorted(measure.wedging_limits.items()):
+        wedging = f"mean {limit.mean_percent:g} %, upper limit {limit.upper_percent:g} %"
+        yield f"{level} posterior wedging: {wedging}; source: {limit.source}"
 
 
 def _report_file(dataset: Dataset, predecessor: Predecessor | None) -> ReportFile:

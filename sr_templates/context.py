@@ -1,0 +1,58 @@
+"""What a report needs besides the findings."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from pydicom.dataset import Dataset
+
+from sr_templates import headers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predecessor:
+    """An earlier report on the same study that this one replaces."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_instance_uid: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportContext:
+    """Everything but the findings; the order of `images` and of `others` does not count.
+
+    `images` and `others` are headers of the objects that the findings rest on; `others` are no images: segmentations,
+    supplied reports. `started_at` is the start of the analysis, shown on the source's clock where it states its
+    offset, else as it is. `parameters` are settings that a reader must know, each a line of at most 1024 characters.
+    """
+
+    images: tuple[Dataset, ...]
+    others: tuple[Dataset, ...] = ()
+    started_at: datetime
+    series_number: int = 9001
+    #: "by_points": Comprehensive SR for image points, Comprehensive 3D SR for patient points.
+    sop_class: Literal["by_points", "comprehensive_3d"] = "by_points"
+    #: Root of the report's UIDs, at most 24 characters; empty means UUID-derived UIDs (2.25).
+    uid_root: str = ""
+    institution_name: str = ""
+    parameters: tuple[str, ...] = ()
+    predecessor: Predecessor | None = None
+    #: Revision of the study; it becomes the Instance Number.
+    revision: int = 1
+
+    @property
+    def library(self) -> dict[str, Dataset]:
+        """The images by SOP Instance UID, in its order."""
+        return _by_uid(self.images)
+
+    @property
+    def evidence(self) -> list[Dataset]:
+        """All objects, images first: the first one says whose study this is."""
+        return [*self.library.values(), *_by_uid(self.others).values()]
+
+
+def _by_uid(objects: Iterable[Dataset]) -> dict[str, Dataset]:
+    found = {headers.text(item, "SOPInstanceUID"): item for item in objects}
+    return {uid: found[uid] for uid in sorted(found)}

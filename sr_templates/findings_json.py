@@ -1,0 +1,133 @@
+"""Findings as the JSON of the contract, schema `spondyl.findings/1`. PURE.
+
+Every key is always there; where there is no number it is null. Three keys of free use are added only where they say
+something: `frame` of the landmarks (multi-frame images), and `reason` and `notes` of the study.
+"""
+
+from copy import deepcopy
+from typing import Any
+
+from sr_templates.findings import (
+    SCHEMA,
+    Kyphosis,
+    Landmarks,
+    Measured,
+    Slip,
+    StudyFindings,
+    Summary,
+    Triple,
+    VertebraFinding,
+)
+
+Json = dict[str, Any]
+
+_NO_TRIPLE = Triple(anterior=None, middle=None, posterior=None)
+#: What a vertebra without numbers says in place of them.
+_UNMEASURED: Json = {
+    "landmarks": None,
+    "heights_mm": {"anterior": None, "middle": None, "posterior": None},
+    "ratios": {"wedge": None, "biconcavity": None, "crush_above": None, "crush_below": None},
+    "wedging_percent": None,
+    "wedge_angle_deg": None,
+    "height_loss_percent": {"anterior": None, "middle": None, "posterior": None},
+    "loss_sd_points": None,
+    "reference": {"rule": None, "levels": []},
+    "genant_grade": None,
+    "grade_probabilities": None,
+    "borderline": None,
+    "deformity": None,
+    "wedging": {"direction": None, "assessment": None},
+}
+
+
+def to_json(findings: StudyFindings) -> Json:
+    """Return the findings as what `json.dumps` takes: numbers unrounded, except losses (0.1 point)."""
+    study: Json = {
+        "schema": SCHEMA,
+        "study_instance_uid": findings.study_instance_uid,
+        "software": findings.software,
+        "config_digest": findings.config_digest,
+        "landmark_protocol": findings.landmark_protocol,
+        "vertebrae": [_vertebra(finding) for finding in findings.vertebrae],
+        "summary": _summary(findings.summary),
+    }
+    said = {"reason": findings.reason, "notes": list(findings.notes)}
+    return study | {key: value for key, value in said.items() if value}
+
+
+def _vertebra(finding: VertebraFinding) -> Json:
+    return {
+        "level": finding.level,
+        "status": "unmeasurable" if finding.measured is None else "measured",
+        "reason": finding.reason,
+        "landmark_source": str(finding.landmark_source),
+        "flags": list(finding.flags),
+        **(deepcopy(_UNMEASURED) if finding.measured is None else _measured(finding.measured)),
+    }
+
+
+def _measured(measured: Measured) -> Json:
+    return {
+        "landmarks": _landmarks(measured.landmarks),
+        "heights_mm": _triple(measured.heights_mm or _NO_TRIPLE),
+        "ratios": {
+            "wedge": measured.wedge_ratio,
+            "biconcavity": measured.biconcavity_ratio,
+            "crush_above": measured.crush_above,
+            "crush_below": measured.crush_below,
+        },
+        "wedging_percent": measured.wedging_percent,
+        "wedge_angle_deg": measured.wedge_angle_deg,
+        "height_loss_percent": _triple(measured.height_loss_percent),
+        "loss_sd_points": measured.loss_sd_points,
+        "reference": {"rule": str(measured.reference.rule), "levels": list(measured.reference.levels)},
+        "genant_grade": measured.genant_grade,
+        "grade_probabilities": list(measured.grade_probabilities) if measured.grade_probabilities else None,
+        "borderline": measured.borderline,
+        "deformity": None if measured.deformity is None else str(measured.deformity),
+        "wedging": {"direction": str(measured.wedging_direction), "assessment": str(measured.wedging_assessment)},
+    }
+
+
+def _landmarks(landmarks: Landmarks) -> Json:
+    return {
+        "space": str(landmarks.space),
+        "sop_instance_uid": landmarks.sop_instance_uid,
+        **({} if landmarks.frame is None else {"frame": landmarks.frame}),
+        "points": {name: list(point) for name, point in landmarks.points.items()},
+    }
+
+
+def _triple(triple: Triple) -> Json:
+    return {"anterior": triple.anterior, "middle": triple.middle, "posterior": triple.posterior}
+
+
+def _summary(summary: Summary) -> Json:
+    return {
+        "graded": summary.graded,
+        "ungradable": list(summary.ungradable),
+        "max_grade": summary.max_grade,
+        "spinal_deformity_index": summary.spinal_deformity_index,
+        "sdi_is_lower_bound": summary.sdi_is_lower_bound,
+        "kyphosis": [_kyphosis(kyphosis) for kyphosis in summary.kyphosis] or None,
+        "listhesis": [_slip(slip) for slip in summary.listhesis],
+    }
+
+
+def _kyphosis(kyphosis: Kyphosis) -> Json:
+    return {
+        "level": kyphosis.level,
+        "above": kyphosis.above,
+        "below": kyphosis.below,
+        "angle_deg": kyphosis.angle_deg,
+    }
+
+
+def _slip(slip: Slip) -> Json:
+    return {
+        "upper": slip.upper,
+        "lower": slip.lower,
+        "slip_mm": slip.slip_mm,
+        "slip_percent": slip.slip_percent,
+        "meyerding_grade": slip.meyerding_grade,
+    }

@@ -1,0 +1,177 @@
+"""What a report takes over from the headers of its sources, whatever state those are in.
+
+Only this module knows patient attributes. highdicom never sees them: it raises where a stripped or malformed one is
+missing and logs names it finds odd. It gets a `reference`, and `identity` is laid over the finished report.
+"""
+
+import struct
+import warnings
+from collections.abc import Iterable
+from datetime import datetime, timedelta, timezone
+from typing import Final
+
+from pydicom import config
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
+from pydicom.multival import MultiValue
+from pydicom.valuerep import PersonName
+
+#: Written in UTF-8, so no text of a source is lost (PS3.3 C.12.1.1.2).
+CHARACTER_SET: Final = "ISO_IR 192"
+#: What pydicom raises for a damaged element is not one family.
+_DAMAGE: Final = (
+    BytesLengthException,
+    ValueError,
+    TypeError,
+    AttributeError,
+    KeyError,
+    NotImplementedError,
+    EOFError,
+    struct.error,
+)
+#: Type 2 in the Patient and General Study Modules: present, if need be empty (PS3.3 C.7.1.1, C.7.2.1).
+_ALWAYS: Final = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+)
+#: Patient, General Study, Patient Study and Clinical Trial Subject Modules, where the source has them.
+_WHERE_PRESENT: Final = (
+    "IssuerOfPatientID",
+    "OtherPatientNames",
+    "EthnicGroup",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "StudyDescription",
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "ClinicalTrialSponsorName",
+    "ClinicalTrialProtocolID",
+    "ClinicalTrialProtocolName",
+    "ClinicalTrialSiteID",
+    "ClinicalTrialSiteName",
+    "ClinicalTrialSubjectID",
+    "TimezoneOffsetFromUTC",
+)
+#: Sequences whose items are copied element by element.
+_SEQUENCES: Final = (
+    "IssuerOfPatientIDQualifiersSequence",
+    "IssuerOfAccessionNumberSequence",
+    "DeidentificationMethodCodeSequence",
+)
+#: Type 2 in an item of the Referenced Request Sequence (PS3.3 C.17.2).
+_REQUEST: Final = (
+    "AccessionNumber",
+    "PlacerOrderNumberImagingServiceRequest",
+    "FillerOrderNumberImagingServiceRequest",
+    "RequestedProcedureID",
+    "RequestedProcedureDescription",
+)
+
+
+def value(source: Dataset, keyword: str) -> object:
+    """Return the value of an attribute; None where it is missing or damaged beyond reading."""
+    try:
+        with warnings.catch_warnings():
+            # pydicom's warnings quote values, which may be a patient's.
+            warnings.simplefilter("ignore")
+            return source.get(keyword)
+    except _DAMAGE:
+        return None
+
+
+def text(source: Dataset, keyword: str) -> str:
+    """Return an attribute as text, multiple values joined by a backslash; "" where it is missing or damaged."""
+    found = value(source, keyword)
+    if isinstance(found, MultiValue | list | tuple):
+        return "\\".join(str(item) for item in found)
+    return "" if found is None else str(found)
+
+
+def items(source: Dataset, keyword: str) -> list[Dataset]:
+    """Return the items of a sequence; [] where it is missing, damaged or no sequence."""
+    found = value(source, keyword)
+    return [item for item in found if isinstance(item, Dataset)] if isinstance(found, Iterable) else []
+
+
+def reference(source: Dataset) -> Dataset:
+    """Return what highdicom needs of an object that a report refers to: its UIDs, and Type 2 attributes empty."""
+    header = Dataset()
+    for keyword in _ALWAYS:
+        setattr(header, keyword, "")
+    for keyword in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
+        setattr(header, keyword, text(source, keyword))
+    return header
+
+
+def identity(source: Dataset) -> Dataset:
+    """Return the patient and study of `source` as a report repeats them: decoded, nothing missing that Type 2 asks for.
+
+    Values are kept as they are, also where they break their VR: a report must match its study.
+    """
+    header = Dataset()
+    for keyword in _ALWAYS:
+        _put(header, keyword, text(source, keyword))
+    for keyword in _WHERE_PRESENT:
+        if value := text(source, keyword):
+            _put(header, keyword, value)
+    for keyword in _SEQUENCES:
+        if found := items(source, keyword):
+            setattr(header, keyword, [_plain(item) for item in found])
+    if requests := list(_requests(source)):
+        header.ReferencedRequestSequence = requests
+    return header
+
+
+def local(moment: datetime, source: Dataset) -> datetime:
+    """Return `moment` as the source's clock shows it: in its Timezone Offset From UTC, unchanged where it has none."""
+    offset = text(source, "TimezoneOffsetFromUTC").strip()
+    if len(offset) != len("+0000") or offset[0] not in "+-" or not offset[1:].isdigit() or moment.tzinfo is None:
+        return moment
+    minutes = int(offset[1:3]) * 60 + int(offset[3:])
+    return moment.astimezone(timezone(timedelta(minutes=minutes if offset[0] == "+" else -minutes)))
+
+
+def _requests(source: Dataset) -> Iterable[Dataset]:
+    """Give the requested procedures that the source was made for (PS3.3 C.7.3.1, C.17.2)."""
+    for request in items(source, "RequestAttributesSequence"):
+        item = Dataset()
+        item.StudyInstanceUID = text(source, "StudyInstanceUID")
+        item.ReferencedStudySequence = []
+        for keyword in _REQUEST:
+            _put(item, keyword, text(request, keyword))
+        if not item.AccessionNumber:
+            _put(item, "AccessionNumber", text(source, "AccessionNumber"))
+        item.RequestedProcedureCodeSequence = [
+            _plain(code) for code in items(request, "RequestedProcedureCodeSequence")
+        ]
+        yield item
+
+
+def _put(header: Dataset, keyword: str, value: str) -> None:
+    tag = tag_for_keyword(keyword)
+    if tag is None:
+        raise ValueError(f"expected a DICOM keyword, found {keyword!r}")
+    element = DataElement(tag, dictionary_VR(tag), value, validation_mode=config.IGNORE)
+    header.add(element)
+
+
+def _plain(source: Dataset) -> Dataset:
+    """Return an item with its text decoded, so that it can be written in another character set."""
+    item = Dataset()
+    for element in source:
+        if element.VR == "SQ":
+            value: object = [_plain(nested) for nested in element.value]
+        else:
+            value = str(element.value) if isinstance(element.value, PersonName) else element.value
+        item.add(DataElement(element.tag, element.VR, value, validation_mode=config.IGNORE))
+    return item

@@ -1,0 +1,86 @@
+"""The study at a glance: TID 1500 row 12, "Qualitative Evaluations", which highdicom cannot build.
+
+A vertebra without numbers is named here and never as an empty measurement group: OHIF cannot open such a report.
+Wording (reference/morphometry 6.3): what was measured, never a diagnosis, cause, age or treatment.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from highdicom.sr import (
+    CodeContentItem,
+    ContainerContentItem,
+    ContentItem,
+    ContentSequence,
+    RelationshipTypeValues,
+    TextContentItem,
+)
+from pydicom.sr.coding import Code
+
+from sr_templates import codes
+from sr_templates.findings import Slip, StudyFindings, Summary, VertebraFinding
+
+RESEARCH_ONLY: Final = (
+    "For research use only. Not a medical device; not for diagnosis or treatment decisions. "
+    "Measurements need review by a qualified reader."
+)
+NOT_ASSESSED: Final = "Cause and acuity of a deformity are not assessable from morphometry."
+
+
+def qualitative_evaluations(findings: StudyFindings) -> ContainerContentItem:
+    """Return TID 1500 row 12: highest grade (row 13), then counts, index, exceptions and fixed lines (row 14)."""
+    container = ContainerContentItem(codes.QUALITATIVE_EVALUATIONS, relationship_type=RelationshipTypeValues.CONTAINS)
+    container.ContentSequence = ContentSequence(list(_items(findings)))
+    return container
+
+
+def _items(findings: StudyFindings) -> Iterator[ContentItem]:
+    grade = findings.summary.max_grade
+    yield CodeContentItem(
+        codes.MAX_GRADE,
+        codes.NOT_GRADABLE if grade is None else codes.GRADES[grade],
+        RelationshipTypeValues.CONTAINS,
+    )
+    for name, line in _lines(findings):
+        yield TextContentItem(name, line, RelationshipTypeValues.CONTAINS)
+
+
+def _lines(findings: StudyFindings) -> Iterator[tuple[Code, str]]:
+    summary = findings.summary
+    yield codes.GRADED_COUNT, str(summary.graded)
+    yield codes.SDI, _index(summary)
+    for vertebra in findings.vertebrae:
+        if exception := _exception(vertebra):
+            yield codes.NOT_EVALUABLE, exception
+    for kyphosis in summary.kyphosis:
+        yield (
+            codes.KYPHOSIS,
+            f"{kyphosis.level}: {kyphosis.angle_deg:.1f} deg from {kyphosis.above} to {kyphosis.below}",
+        )
+    for slip in summary.listhesis:
+        yield codes.LISTHESIS, _slip(slip)
+    for note in findings.notes:
+        yield codes.COMMENT, f"Input: {note}"
+    yield codes.COMMENT, NOT_ASSESSED
+    yield codes.COMMENT, RESEARCH_ONLY
+
+
+def _index(summary: Summary) -> str:
+    if summary.spinal_deformity_index is None:
+        return "not available: no level from T4 to L4 is graded"
+    bound = "; lower bound, not every level from T4 to L4 is graded" if summary.sdi_is_lower_bound else ""
+    return f"{summary.spinal_deformity_index}{bound}"
+
+
+def _slip(slip: Slip) -> str:
+    size = f"{slip.slip_mm:.1f} mm, {slip.slip_percent:.1f} %, positive is anterior"
+    return f"{slip.upper} on {slip.lower}: {size}; Meyerding-type grade {slip.meyerding_grade}"
+
+
+def _exception(vertebra: VertebraFinding) -> str | None:
+    """Return why a vertebra has no numbers or no grade; None where it has both."""
+    if vertebra.measured is None:
+        return f"{vertebra.level}: {vertebra.reason}"
+    if vertebra.measured.genant_grade is None:
+        return f"{vertebra.level}: measured but not graded: {', '.join(vertebra.flags) or 'reason not stated'}"
+    return None

@@ -1,0 +1,188 @@
+from math import cos, radians, sin
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydicom.dataset import Dataset
+from report_samples import ct_slice, dx_lateral, header
+
+from workers.landmarks.image_plane import plane_of
+from workers.landmarks.points import ImagePlane, PixelScale
+
+ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.1"
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+
+
+def _plane(image: Dataset, frame: int | None = None) -> ImagePlane:
+    plane = plane_of(image, frame)
+    assert plane is not None
+    return plane
+
+
+def _radiograph(**stated: object) -> Dataset:
+    image = dx_lateral()
+    del image.ImagerPixelSpacing
+    for keyword, value in stated.items():
+        setattr(image, keyword, value)
+    return image
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        ({"PixelSpacing": [0.18, 0.17], "PixelSpacingCalibrationType": "FIDUCIAL"}, (0.18, 0.17, "calibrated")),
+        (
+            {"PixelSpacing": [0.18, 0.18], "PixelSpacingCalibrationType": "GEOMETRY", "ImagerPixelSpacing": [0.2, 0.2]},
+            (0.18, 0.18, "magnification_corrected"),
+        ),
+        (
+            {"PixelSpacing": [0.18, 0.18], "ImagerPixelSpacing": [0.2, 0.2]},
+            (0.18, 0.18, "magnification_corrected"),
+        ),
+        ({"PixelSpacing": [0.2, 0.2], "ImagerPixelSpacing": [0.2, 0.2]}, (0.2, 0.2, "detector_plane")),
+        ({"PixelSpacing": [0.2, 0.2]}, (0.2, 0.2, "detector_plane")),
+        ({"ImagerPixelSpacing": [0.2, 0.2]}, (0.2, 0.2, "detector_plane")),
+        (
+            {"ImagerPixelSpacing": [0.2, 0.2], "EstimatedRadiographicMagnificationFactor": 1.25},
+            (0.16, 0.16, "magnification_corrected"),
+        ),
+        (
+            {
+                "PixelSpacing": [0.2, 0.2],
+                "ImagerPixelSpacing": [0.2, 0.2],
+                "DistanceSourceToDetector": 1500,
+                "DistanceSourceToPatient": 1200,
+            },
+            (0.16, 0.16, "magnification_corrected"),
+        ),
+        (
+            {"ImagerPixelSpacing": [0.2, 0.2], "DistanceSourceToDetector": 900, "DistanceSourceToPatient": 1200},
+            (0.2, 0.2, "detector_plane"),
+        ),
+        ({"PixelSpacing": [0.2, 0.2], "EstimatedRadiographicMagnificationFactor": 1.25}, (0.2, 0.2, "detector_plane")),
+    ],
+    ids=str,
+)
+def test_the_scale_of_a_radiograph_says_what_it_is_worth(
+    stated: dict[str, object], expected: tuple[float, float, str]
+) -> None:
+    """Calibrated, corrected for magnification, or of the detector's plane (reference/morphometry 3.3)."""
+    scale = _plane(_radiograph(**stated)).scale
+
+    assert scale is not None
+    assert pytest.approx(expected[:2]) == (scale.row_mm, scale.column_mm)
+    assert expected[2] == scale.kind
+
+
+@pytest.mark.parametrize("spacing", [None, [0.0, 0.2], [0.2], [-0.2, -0.2]])
+def test_without_a_usable_spacing_there_is_no_scale(spacing: list[float] | None) -> None:
+    """A missing or impossible spacing is never replaced by a guess."""
+    image = _radiograph() if spacing is None else _radiograph(ImagerPixelSpacing=spacing)
+
+    assert _plane(image).scale is None
+
+
+def test_a_secondary_capture_is_uncalibrated() -> None:
+    """Its pixels may have been resized; only a calibration against an object counts."""
+    capture = header(SECONDARY_CAPTURE, 1, "OT")
+    capture.Rows, capture.Columns, capture.PixelSpacing = 100, 80, [0.5, 0.5]
+    plain = _plane(capture).scale
+    capture.PixelSpacingCalibrationType = "FIDUCIAL"
+
+    assert plain is None
+    assert PixelScale(row_mm=0.5, column_mm=0.5, kind="calibrated") == _plane(capture).scale
+
+
+@pytest.mark.parametrize(("ratio", "expected"), [(None, True), ([1, 1], True), ([4, 3], False), (["4", "4"], True)])
+def test_pixels_are_square_unless_the_image_says_otherwise(ratio: list[object] | None, expected: bool) -> None:
+    """Pixel Aspect Ratio (0028,0034) is there only where pixels are not square."""
+    image = _radiograph() if ratio is None else _radiograph(PixelAspectRatio=ratio)
+
+    assert expected is _plane(image).square_pixels
+
+
+@pytest.mark.parametrize(
+    ("letters", "anterior", "superior"),
+    [
+        (["A", "F"], (1.0, 0.0), (0.0, -1.0)),
+        (["P", "F"], (-1.0, 0.0), (0.0, -1.0)),
+        (["AF", "FP"], (1.0, 0.0), (0.0, -1.0)),
+        (["F", "A"], (0.0, 1.0), (-1.0, 0.0)),
+        (["P", "H"], (-1.0, 0.0), (0.0, 1.0)),
+        (["L", "F"], None, (0.0, -1.0)),
+        (["A"], (1.0, 0.0), None),
+        (["", ""], None, None),
+    ],
+)
+def test_a_radiograph_is_turned_as_its_letters_say(
+    letters: list[str], anterior: tuple[float, float] | None, superior: tuple[float, float] | None
+) -> None:
+    """Patient Orientation names where columns, then rows increase to (PS3.3 C.7.6.1.1.1); silence is no direction."""
+    plane = _plane(_radiograph(PatientOrientation=letters))
+
+    assert (anterior, superior) == (plane.anterior, plane.superior)
+
+
+def test_a_sagittal_slice_is_turned_as_its_cosines_say() -> None:
+    """Columns go posterior and rows inferior, so anterior is left and superior up; the scale is that of the slice."""
+    plane = _plane(ct_slice(1))
+
+    assert (plane.anterior, plane.superior) == ((-1.0, 0.0), (0.0, -1.0))
+    assert PixelScale(row_mm=1.0, column_mm=1.0, kind="calibrated") == plane.scale
+
+
+def test_an_axial_slice_has_no_superior() -> None:
+    """A direction out of the plane is no direction in it."""
+    axial = ct_slice(1)
+    axial.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+
+    assert _plane(axial).superior is None
+    assert _plane(axial).anterior == (0.0, -1.0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(angle=st.floats(-180, 180))
+def test_directions_turn_with_the_image(angle: float) -> None:
+    """In a sagittal plane turned by an angle both directions stay unit vectors at right angles to each other."""
+    turned = ct_slice(1)
+    c, s = cos(radians(angle)), sin(radians(angle))
+    turned.ImageOrientationPatient = [0, round(c, 9), round(-s, 9), 0, round(-s, 9), round(-c, 9)]
+    plane = _plane(turned)
+
+    assert pytest.approx((-c, s), abs=1e-6) == plane.anterior
+    assert pytest.approx((-s, -c), abs=1e-6) == plane.superior
+
+
+def test_an_enhanced_image_has_its_geometry_per_frame() -> None:
+    """A frame's own functional groups come before the shared ones (PS3.3 C.7.6.16)."""
+    measures, own, orientation, shared, frame = (Dataset() for _ in range(5))
+    measures.PixelSpacing, own.PixelSpacing = [0.5, 0.5], [0.4, 0.3]
+    orientation.ImageOrientationPatient = [0, 1, 0, 0, 0, -1]
+    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [orientation]
+    frame.PixelMeasuresSequence = [own]
+    image = header(ENHANCED_CT, 1, "CT")
+    image.Rows, image.Columns, image.NumberOfFrames = 10, 10, 2
+    image.SharedFunctionalGroupsSequence = [shared]
+    image.PerFrameFunctionalGroupsSequence = [Dataset(), frame]
+
+    assert PixelScale(row_mm=0.5, column_mm=0.5) == _plane(image).scale
+    assert PixelScale(row_mm=0.4, column_mm=0.3) == _plane(image, 2).scale
+    assert _plane(image, 2).anterior == (-1.0, 0.0)
+    assert plane_of(image, 3) is None
+
+
+@pytest.mark.parametrize("keyword", ["Rows", "Columns"])
+def test_an_object_without_pixels_has_no_plane(keyword: str) -> None:
+    """What has no rows or columns is no image."""
+    image = dx_lateral()
+    delattr(image, keyword)
+
+    assert plane_of(image) is None
+
+
+def test_numbers_that_are_none_are_ignored() -> None:
+    """A spacing that is text in disguise, as odd files hold it, is no spacing."""
+    image = _radiograph()
+    image.add_new("ImagerPixelSpacing", "LO", ["a", "b"])
+
+    assert _plane(image).scale is None

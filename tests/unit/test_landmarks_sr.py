@@ -1,0 +1,330 @@
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from report_samples import (
+    FRAME_OF_REFERENCE,
+    STUDY,
+    Sample,
+    dx_lateral,
+    groups,
+    image_points,
+    named,
+    patient_points,
+    report_bytes,
+)
+
+from sr_templates.findings import LandmarkSource, Point, Space
+from workers.landmarks.points import VertebraLandmarks
+from workers.landmarks.sr import from_report
+
+MIDDLES = {"T12": 0.0, "L1": -32.0, "L6": -192.0}
+#: SCOORD holds 32-bit floats (PS3.3 C.18.6.1).
+CLOSE = 1e-4
+
+
+def _report(sample: Sample) -> Dataset:
+    return dcmread(BytesIO(report_bytes(sample)))
+
+
+def _images(uid: str) -> Dataset | None:
+    return {f"{STUDY}.2.1": dx_lateral()}.get(uid)
+
+
+def _read(made: Dataset) -> dict[str, VertebraLandmarks]:
+    return {vertebra.level: vertebra for vertebra in from_report(made, _images)}
+
+
+def _points(vertebra: VertebraLandmarks) -> dict[str, Point]:
+    assert vertebra.landmarks is not None
+    return dict(vertebra.landmarks.points)
+
+
+def _reasons(made: Dataset) -> dict[str, str | None]:
+    return {level: vertebra.reason for level, vertebra in _read(made).items()}
+
+
+@pytest.mark.parametrize("sample", ["patient", "image", "uncalibrated"])
+def test_our_own_report_gives_back_its_points(sample: Sample) -> None:
+    """Written and read again, every point is where it was, within 0.1 micrometre."""
+    found = _read(_report(sample))
+    expected: Callable[[float], dict[str, Point]] = patient_points if sample == "patient" else image_points
+
+    assert list(MIDDLES) == list(found)
+    for level, middle in MIDDLES.items():
+        assert set(expected(middle)) == set(_points(found[level]))
+        for name, point in expected(middle).items():
+            assert np.allclose(point, _points(found[level])[name], rtol=0, atol=CLOSE)
+
+
+def test_patient_points_keep_their_frame_of_reference() -> None:
+    """Points read from a report come from that report, in its frame of reference, without a plane."""
+    made = _report("patient")
+    vertebra = _read(made)["L1"]
+
+    assert vertebra.landmarks is not None
+    assert (vertebra.landmarks.space, vertebra.plane) == (Space.PATIENT, None)
+    assert vertebra.landmarks.frame_of_reference_uid == FRAME_OF_REFERENCE
+    assert vertebra.landmarks.sop_instance_uid == made.SOPInstanceUID
+
+
+def test_image_points_come_with_the_plane_of_their_image() -> None:
+    """Points in an image know the image and what its pixels are worth."""
+    vertebra = _read(_report("image"))["L1"]
+
+    assert vertebra.landmarks is not None
+    assert vertebra.plane is not None
+    assert vertebra.landmarks.sop_instance_uid == f"{STUDY}.2.1"
+    assert vertebra.plane.scale is not None
+    assert vertebra.plane.scale.row_mm == 0.2
+
+
+@pytest.mark.parametrize(
+    ("flag", "expected"), [("VERIFIED", LandmarkSource.REVIEWED), ("UNVERIFIED", LandmarkSource.SUPPLIED_SR)]
+)
+def test_a_verified_report_holds_reviewed_points(flag: str, expected: LandmarkSource) -> None:
+    """Who signed a report reviewed its points (PS3.3 C.17.2)."""
+    made = _report("patient")
+    made.VerificationFlag = flag
+
+    assert {expected} == {vertebra.source for vertebra in from_report(made, _images)}
+
+
+def test_a_moved_point_is_read_where_it_is_now() -> None:
+    """After a reader moved a line in a viewer, the line counts, not the outline that was left behind."""
+    made = _report("patient")
+    line = named(groups(made)[0], "Anterior vertebral body height")[0].ContentSequence[0]
+    line.GraphicData = [1.0, -18.0, 14.0, 1.0, -18.0, -10.0]
+
+    assert _points(_read(made)["T12"])["AS"] == (1.0, -18.0, 14.0)
+
+
+@pytest.mark.parametrize("sample", ["patient", "image"])
+def test_a_line_drawn_upwards_is_the_same_height(sample: Sample) -> None:
+    """Which end is superior follows from the geometry, not from the order that somebody drew the line in."""
+    made = _report(sample)
+    before = _points(_read(made)["T12"])
+    for position in ("Anterior", "Middle", "Posterior"):
+        line = named(groups(made)[0], f"{position} vertebral body height")[0].ContentSequence[0]
+        half = len(line.GraphicData) // 2
+        line.GraphicData = [*line.GraphicData[half:], *line.GraphicData[:half]]
+
+    assert before == _points(_read(made)["T12"])
+
+
+def test_without_a_superior_direction_the_written_order_counts() -> None:
+    """Where the image does not say where superior is, the superior point is the first, as we write it."""
+    bare = dx_lateral()
+    del bare.PatientOrientation
+    (vertebra, *_) = from_report(_report("image"), lambda _: bare)
+
+    assert _points(vertebra)["AS"] == (483.0, 988.0)
+
+
+def _code(value: str, scheme: str, meaning: str) -> Dataset:
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, scheme, meaning
+    return code
+
+
+def _item(value_type: str, name: Dataset, *children: Dataset, **values: Any) -> Dataset:
+    item = Dataset()
+    item.ValueType, item.ConceptNameCodeSequence = value_type, [name]
+    if children:
+        item.ContentSequence = list(children)
+    for keyword, value in values.items():
+        setattr(item, keyword, value)
+    return item
+
+
+SITE = _code("363698007", "SCT", "Finding Site")
+SITE_SRT = _code("G-C0E3", "SRT", "Finding Site")
+FINDING = _code("121071", "DCM", "Finding")
+TRACKING = _code("112039", "DCM", "Tracking Identifier")
+L1 = _code("66794005", "SCT", "L1 vertebra")
+HEIGHT = _code("121207", "DCM", "Height")
+SOURCE = _code("260753009", "SCT", "Source")
+
+
+def _is(name: Dataset, value: Dataset, *children: Dataset) -> Dataset:
+    return _item("CODE", name, *children, ConceptCodeSequence=[value])
+
+
+def _label(text: str) -> Dataset:
+    return _item("TEXT", TRACKING, TextValue=text)
+
+
+def _line(*values: float) -> Dataset:
+    frame = {"ReferencedFrameOfReferenceUID": FRAME_OF_REFERENCE}
+    return _item("SCOORD3D", SOURCE, GraphicType="POLYLINE", GraphicData=list(values), **frame)
+
+
+def _heights(name: Callable[[str], Dataset], *extra: Dataset) -> list[Dataset]:
+    points = patient_points(0.0)
+    return [
+        _item("NUM", name(position), *extra, _line(*points[f"{letter}S"], *points[f"{letter}I"]))
+        for position, letter in (("Anterior", "A"), ("Mid", "M"), ("Posterior", "P"))
+    ]
+
+
+def _group(*items: Dataset) -> Dataset:
+    return _item("CONTAINER", _code("125007", "DCM", "Measurement Group"), *items)
+
+
+def _foreign(*found: Dataset) -> Dataset:
+    measurements = _item("CONTAINER", _code("126010", "DCM", "Imaging Measurements"), *found)
+    made = _item("CONTAINER", _code("126000", "DCM", "Imaging Measurement Report"), measurements)
+    made.SOPClassUID, made.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.88.22", "1.2.9"
+    return made
+
+
+def _own_words(position: str) -> Dataset:
+    return _code("X", "99OTHER", f"{position} height of the body")
+
+
+@pytest.mark.parametrize(
+    "naming",
+    [
+        (_is(SITE, L1),),
+        (_is(SITE_SRT, _code("T-11910", "SRT", "L1 vertebra")),),
+        (_is(FINDING, L1),),
+        (_label("vertebrae_L1"),),
+        (_is(FINDING, _code("1", "99OTHER", "L1 vertebra")),),
+        (_is(SITE, L1), _label("Measurement 3")),
+    ],
+    ids=["site", "site in SNOMED-RT", "finding", "label", "finding in words", "site and any label"],
+)
+def test_the_level_is_read_from_code_then_label(naming: tuple[Dataset, ...]) -> None:
+    """Finding Site, then Finding, then the tracking identifier name the vertebra."""
+    found = _read(_foreign(_group(*naming, *_heights(_own_words))))
+
+    assert list(found) == ["L1"]
+    assert patient_points(0.0) == _points(found["L1"])
+
+
+def test_heights_of_other_producers_are_read_by_code_or_words() -> None:
+    """Height with a topographical modifier, or a name in words, gives the line its position."""
+    modifiers = {
+        "Anterior": _code("255549009", "SCT", "Anterior"),
+        "Mid": _code("26216008", "SCT", "Central"),
+        "Posterior": _code("255551008", "SCT", "Posterior"),
+    }
+    numbers = [
+        _item(
+            "NUM",
+            HEIGHT,
+            _is(SITE, L1, _is(_code("106233006", "SCT", "Topographical modifier"), modifiers[position])),
+            number.ContentSequence[0],
+        )
+        for position, number in zip(modifiers, _heights(_own_words), strict=True)
+    ]
+
+    assert patient_points(0.0) == _points(_read(_foreign(_group(_is(SITE, L1), *numbers)))["L1"])
+
+
+def test_single_points_are_read_by_their_names() -> None:
+    """A POINT named by its concept, or by the label of its group as OHIF writes it, is that point."""
+    points = patient_points(0.0)
+    named_points = [
+        _item("SCOORD3D", _code(name, "99OTHER", name), GraphicType="POINT", GraphicData=list(points[name]))
+        for name in ("AS", "AI", "PS")
+    ]
+    by_label = _group(
+        _label("L1 PI"),
+        _item("NUM", _code("1", "99OTHER", "Length"), _item("SCOORD3D", SOURCE, GraphicData=list(points["PI"]))),
+    )
+    found = _read(_foreign(_group(_is(SITE, L1), *named_points), by_label))
+
+    assert {name: points[name] for name in ("AS", "PS", "AI", "PI")} == _points(found["L1"])
+
+
+def test_numbers_other_than_heights_are_left_alone() -> None:
+    """A line under a loss, a ratio or a length is no height, and its group holds no points of ours."""
+    for meaning in ("height loss", "height ratio", "expected height", "length"):
+        numbers = _heights(lambda position, meaning=meaning: _code("X", "99OTHER", f"{position} {meaning}"))  # type: ignore[misc]  # bound now
+        assert from_report(_foreign(_group(_is(SITE, L1), *numbers)), _images) == []
+
+
+def test_groups_that_name_no_vertebra_are_left_alone() -> None:
+    """A tumour on the liver is none of ours, nor is a lobe called T2."""
+    liver = _is(SITE, _code("10200004", "SCT", "Liver"))
+
+    assert from_report(_foreign(_group(liver, *_heights(_own_words))), _images) == []
+    assert from_report(_foreign(_group(_label("Lung T2"), *_heights(_own_words))), _images) == []
+
+
+def test_contradictions_are_refused_with_their_reason() -> None:
+    """Code against label, two readings of one level, missing corners, a mixture of spaces: a coded reason each."""
+    heights = _heights(_own_words)
+    moved = [_item("NUM", _own_words("Anterior"), _line(0, 0, 1, 0, 0, -1))]
+    flat = _item("SCOORD", SOURCE, GraphicData=[1.0, 2.0, 1.0, 9.0])
+    mixed = [*heights[:2], _item("NUM", _own_words("Posterior"), flat)]
+
+    assert _reasons(_foreign(_group(_is(SITE, L1), _label("L2"), *heights))) == {"L1": "LEVEL_CONFLICT"}
+    assert _reasons(_foreign(_group(_is(SITE, L1), *heights), _group(_label("L1"), *moved))) == {
+        "L1": "LEVEL_DUPLICATED"
+    }
+    assert _reasons(_foreign(_group(_is(SITE, L1), *heights[:2]))) == {"L1": "INCOMPLETE_POINTS"}
+    assert _reasons(_foreign(_group(_is(SITE, L1), *mixed))) == {"L1": "MIXED_SPACES"}
+
+
+def test_points_in_an_image_that_is_not_there_are_refused() -> None:
+    """Without its image a point has no scale and no direction."""
+    found = from_report(_report("image"), lambda _: None)
+
+    assert ["IMAGE_MISSING"] * 3 == [vertebra.reason for vertebra in found]
+
+
+def test_other_objects_hold_no_points() -> None:
+    """Only Enhanced, Comprehensive and Comprehensive 3D SR are read."""
+    made = _report("patient")
+    made.SOPClassUID = "1.2.840.10008.5.1.4.1.1.88.11"
+
+    assert from_report(made, _images) == []
+    assert from_report(dx_lateral(), _images) == []
+    assert from_report(Dataset(), _images) == []
+
+
+@pytest.mark.parametrize("data", [["1", "x", "3"], ["1", "nan", "3"], ["1", "2"]])
+def test_coordinates_that_are_no_numbers_are_no_points(data: list[str]) -> None:
+    """Text, NaN or half a point in the place of coordinates leaves the corner missing."""
+    made = _report("image")
+    line = named(groups(made)[0], "Anterior vertebral body height")[0].ContentSequence[0]
+    del line.GraphicData
+    line.add_new("GraphicData", "LO", data)
+
+    assert _reasons(made)["T12"] == "INCOMPLETE_POINTS"
+
+
+KEYWORDS = (
+    "ContentSequence", "ConceptNameCodeSequence", "ConceptCodeSequence", "GraphicData", "ValueType", "TextValue",
+    "ReferencedSOPSequence", "MeasuredValueSequence",
+)  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None)
+@given(place=st.integers(0, 10_000), keyword=st.sampled_from(KEYWORDS), how=st.sampled_from(["gone", "empty", "odd"]))
+def test_a_damaged_report_is_read_or_refused(place: int, keyword: str, how: str) -> None:
+    """Whatever is missing, empty or of the wrong kind in the tree, there is neither exception nor wrong level."""
+    made = _report("image")
+    named(made, "Imaging Measurements")[0].ContentSequence = groups(made)[:1]
+    holders = [made]
+    for item in holders:
+        holders.extend(item.get("ContentSequence", []))
+    holders = [item for item in holders if keyword in item]
+    broken = holders[place % len(holders)]
+    if how == "gone":
+        del broken[keyword]
+    elif how == "empty":
+        broken[keyword].value = None
+    else:
+        del broken[keyword]
+        broken.add_new(keyword, "LO", ["1", "x", "3"])
+
+    assert set(_read(made)) <= set(MIDDLES)

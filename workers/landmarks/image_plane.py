@@ -1,0 +1,149 @@
+"""From an image's header to the plane that image points lie in: size, scale, and where anterior and superior are."""
+
+from collections.abc import Sequence
+from math import hypot, isfinite
+from typing import Final
+
+from pydicom import uid
+from pydicom.dataset import Dataset
+
+from sr_templates import headers
+from workers.landmarks.points import ImagePlane
+from workers.landmarks.spacing import Geometry, StatedSpacing, scale_of
+
+_GEOMETRIES: Final = {
+    **dict.fromkeys(
+        (
+            uid.CTImageStorage,
+            uid.EnhancedCTImageStorage,
+            uid.LegacyConvertedEnhancedCTImageStorage,
+            uid.MRImageStorage,
+            uid.EnhancedMRImageStorage,
+            uid.EnhancedMRColorImageStorage,
+            uid.LegacyConvertedEnhancedMRImageStorage,
+        ),
+        Geometry.SECTION,
+    ),
+    **dict.fromkeys(
+        (
+            uid.ComputedRadiographyImageStorage,
+            uid.DigitalXRayImageStorageForPresentation,
+            uid.DigitalXRayImageStorageForProcessing,
+            uid.XRayAngiographicImageStorage,
+            uid.EnhancedXAImageStorage,
+            uid.XRayRadiofluoroscopicImageStorage,
+            uid.EnhancedXRFImageStorage,
+        ),
+        Geometry.PROJECTION,
+    ),
+}
+#: LPS (PS3.3 C.7.6.2.1.1).
+_ANTERIOR: Final = (0.0, -1.0, 0.0)
+_SUPERIOR: Final = (0.0, 0.0, 1.0)
+#: A direction counts as lying in the plane up to 45 degrees off it.
+_IN_PLANE: Final = 0.7071
+#: PS3.3 C.7.6.1.1.1; of a value such as "AF" the first letter is the main direction.
+_LETTERS: Final = {"A": ("anterior", 1.0), "P": ("anterior", -1.0), "H": ("superior", 1.0), "F": ("superior", -1.0)}
+_Vector = tuple[float, float]
+
+
+def plane_of(image: Dataset, frame: int | None = None) -> ImagePlane | None:
+    """Return the plane of an image, or of its frame (counted from 1); None where there is no such frame or no size."""
+    rows, columns = _number(image, "Rows"), _number(image, "Columns")
+    frames = _number(image, "NumberOfFrames") or 1
+    if not rows or not columns or not 1 <= (frame or 1) <= frames:
+        return None
+    parts = [image, *_functional_groups(image, frame or 1)]
+    directions = _from_cosines(parts) or _from_letters(image)
+    return ImagePlane(
+        rows=int(rows),
+        columns=int(columns),
+        scale=scale_of(_stated(image, parts)),
+        square_pixels=_has_square_pixels(image),
+        anterior=directions.get("anterior"),
+        superior=directions.get("superior"),
+    )
+
+
+def _stated(image: Dataset, parts: Sequence[Dataset]) -> StatedSpacing:
+    return StatedSpacing(
+        geometry=_GEOMETRIES.get(uid.UID(headers.text(image, "SOPClassUID")), Geometry.CAPTURE),
+        pixel=next((pair for part in parts if (pair := _pair(part, "PixelSpacing"))), None),
+        calibration=headers.text(image, "PixelSpacingCalibrationType").strip(),
+        detector=_pair(image, "ImagerPixelSpacing"),
+        magnification=_magnification(image),
+    )
+
+
+def _magnification(image: Dataset) -> float | None:
+    """Return the stated or computed magnification; None where neither makes sense."""
+    stated = _number(image, "EstimatedRadiographicMagnificationFactor")
+    detector, patient = _number(image, "DistanceSourceToDetector"), _number(image, "DistanceSourceToPatient")
+    factor = stated or (detector / patient if detector and patient else None)
+    return factor if factor is not None and factor >= 1 else None
+
+
+def _has_square_pixels(image: Dataset) -> bool:
+    """Whether pixels are square; PS3.3 C.7.6.3.1.7 asks for Pixel Aspect Ratio only where they are not."""
+    ratio = _numbers(image, "PixelAspectRatio")
+    return len(ratio) != 2 or ratio[0] == ratio[1]  # noqa: PLR2004 - vertical and horizontal
+
+
+def _functional_groups(image: Dataset, frame: int) -> list[Dataset]:
+    """Return Pixel Measures and Plane Orientation of a frame, its own before the shared ones (PS3.3 C.7.6.16)."""
+    per_frame = headers.items(image, "PerFrameFunctionalGroupsSequence")[frame - 1 : frame]
+    return [
+        item
+        for group in (*per_frame, *headers.items(image, "SharedFunctionalGroupsSequence"))
+        for keyword in ("PixelMeasuresSequence", "PlaneOrientationSequence")
+        for item in headers.items(group, keyword)
+    ]
+
+
+def _from_cosines(parts: Sequence[Dataset]) -> dict[str, _Vector]:
+    """Return the directions that lie in the plane, from Image Orientation (Patient)."""
+    cosines = next((found for part in parts if len(found := _numbers(part, "ImageOrientationPatient")) == 6), None)  # noqa: PLR2004 - two LPS vectors
+    if cosines is None:
+        return {}
+    directions: dict[str, _Vector] = {}
+    for name, axis in (("anterior", _ANTERIOR), ("superior", _SUPERIOR)):
+        across = sum(a * b for a, b in zip(cosines[:3], axis, strict=True))
+        down = sum(a * b for a, b in zip(cosines[3:], axis, strict=True))
+        length = hypot(across, down)
+        if length >= _IN_PLANE:
+            directions[name] = (across / length, down / length)
+    return directions
+
+
+def _from_letters(image: Dataset) -> dict[str, _Vector]:
+    """Return the directions from Patient Orientation: where columns and where rows increase to."""
+    found: dict[str, _Vector] = {}
+    for letters, unit in zip(
+        headers.text(image, "PatientOrientation").split("\\"), ((1.0, 0.0), (0.0, 1.0)), strict=False
+    ):
+        name, sign = _LETTERS.get(letters.strip()[:1], ("", 0.0))
+        if name:
+            found[name] = (sign * unit[0], sign * unit[1])
+    return found
+
+
+def _pair(source: Dataset, keyword: str) -> tuple[float, float] | None:
+    """Return two positive numbers; None where there are not."""
+    numbers = _numbers(source, keyword)
+    return (numbers[0], numbers[1]) if len(numbers) == 2 and min(numbers) > 0 else None  # noqa: PLR2004 - row, column
+
+
+def _number(source: Dataset, keyword: str) -> float | None:
+    """Return a positive number; None where there is none."""
+    numbers = _numbers(source, keyword)
+    return numbers[0] if numbers and numbers[0] > 0 else None
+
+
+def _numbers(source: Dataset, keyword: str) -> list[float]:
+    """Return the finite numbers of an attribute; [] where one of them is none."""
+    parts = [part for part in headers.text(source, keyword).split("\\") if part.strip()]
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        return []
+    return numbers if all(isfinite(number) for number in numbers) else []

@@ -1,0 +1,165 @@
+"""The named points in a TID 1500 content tree, whoever wrote it: read tolerantly, named only where it is certain.
+
+A point has its name from the height it bounds (one NUM with a line of two points, as our reports, dcmqi and 3D Slicer
+write them), or from its own name or label ("AS", "L4 PI").
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import isfinite
+from typing import Final
+
+from pydicom.dataset import Dataset
+
+from sr_templates import codes, headers
+from sr_templates.findings import POINT_NAMES, Point, Space
+from sr_templates.measurements import LINES
+
+#: Coordinates a point, by the value type of the item (PS3.3 C.18.6, C.18.9).
+_DIMENSIONS: Final = {"SCOORD": 2, "SCOORD3D": 3}
+_POSITIONS: Final = {
+    (code.scheme_designator, code.value): position
+    for position, found in {
+        "anterior": (codes.HEIGHT_ANTERIOR, codes.LOSS_ANTERIOR, codes.ANTERIOR),
+        "middle": (codes.HEIGHT_MIDDLE, codes.LOSS_MIDDLE, codes.CENTRAL),
+        "posterior": (codes.HEIGHT_POSTERIOR, codes.LOSS_POSTERIOR, codes.POSTERIOR),
+    }.items()
+    for code in found
+}
+#: A height by its meaning, from producers with a vocabulary of their own.
+_HEIGHT: Final = re.compile(
+    r"\b(anterior|middle|mid|central|posterior)\b.*\bheight\b|\bheight\b.*\b(anterior|middle|mid|central|posterior)\b"
+)
+_OTHER_THAN_HEIGHT: Final = re.compile(r"\b(loss|ratio|expected|difference|mean)\b")
+_SYNONYMS: Final = {"mid": "middle", "central": "middle"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spot:
+    """One named point and what it lies in."""
+
+    name: str
+    point: Point
+    space: Space
+    #: Of the image of an image point.
+    sop_instance_uid: str = ""
+    frame: int | None = None
+    frame_of_reference_uid: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """The two points of one height, in the order they were written; which one is superior is not known yet."""
+
+    position: str
+    ends: tuple[Spot, Spot]
+
+
+def spots_and_lines(group: Dataset, label: str) -> Iterator[Spot | Line]:
+    """Give the named points and the height lines of one measurement group that carries `label`."""
+    for item in headers.items(group, "ContentSequence"):
+        if headers.text(item, "ValueType") != "NUM":
+            yield from _spot(item, label)
+            continue
+        position = _position(item)
+        for child in headers.items(item, "ContentSequence"):
+            points = _points(child)
+            if position and len(points) == 2:  # noqa: PLR2004 - a line
+                yield Line(position=position, ends=(points[0], points[1]))
+            else:
+                yield from _spot(child, label)
+
+
+def code_of(item: Dataset, keyword: str) -> tuple[str, str]:
+    """Return (scheme, value) of the first code in a code sequence; empty texts where there is none."""
+    code = next(iter(headers.items(item, keyword)), Dataset())
+    return headers.text(code, "CodingSchemeDesignator").strip(), headers.text(code, "CodeValue").strip()
+
+
+def meaning_of(item: Dataset, keyword: str) -> str:
+    """Return the meaning of the first code in a code sequence; "" where there is none."""
+    return headers.text(next(iter(headers.items(item, keyword)), Dataset()), "CodeMeaning").strip()
+
+
+def point_name(label: str) -> str:
+    """Return the one point name that is a word of `label`; "" where there is none or several."""
+    names = [word for word in re.split(r"[\W_]+", label) if word in POINT_NAMES]
+    return names[0] if len(names) == 1 else ""
+
+
+def _position(number: Dataset) -> str:
+    """Return which height a NUM is: by our code, by Height with a topographical modifier, or by its meaning."""
+    name = code_of(number, "ConceptNameCodeSequence")
+    if name in _POSITIONS:
+        return _POSITIONS[name]
+    meaning = meaning_of(number, "ConceptNameCodeSequence").lower()
+    if _OTHER_THAN_HEIGHT.search(meaning):
+        return ""
+    if name == (codes.HEIGHT.scheme_designator, codes.HEIGHT.value):
+        return next(filter(None, map(_modifier, _descendants(number))), "")
+    found = _HEIGHT.search(meaning)
+    word = next(filter(None, found.groups()), "") if found else ""
+    return _SYNONYMS.get(word, word)
+
+
+def _modifier(item: Dataset) -> str:
+    if code_of(item, "ConceptNameCodeSequence")[1] != codes.TOPOGRAPHICAL_MODIFIER.value:
+        return ""
+    return _POSITIONS.get(code_of(item, "ConceptCodeSequence"), "")
+
+
+def _descendants(item: Dataset) -> list[Dataset]:
+    """Return children and grandchildren: a modifier stands below its Finding Site."""
+    children = headers.items(item, "ContentSequence")
+    return [*children, *(grand for child in children for grand in headers.items(child, "ContentSequence"))]
+
+
+def _spot(item: Dataset, label: str) -> Iterator[Spot]:
+    """Give a single point by its own name, else by the label of its group."""
+    name = point_name(meaning_of(item, "ConceptNameCodeSequence")) or point_name(label)
+    points = _points(item)
+    if name and len(points) == 1:
+        yield replace(points[0], name=name)
+
+
+def named_line(line: Line, swap: bool) -> Sequence[Spot]:
+    """Return the ends of a line with their names; `swap` where the inferior one was written first."""
+    ends = reversed(line.ends) if swap else line.ends
+    return [replace(spot, name=name) for spot, name in zip(ends, LINES[line.position], strict=True)]
+
+
+def _points(item: Dataset) -> list[Spot]:
+    """Return the points of a coordinate item, still without names; [] for any other or a damaged item."""
+    size = _DIMENSIONS.get(headers.text(item, "ValueType"), 0)
+    numbers = _floats(headers.value(item, "GraphicData"))
+    if not size or not numbers or len(numbers) % size:
+        return []
+    image = next(
+        (
+            found
+            for child in headers.items(item, "ContentSequence")
+            for found in headers.items(child, "ReferencedSOPSequence")
+        ),
+        Dataset(),
+    )
+    frame = headers.text(image, "ReferencedFrameNumber").split("\\")[0].strip()
+    return [
+        Spot(
+            name="",
+            point=tuple(numbers[at : at + size]),
+            space=Space.IMAGE if size == _DIMENSIONS["SCOORD"] else Space.PATIENT,
+            sop_instance_uid=headers.text(image, "ReferencedSOPInstanceUID").strip(),
+            frame=int(frame) if frame.isdecimal() else None,
+            frame_of_reference_uid=headers.text(item, "ReferencedFrameOfReferenceUID").strip(),
+        )
+        for at in range(0, len(numbers), size)
+    ]
+
+
+def _floats(found: object) -> list[float]:
+    try:
+        numbers = [float(number) for number in found] if hasattr(found, "__iter__") else []
+    except (ValueError, TypeError):
+        return []
+    return numbers if all(isfinite(number) for number in numbers) else []
