@@ -11,15 +11,46 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic.types import StringConstraints
 
+from service.config_reading import PREFIX, explain, overlay, read_toml
 from service.errors import Misconfigured
 
+
+def _matching(pattern: str, words: str) -> AfterValidator:
+    """Return a validator for text; `words` say what is allowed to somebody who does not read patterns."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"must be {words}")
+        return text
+
+    return AfterValidator(check)
+
+
 #: PS3.5 6.2, VR AE: at most 16 characters of the default repertoire, no backslash, not only spaces.
-AeTitle = Annotated[str, StringConstraints(min_length=1, max_length=16, pattern=r"^[ -\[\]-~]*[!-\[\]-~][ -\[\]-~]*$")]
+AeTitle = Annotated[
+    str,
+    _matching(
+        r"(?=.*[!-\[\]-~])[ -\[\]-~]{1,16}", "an AE title: 1 to 16 ASCII characters, no backslash, not only spaces"
+    ),
+]
 #: A name we give ourselves; it appears in queue names, metrics and on the command line.
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+Name = Annotated[
+    str,
+    _matching(r"[a-z0-9][a-z0-9_-]{0,31}", "a name: 1 to 32 of a-z, 0-9, '-' and '_', the first a letter or digit"),
+]
 Port = Annotated[int, Field(ge=1, le=65535)]
 #: Port 0 lets the system choose; only a server may ask for it.
 BindPort = Annotated[int, Field(ge=0, le=65535)]
@@ -31,6 +62,21 @@ def _network(text: str) -> str:
 
 
 Network = Annotated[str, AfterValidator(_network)]
+
+
+def _not_empty(value: object) -> object:
+    if value == "":
+        raise ValueError("must name a file or folder")
+    return value
+
+
+def _anchored(path: Path, info: ValidationInfo) -> Path:
+    """Resolve a relative path against the folder of the configuration file, where there is one."""
+    path = path.expanduser()
+    return (info.context or Path()) / path
+
+
+File = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_anchored)]
 
 
 def is_loopback(host: str) -> bool:
@@ -50,9 +96,9 @@ class _Table(BaseModel):
 class Tls(_Table):
     """Certificates of one side, PEM files; TLS 1.2 or newer, the peer must present a certificate of `ca_file`."""
 
-    cert_file: Path
-    key_file: Path
-    ca_file: Path
+    cert_file: File
+    key_file: File
+    ca_file: File
 
 
 class Node(_Table):
@@ -108,23 +154,30 @@ class Study(_Table):
 class Storage(_Table):
     """[storage]: the spool and the ledger."""
 
-    root: Path = Path("spondyl-data")
-    #: SQLAlchemy URL; empty means SQLite in `root`.
-    ledger: str = ""
+    root: Annotated[File, Field(validate_default=True)] = Path("spondyl-data")
+    #: SQLAlchemy URL; empty means SQLite in `root`. It may hold a password, so it is never shown.
+    ledger: SecretStr = SecretStr("")
     retention_days: Annotated[float, Field(gt=0)] = 30.0
     min_free_gb: Annotated[float, Field(ge=0)] = 1.0
 
     @property
     def ledger_url(self) -> str:
         """The ledger's URL, with the default filled in."""
-        return self.ledger or f"sqlite:///{self.root.absolute() / 'ledger.sqlite'}"
+        return self.ledger.get_secret_value() or f"sqlite:///{self.root.absolute() / 'ledger.sqlite'}"
+
+
+def _broker(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if text != "embedded" and not re.match(r"[a-z][a-z0-9+.-]*://", text):
+        raise ValueError('must be "embedded" or the URL of a Celery broker')
+    return secret
 
 
 class Queue(_Table):
     """[queue]: Celery's broker and the limits of a task."""
 
     #: "embedded" or any Celery broker URL; may hold a password, so it is never shown.
-    broker: SecretStr = SecretStr("embedded")
+    broker: Annotated[SecretStr, AfterValidator(_broker)] = SecretStr("embedded")
     concurrency: Annotated[int, Field(ge=1, le=64)] = 2
     max_attempts: Annotated[int, Field(ge=1, le=20)] = 3
     time_limit_s: Annotated[float, Field(ge=10)] = 300.0
@@ -157,14 +210,18 @@ class Measure(_Table):
     wedging_limits: Mapping[str, WedgingLimit] = {
         "L4": WedgingLimit(mean_percent=4.8, upper_percent=8.3, source="seed document; no primary source found"),
     }
-    protocol: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9./_-]{0,63}$")] = "spondyl-six-point/1"
+    protocol: Annotated[
+        str, _matching(r"[a-z0-9][a-z0-9./_-]{0,63}", "1 to 64 of a-z, 0-9 and './_-', the first a letter or digit")
+    ] = "spondyl-six-point/1"
 
 
 class Report(_Table):
     """[report]: identity of what is written."""
 
     #: Root of our UIDs; empty means UUID-derived UIDs (2.25).
-    uid_root: Annotated[str, StringConstraints(pattern=r"^$|^[0-2](\.(0|[1-9][0-9]*))+$", max_length=24)] = ""
+    uid_root: Annotated[
+        str, _matching(r"(?!.{25})([0-2](\.(0|[1-9][0-9]*))+)?", "empty or a UID root of at most 24 characters")
+    ] = ""
     sr_series_number: Annotated[int, Field(ge=1, le=2**31 - 1)] = 9001
     #: "by_points": Comprehensive SR for image points, Comprehensive 3D SR for patient points.
     sop_class: Literal["by_points", "comprehensive_3d"] = "by_points"
@@ -176,7 +233,7 @@ class Web(_Table):
 
     bind: str = "127.0.0.1"
     port: BindPort = 8080
-    token_file: Path | None = None
+    token_file: File | None = None
 
     @model_validator(mode="after")
     def _token_beyond_loopback(self) -> Self:
@@ -218,12 +275,25 @@ class Settings(_Table):
         raise Misconfigured(f"no destination is called {name!r}; configured: {known}")
 
 
-_ENV = re.compile(r"^SPONDYL_([A-Z]+)__([A-Z0-9_]+)$")
-
-
 def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
     """Read the configuration: `path`, else SPONDYL_CONFIG, else ./spondyl.toml where there is one, else defaults.
 
-    Raises Misconfigured with the key, the value and what is allowed.
+    Relative paths are taken from the file's folder, without a file from the working directory. Raises Misconfigured
+    with a line for each problem: the key or the variable, the value (never a secret), what is allowed.
     """
-    raise NotImplementedError
+    file = _file(path, environ)
+    document, origins = overlay(read_toml(file) if file else {}, environ, Settings)
+    document.setdefault("storage", {})  # its default is relative, so it must pass through validation
+    try:
+        return Settings.model_validate(document, context=(file or Path("spondyl.toml")).absolute().parent)
+    except ValidationError as error:
+        raise Misconfigured(explain(error, origins, Settings)) from None
+
+
+def _file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    if path is not None:
+        return path
+    if named := environ.get(f"{PREFIX}CONFIG"):
+        return Path(named)
+    beside = Path("spondyl.toml")
+    return beside if beside.is_file() else None

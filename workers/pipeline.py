@@ -3,7 +3,7 @@
 No network, no queue, no ledger: a worker and `spondyl measure` call the same function.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum

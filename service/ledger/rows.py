@@ -1,9 +1,13 @@
 """What the ledger answers with: frozen rows. Times are seconds since the epoch, UTC."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from service.messages import JobKind
 from service.states import JobState, StudyState
+
+#: `unsettled_since` of a study that somebody asked to be settled without waiting.
+AT_ONCE: Final = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +21,7 @@ class StudyRow:
     state: StudyState
     #: Coded reason (not analysable), rule (ignored) or message (failed).
     reason: str | None
-    #: Who must act, where the state is failed.
+    #: Who must act, where the state is failed; "admin" where it is an administrator who ignored it.
     who: str | None
     #: Name of the configured source, else the calling AE title.
     source: str
@@ -31,6 +35,10 @@ class StudyRow:
     held_until: float
     #: When it was last found complete.
     settled_at: float | None
+    #: Since when something waits to be settled; None where nothing does, AT_ONCE where somebody asked not to wait.
+    unsettled_since: float | None = None
+    #: How often an arrival was noted, resent objects included.
+    arrivals: int = 0
     updated_at: float
 
 
