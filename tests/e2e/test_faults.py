@@ -12,9 +12,9 @@ from nodes import Running, reports_in, serving, storescu, wait_for_report, write
 from pydicom.uid import CTImageStorage
 from pynetdicom import AE
 from servers import Orthanc, free_port, run_orthanc, wait_until
-from workers.phantom.study import make_study
 
 from service.spool import study_key
+from workers.phantom.study import make_study
 
 #: Long enough for a lease to end, the study to be measured again and the report to be sent.
 RECOVERY_S = 90.0
@@ -103,6 +103,9 @@ def _send_until_killed(node: Running, files: list[Path]) -> set[str]:
             if status and status.Status == 0:
                 acknowledged.add(str(dataset.SOPInstanceUID))
     association.abort()
+    # The listener is gone, so pynetdicom never gets to close its end.
+    if association.dul.socket is not None:
+        association.dul.socket.close()
     return acknowledged
 
 

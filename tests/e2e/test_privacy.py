@@ -6,6 +6,7 @@ import pydicom
 import pytest
 from nodes import reports_in, serving, storescu, wait_for_report, write_config
 from servers import Orthanc
+
 from workers.phantom.study import make_study
 
 NAME, IDENTIFIER = "Plantedname", "PLANTED-ID-77"

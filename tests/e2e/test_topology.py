@@ -5,6 +5,7 @@ from pathlib import Path
 import pydicom
 from nodes import reports_in, serving, storescu, wait_for_report, write_config
 from servers import run_orthanc
+
 from workers.phantom.study import make_study
 
 REPOSITORY = Path(__file__).resolve().parents[2]

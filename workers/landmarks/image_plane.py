@@ -8,35 +8,33 @@ from pydicom import uid
 from pydicom.dataset import Dataset
 
 from sr_templates import headers
-from workers.landmarks.points import ImagePlane
-from workers.landmarks.spacing import Geometry, StatedSpacing, scale_of
+from workers.landmarks.points import ImagePlane, PixelScale
+from workers.morphometry.scale import Projection, radiograph_scale, square_pixels
 
-_GEOMETRIES: Final = {
-    **dict.fromkeys(
-        (
-            uid.CTImageStorage,
-            uid.EnhancedCTImageStorage,
-            uid.LegacyConvertedEnhancedCTImageStorage,
-            uid.MRImageStorage,
-            uid.EnhancedMRImageStorage,
-            uid.EnhancedMRColorImageStorage,
-            uid.LegacyConvertedEnhancedMRImageStorage,
-        ),
-        Geometry.SECTION,
-    ),
-    **dict.fromkeys(
-        (
-            uid.ComputedRadiographyImageStorage,
-            uid.DigitalXRayImageStorageForPresentation,
-            uid.DigitalXRayImageStorageForProcessing,
-            uid.XRayAngiographicImageStorage,
-            uid.EnhancedXAImageStorage,
-            uid.XRayRadiofluoroscopicImageStorage,
-            uid.EnhancedXRFImageStorage,
-        ),
-        Geometry.PROJECTION,
-    ),
-}
+#: Cross-sectional: pixels have a size in the patient.
+_SECTIONS: Final = frozenset(
+    {
+        uid.CTImageStorage,
+        uid.EnhancedCTImageStorage,
+        uid.LegacyConvertedEnhancedCTImageStorage,
+        uid.MRImageStorage,
+        uid.EnhancedMRImageStorage,
+        uid.EnhancedMRColorImageStorage,
+        uid.LegacyConvertedEnhancedMRImageStorage,
+    }
+)
+#: Projection radiography: pixels have a size on the detector.
+_PROJECTIONS: Final = frozenset(
+    {
+        uid.ComputedRadiographyImageStorage,
+        uid.DigitalXRayImageStorageForPresentation,
+        uid.DigitalXRayImageStorageForProcessing,
+        uid.XRayAngiographicImageStorage,
+        uid.EnhancedXAImageStorage,
+        uid.XRayRadiofluoroscopicImageStorage,
+        uid.EnhancedXRFImageStorage,
+    }
+)
 #: LPS (PS3.3 C.7.6.2.1.1).
 _ANTERIOR: Final = (0.0, -1.0, 0.0)
 _SUPERIOR: Final = (0.0, 0.0, 1.0)
@@ -58,35 +56,35 @@ def plane_of(image: Dataset, frame: int | None = None) -> ImagePlane | None:
     return ImagePlane(
         rows=int(rows),
         columns=int(columns),
-        scale=scale_of(_stated(image, parts)),
-        square_pixels=_has_square_pixels(image),
+        scale=_scale(image, parts),
+        square_pixels=square_pixels(_pair(image, "PixelAspectRatio")),
         anterior=directions.get("anterior"),
         superior=directions.get("superior"),
     )
 
 
-def _stated(image: Dataset, parts: Sequence[Dataset]) -> StatedSpacing:
-    return StatedSpacing(
-        geometry=_GEOMETRIES.get(uid.UID(headers.text(image, "SOPClassUID")), Geometry.CAPTURE),
-        pixel=next((pair for part in parts if (pair := _pair(part, "PixelSpacing"))), None),
-        calibration=headers.text(image, "PixelSpacingCalibrationType").strip(),
-        detector=_pair(image, "ImagerPixelSpacing"),
-        magnification=_magnification(image),
+def _scale(image: Dataset, parts: Sequence[Dataset]) -> PixelScale | None:
+    """Return the scale of a section or of a projection; of anything else only where a calibration is stated.
+
+    A secondary capture may have been resized since, and its Pixel Spacing with it or not.
+    """
+    sop_class = headers.text(image, "SOPClassUID")
+    pixel = next((pair for part in parts if (pair := _pair(part, "PixelSpacing"))), None)
+    calibration = headers.text(image, "PixelSpacingCalibrationType").strip() or None
+    if sop_class in _SECTIONS:
+        return None if pixel is None else PixelScale(row_mm=pixel[0], column_mm=pixel[1])
+    if sop_class not in _PROJECTIONS and calibration is None:
+        return None
+    return radiograph_scale(
+        Projection(
+            pixel_spacing=pixel,
+            calibration=calibration,
+            imager_spacing=_pair(image, "ImagerPixelSpacing"),
+            magnification=_number(image, "EstimatedRadiographicMagnificationFactor"),
+            source_to_detector_mm=_number(image, "DistanceSourceToDetector"),
+            source_to_patient_mm=_number(image, "DistanceSourceToPatient"),
+        )
     )
-
-
-def _magnification(image: Dataset) -> float | None:
-    """Return the stated or computed magnification; None where neither makes sense."""
-    stated = _number(image, "EstimatedRadiographicMagnificationFactor")
-    detector, patient = _number(image, "DistanceSourceToDetector"), _number(image, "DistanceSourceToPatient")
-    factor = stated or (detector / patient if detector and patient else None)
-    return factor if factor is not None and factor >= 1 else None
-
-
-def _has_square_pixels(image: Dataset) -> bool:
-    """Whether pixels are square; PS3.3 C.7.6.3.1.7 asks for Pixel Aspect Ratio only where they are not."""
-    ratio = _numbers(image, "PixelAspectRatio")
-    return len(ratio) != 2 or ratio[0] == ratio[1]  # noqa: PLR2004 - vertical and horizontal
 
 
 def _functional_groups(image: Dataset, frame: int) -> list[Dataset]:

@@ -1,0 +1,366 @@
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from outlines import FILM, Array, Heights, film, moved, named, on_image, outline, patient, rotation, stack, without
+
+from sr_templates.findings import (
+    Deformity,
+    LandmarkSource,
+    Measured,
+    ReferenceRule,
+    Summary,
+    Triple,
+    VertebraFinding,
+    WedgingAssessment,
+    WedgingDirection,
+)
+from workers.landmarks.points import PixelScale, VertebraLandmarks
+from workers.morphometry.findings import Policy, measure
+from workers.morphometry.flags import Flag
+from workers.morphometry.wedging import WedgingLimit
+
+NORMAL: Heights = (28.0, 27.5, 28.0)
+WEDGE: Heights = (19.0, 23.5, 28.0)
+COLUMN: dict[str, Heights] = {"T11": NORMAL, "T12": NORMAL, "L1": WEDGE, "L2": NORMAL, "L3": NORMAL}
+NOTHING = Triple(anterior=None, middle=None, posterior=None)
+
+
+def found(vertebrae: list[VertebraLandmarks], level: str, policy: Policy | None = None) -> VertebraFinding:
+    """Return the finding of one level."""
+    findings, _ = measure(vertebrae, policy or Policy())
+    return next(finding for finding in findings if finding.level == level)
+
+
+def numbers(vertebrae: list[VertebraLandmarks], level: str) -> Measured:
+    """Return the numbers of one level, which was measured."""
+    measured = found(vertebrae, level).measured
+    assert measured is not None
+    return measured
+
+
+def test_a_study_from_points_to_findings() -> None:
+    """A wedged L1 among four sound vertebrae has its loss, grade, shape, reference and certainty."""
+    measured = numbers(stack(COLUMN), "L1")
+    assert (round(100 * 9 / 28, 1), round(100 * 4 / 27.5, 1), 0.0) == (
+        measured.height_loss_percent.anterior,
+        measured.height_loss_percent.middle,
+        measured.height_loss_percent.posterior,
+    )
+    assert (2, Deformity.ANTERIOR_WEDGE, False) == (measured.genant_grade, measured.deformity, measured.borderline)
+    assert (ReferenceRule.FIT, ("T11", "T12", "L2", "L3")) == (measured.reference.rule, measured.reference.levels)
+    assert (WedgingDirection.ANTERIOR, WedgingAssessment.OUTSIDE_LIMITS) == (
+        measured.wedging_direction,
+        measured.wedging_assessment,
+    )
+    assert measured.grade_probabilities is not None
+    assert 1 == pytest.approx(sum(measured.grade_probabilities))
+    assert (1.0, 1.0) == pytest.approx((measured.crush_above, measured.crush_below))
+
+
+def test_nothing_in_nothing_out() -> None:
+    """A study without vertebrae has no findings, and that is no error."""
+    findings, summary = measure([], Policy())
+    assert ((), 0, None) == (findings, summary.graded, summary.spinal_deformity_index)
+
+
+def test_output_runs_from_cranial_to_caudal() -> None:
+    """The order of the input does not matter, and the output is that of the column."""
+    vertebrae = stack(COLUMN)
+    assert measure(vertebrae, Policy()) == measure(vertebrae[::-1], Policy())
+    assert tuple(COLUMN) == tuple(finding.level for finding in measure(vertebrae[::-1], Policy())[0])
+
+
+def test_same_input_same_bytes() -> None:
+    """Random draws are fixed: twice the same input gives exactly the same numbers."""
+    spread = {"anterior": 0.4, "middle": 0.3, "posterior": 0.5}
+    vertebrae = [patient(level, at=(0, 0, -40 * i), height_sd_mm=spread) for i, level in enumerate(COLUMN)]
+    assert repr(measure(vertebrae, Policy())) == repr(measure(vertebrae, Policy()))
+
+
+def test_rejected_vertebra_has_a_reason_and_keeps_its_words() -> None:
+    """A vertebra without points is a finding with the finder's reason, its source and its flags."""
+    gone = VertebraLandmarks(
+        level="L4", source=LandmarkSource.SEGMENTATION, landmarks=None, reason="NO_BODY", flags=("FRAGMENTED",)
+    )
+    finding = found([*stack(COLUMN), gone], "L4")
+    assert (None, "NO_BODY", ("FRAGMENTED",)) == (finding.measured, finding.reason, finding.flags)
+    assert finding.landmark_source is LandmarkSource.SEGMENTATION
+
+
+@pytest.mark.parametrize("flag", ["CEMENT", "HARDWARE", "FUSION", "TUMOUR", "INFECTION"])
+def test_what_the_input_flags_keeps_its_heights_only(flag: str) -> None:
+    """Heights, ratios and angle stand; losses, grade, shape, limits and crush as reference do not (row 1)."""
+    vertebrae = stack(COLUMN | {"L4": (30.0, 27.0, 22.0)})
+    vertebrae[-1] = replace(vertebrae[-1], flags=(flag,))
+    measured = numbers(vertebrae, "L4")
+    assert Triple(anterior=30.0, middle=27.0, posterior=22.0) == measured.heights_mm
+    assert (NOTHING, None, None, None, False) == (
+        measured.height_loss_percent,
+        measured.genant_grade,
+        measured.grade_probabilities,
+        measured.deformity,
+        measured.borderline,
+    )
+    assert WedgingAssessment.NO_LIMIT_FOR_LEVEL is measured.wedging_assessment
+    assert (flag,) == found(vertebrae, "L4").flags
+    assert "L4" not in numbers(vertebrae, "L3").reference.levels
+
+
+def test_coarse_sampling_is_not_graded() -> None:
+    """Above 3.5 mm along the axis heights stay and no grade is given."""
+    vertebrae = [patient(level, at=(0, 0, -40 * i), axial_spacing_mm=5.0) for i, level in enumerate(COLUMN)]
+    findings, summary = measure(vertebrae, Policy())
+    assert (0, tuple(COLUMN), None) == (summary.graded, summary.ungradable, summary.max_grade)
+    assert {("SAMPLING_TOO_COARSE",)} == {finding.flags for finding in findings}
+    assert all(finding.measured is not None and finding.measured.heights_mm is not None for finding in findings)
+
+
+def test_limited_sampling_is_less_certain() -> None:
+    """At 3 mm the same loss is graded with an SD of 6 points, and says so."""
+    vertebrae = [patient(level, at=(0, 0, -40 * i), axial_spacing_mm=3.0) for i, level in enumerate(COLUMN)]
+    assert 6 == pytest.approx(numbers(vertebrae, "L2").loss_sd_points)
+    assert (Flag.LIMITED_SAMPLING,) == found(vertebrae, "L2").flags
+
+
+def test_four_points_have_no_middle() -> None:
+    """Without mid-points middle height, biconcavity and middle loss are absent, and that is said."""
+    vertebrae = [without(one, ["MS", "MI"]) for one in stack(COLUMN)]
+    measured = numbers(vertebrae, "L1")
+    assert measured.heights_mm is not None
+    assert (None, None, None) == (
+        measured.heights_mm.middle,
+        measured.biconcavity_ratio,
+        measured.height_loss_percent.middle,
+    )
+    assert (2, Deformity.ANTERIOR_WEDGE) == (measured.genant_grade, measured.deformity)
+    assert Flag.BICONCAVITY_NOT_ASSESSABLE in found(vertebrae, "L1").flags
+
+
+@pytest.mark.parametrize("level", ["C5", "S1"])
+def test_levels_without_grades(level: str) -> None:
+    """Cervical vertebrae and the sacrum are measured, not graded."""
+    finding = found([film(level, (14.0, 13.0, 14.0), depth=16.0)], level)
+    assert finding.measured is not None
+    assert finding.measured.genant_grade is None
+    assert (Flag.LEVEL_NOT_GRADED,) == finding.flags
+
+
+def test_unusual_direction_is_said() -> None:
+    """A posteriorly wedged L1 makes its label or orientation doubtful; an L5 does not."""
+    vertebrae = stack({"T12": NORMAL, "L1": (28.0, 26.0, 23.0), "L2": NORMAL})
+    assert Flag.UNUSUAL_DIRECTION in found(vertebrae, "L1").flags
+    assert Flag.UNUSUAL_DIRECTION not in found([film("L5", (30.3, 28.3, 26.3))], "L5").flags
+
+
+def test_borderline_wedging_needs_a_measured_spread() -> None:
+    """An L4 just above its limit is outside; where the finder measured how it scatters, it is borderline."""
+    heights: Heights = (28.0, 27.0, 25.48)
+    spread = dict.fromkeys(("anterior", "middle", "posterior"), 0.5)
+    assert WedgingAssessment.OUTSIDE_LIMITS is numbers([patient("L4", heights)], "L4").wedging_assessment
+    assert (
+        WedgingAssessment.BORDERLINE is numbers([patient("L4", heights, height_sd_mm=spread)], "L4").wedging_assessment
+    )
+
+
+def test_policy_decides_borders_and_limits() -> None:
+    """The severe border and the limits of wedging are the department's."""
+    policy = Policy(
+        severe_border_grade=3,
+        wedging_limits={"L5": WedgingLimit(mean_percent=13.2, upper_percent=20.0, source="a department")},
+    )
+    vertebrae = stack({"L3": NORMAL, "L4": (16.8, 22.0, 28.0), "L5": (28.0, 27.0, 25.0)})
+    grades = [found(vertebrae, "L4", one).measured for one in (Policy(), policy)]
+    assert [2, 3] == [one.genant_grade for one in grades if one is not None]
+    wedged = [found(vertebrae, "L5", one).measured for one in (Policy(), policy)]
+    assert [WedgingAssessment.NO_LIMIT_FOR_LEVEL, WedgingAssessment.WITHIN_LIMITS] == [
+        one.wedging_assessment for one in wedged if one is not None
+    ]
+
+
+def test_an_image_without_spacing_gives_ratios_and_a_grade() -> None:
+    """Without spacing there are no mm; ratios, angle, losses and grade are those of the same image with spacing."""
+    plain, flat = stack(COLUMN), [replace(one, plane=replace(FILM, scale=None)) for one in stack(COLUMN)]
+    measured = numbers(flat, "L1")
+    assert measured.heights_mm is None
+    assert (2, ("T11", "T12", "L2", "L3")) == (measured.genant_grade, measured.reference.levels)
+    assert numbers(plain, "L1").wedge_angle_deg == pytest.approx(measured.wedge_angle_deg)
+    assert (Flag.UNCALIBRATED,) == found(flat, "L1").flags
+
+
+def references(findings: tuple[VertebraFinding, ...]) -> list[object]:
+    """Return which heights each loss stands against."""
+    return [(m.reference.rule, m.reference.levels) for f in findings if (m := f.measured) is not None]
+
+
+def figures(findings: tuple[VertebraFinding, ...], summary: Summary) -> list[float]:
+    """Return every number of a result in one list; what is not a number must be equal anyway."""
+    numbers: list[float] = [k.angle_deg for k in summary.kyphosis]
+    for one in (finding.measured for finding in findings):
+        assert one is not None
+        triples = [one.height_loss_percent, one.reference.heights, one.heights_mm or NOTHING]
+        numbers += [
+            math.nan if value is None else value
+            for value in (
+                *(v for triple in triples for v in (triple.anterior, triple.middle, triple.posterior)),
+                one.wedge_ratio,
+                one.biconcavity_ratio,
+                one.crush_above,
+                one.crush_below,
+                one.wedging_percent,
+                one.wedge_angle_deg,
+                one.loss_sd_points,
+                one.wedge_angle_sd_deg,
+                *(one.grade_probabilities or ()),
+            )
+        ]
+    return numbers
+
+
+def words(findings: tuple[VertebraFinding, ...], summary: Summary) -> list[object]:
+    """Return everything of a result that is not a number, and the grades."""
+    return [
+        (f.level, f.flags, m.genant_grade, m.borderline, m.deformity, m.wedging_direction, m.wedging_assessment)
+        for f in findings
+        if (m := f.measured) is not None
+    ] + [summary.graded, summary.max_grade, summary.spinal_deformity_index]
+
+
+size = st.floats(14.0, 32.0)
+columns = st.lists(st.tuples(size, size, size), min_size=5, max_size=5)
+LEVELS = ("T11", "T12", "L1", "L2", "L3")
+
+
+def study(
+    columns: list[Heights], transform: Callable[[Array], Array], plane_of: Callable[[], dict[str, object]]
+) -> list[VertebraLandmarks]:
+    """Return vertebrae on one image: outlines in mm (x to posterior, y down), then `transform`ed to pixels."""
+    vertebrae = []
+    for i, (level, heights) in enumerate(zip(LEVELS, columns, strict=True)):
+        millimetres = outline(heights) * (1, -1) + (100.0, 60.0 + 40.0 * i)
+        plane = replace(FILM, rows=10**5, columns=10**5, **plane_of())  # type: ignore[arg-type]  # fields by name
+        vertebrae.append(on_image(level, named(transform(millimetres)), plane=plane))
+    return vertebrae
+
+
+def as_is() -> dict[str, object]:
+    """Return the plane of an image of 1 mm a pixel."""
+    return {"scale": PixelScale(row_mm=1.0, column_mm=1.0)}
+
+
+def same(a: list[VertebraLandmarks], b: list[VertebraLandmarks]) -> None:
+    """Check that two studies have the same results within 1e-6."""
+    left, right = measure(a, Policy()), measure(b, Policy())
+    assert words(*left) == words(*right)
+    assert references(left[0]) == references(right[0])
+    assert figures(*left) == pytest.approx(figures(*right), abs=1e-6, nan_ok=True)
+
+
+@settings(max_examples=6, deadline=None)
+@given(columns=columns, angle=st.floats(-60, 60), shift=st.tuples(st.floats(2000, 5000), st.floats(2000, 5000)))
+def test_rotation_and_translation(columns: list[Heights], angle: float, shift: tuple[float, float]) -> None:
+    """Turning and moving the whole column on the image changes no result."""
+    turn = rotation(angle, (0, 0, 1))[:2, :2]
+    same(study(columns, lambda p: p, as_is), study(columns, lambda p: p @ turn.T + np.array(shift), as_is))
+
+
+@settings(max_examples=6, deadline=None)
+@given(columns=columns)
+def test_mirrored_image_with_its_own_anterior_side(columns: list[Heights]) -> None:
+    """An image that shows anterior on the right gives the same results."""
+    mirrored = study(columns, lambda p: p * (-1, 1) + (500, 0), lambda: {**as_is(), "anterior": (1.0, 0.0)})
+    same(study(columns, lambda p: p, as_is), mirrored)
+
+
+@settings(max_examples=6, deadline=None)
+@given(columns=columns)
+def test_axis_order(columns: list[Heights]) -> None:
+    """A transposed image, with its spacings and directions exchanged, gives the same results."""
+    plane = {"scale": PixelScale(row_mm=0.4, column_mm=0.8)}
+    turned = {"scale": PixelScale(row_mm=0.8, column_mm=0.4), "anterior": (0.0, -1.0), "superior": (-1.0, 0.0)}
+    same(
+        study(columns, lambda p: p / (0.8, 0.4), lambda: dict(plane)),
+        study(columns, lambda p: (p / (0.8, 0.4))[:, ::-1], lambda: dict(turned)),
+    )
+
+
+@settings(max_examples=6, deadline=None)
+@given(columns=columns, row=st.floats(0.1, 2.0), column=st.floats(0.1, 2.0))
+def test_affine_change(columns: list[Heights], row: float, column: float) -> None:
+    """Other pixels, square or not, give the same results where their spacing is known."""
+    other = {"scale": PixelScale(row_mm=row, column_mm=column)}
+    same(study(columns, lambda p: p, as_is), study(columns, lambda p: p / (column, row), lambda: dict(other)))
+
+
+def without_scale() -> dict[str, object]:
+    """Return the plane of an image without spacing."""
+    return {"scale": None}
+
+
+@settings(max_examples=6, deadline=None)
+@given(columns=columns, factor=st.floats(0.2, 20.0))
+def test_uniform_scale(columns: list[Heights], factor: float) -> None:
+    """Without spacing the size of the pixel changes nothing but the expected heights, which are in pixels."""
+    (small, summary), (large, other) = (
+        measure(study(columns, transform, without_scale), Policy()) for transform in (lambda p: p, lambda p: p * factor)
+    )
+    scaled = tuple(
+        replace(
+            f, measured=replace(m, reference=replace(m.reference, heights=Triple(**times(m.reference.heights, factor))))
+        )
+        for f in small
+        if (m := f.measured) is not None
+    )
+    assert words(small, summary) == words(large, other)
+    assert figures(scaled, summary) == pytest.approx(figures(large, other), abs=1e-6, nan_ok=True)
+
+
+def times(triple: Triple, factor: float) -> dict[str, float | None]:
+    """Return each value of a triple `factor` times."""
+    return {name: None if value is None else value * factor for name, value in vars(triple).items()}
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    columns=columns,
+    angle=st.floats(-35, 35),
+    axis=st.tuples(*[st.floats(-1, 1)] * 3).filter(lambda a: math.hypot(*a) > 0.1),
+)
+def test_patient_frame(columns: list[Heights], angle: float, axis: tuple[float, float, float]) -> None:
+    """A patient who lies turned has the same results, up to the word on lateral tilt."""
+    turn = rotation(angle, axis)
+
+    def lying(whole: Array) -> list[VertebraLandmarks]:
+        return [
+            patient(level, heights, at=tuple(whole @ (3.0, -5.0, 200.0 - 40.0 * i)), turn=whole)
+            for i, (level, heights) in enumerate(zip(LEVELS, columns, strict=True))
+        ]
+
+    left, right = measure(lying(np.eye(3)), Policy()), measure(lying(turn), Policy())
+    calm = tuple(replace(f, flags=tuple(w for w in f.flags if w != Flag.LATERAL_TILT)) for f in right[0])
+    assert words(*left) == words(calm, right[1])
+    assert figures(*left) == pytest.approx(figures(*right), abs=1e-6, nan_ok=True)
+
+
+@settings(max_examples=6, deadline=None)
+@given(anterior=st.floats(14, 28), less=st.floats(0, 6))
+def test_more_loss_is_never_a_lower_grade(anterior: float, less: float) -> None:
+    """Lowering one height of one vertebra never lowers its grade."""
+    grades = [
+        numbers(stack(COLUMN | {"L1": (height, 27.5, 28.0)}), "L1").genant_grade or 0
+        for height in (anterior, anterior - less)
+    ]
+    assert grades[0] <= grades[1]
+
+
+def test_unreadable_point_spoils_one_vertebra_only() -> None:
+    """A bad vertebra is a reason of its own; its neighbours are measured without it."""
+    vertebrae = stack(COLUMN)
+    vertebrae[1] = moved(vertebrae[1], {"AS": (math.nan, 0.0)})
+    assert Flag.NOT_FINITE == found(vertebrae, "T12").reason
+    assert ("T11", "L2", "L3") == numbers(vertebrae, "L1").reference.levels
+    assert numbers(vertebrae, "L1").crush_above is None
