@@ -1,0 +1,171 @@
+"""What an administrator, a page or a command asks of the ledger, and what they may change."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, exists, func, select, update
+
+from service.errors import Unknown
+from service.ledger import again
+from service.ledger.engine import reading, writing
+from service.ledger.moves import ADMIN, JOB, NODE, STUDY, cancel_jobs, locked, move_study, note_event
+from service.ledger.rows import AT_ONCE, DeliveryRow, EventRow, JobRow, ReportRow, StudyDetail, StudyRow
+from service.ledger.tables import columns, deliveries, events, jobs, reports, revisions, studies
+from service.messages import JobKind
+from service.states import FINAL, JobState, StudyEvent, StudyState
+
+
+@dataclass(frozen=True)
+class Admin:
+    """Questions and orders. A study goes by its Study Instance UID or by its key; Unknown where there is none."""
+
+    engine: Engine
+
+    def studies(self, *, state: StudyState | None = None, limit: int = 200) -> list[StudyRow]:
+        """Return studies, the one that was received last first."""
+        wanted = select(*STUDY).order_by(studies.c.last_received_at.desc(), studies.c.id.desc()).limit(limit)
+        if state is not None:
+            wanted = wanted.where(studies.c.state == state)
+        with reading(self.engine) as connection:
+            return [StudyRow(**record._asdict()) for record in connection.execute(wanted)]
+
+    def study(self, uid_or_key: str) -> StudyDetail:
+        """Return all that is known of a study."""
+        with reading(self.engine) as connection:
+            study = _find(connection, uid_or_key)
+            its_jobs = select(*JOB).where(jobs.c.study_id == study.id).order_by(jobs.c.id)
+            its_reports = select(*columns(reports, ReportRow)).where(reports.c.study_id == study.id)
+            its_events = select(*columns(events, EventRow)).where(events.c.study_id == study.id)
+            return StudyDetail(
+                study=study,
+                jobs=tuple(JobRow(**r._asdict()) for r in connection.execute(its_jobs)),
+                reports=tuple(ReportRow(**r._asdict()) for r in connection.execute(its_reports.order_by(reports.c.id))),
+                deliveries=_deliveries(connection, study.id),
+                events=tuple(EventRow(**r._asdict()) for r in connection.execute(its_events.order_by(events.c.id))),
+            )
+
+    def findings(self, uid_or_key: str) -> str | None:
+        """Return the findings of the newest revision that has any, JSON text (spondyl.findings/1)."""
+        with reading(self.engine) as connection:
+            study = _find(connection, uid_or_key)
+            have = select(revisions.c.findings).where(
+                revisions.c.study_id == study.id, revisions.c.findings.is_not(None)
+            )
+            return connection.scalar(have.order_by(revisions.c.number.desc()).limit(1))
+
+    def counts(self) -> dict[StudyState, int]:
+        """Return how many studies are in each state, 0 included."""
+        wanted = select(studies.c.state, func.count().label("number")).group_by(studies.c.state)
+        with reading(self.engine) as connection:
+            found = {record.state: record.number for record in connection.execute(wanted)}
+        return {state: found.get(state, 0) for state in StudyState}
+
+    def waiting(self) -> dict[JobKind, tuple[int, float | None]]:
+        """Return of each kind of job how many wait, and when the oldest of them was made."""
+        wanted = (
+            select(jobs.c.kind, func.count(), func.min(jobs.c.created_at))
+            .where(jobs.c.state == JobState.WAITING)
+            .group_by(jobs.c.kind)
+        )
+        with reading(self.engine) as connection:
+            found = {kind: (count, oldest) for kind, count, oldest in connection.execute(wanted)}
+        return {kind: found.get(kind, (0, None)) for kind in JobKind}
+
+    def settle_now(self, uid_or_key: str, *, now: float) -> None:
+        """Ask for a study to be settled at the next pass, whatever the quiet period or an open association says."""
+        with writing(self.engine) as connection:
+            study = locked(connection, _find(connection, uid_or_key).id)
+            connection.execute(update(studies).where(studies.c.id == study.id).values(unsettled_since=AT_ONCE))
+            note_event(connection, study.id, "settle_asked", now=now, actor=ADMIN)
+
+    def retry(self, uid_or_key: str, *, now: float) -> list[JobRow]:
+        """Do again what failed; return the jobs that are now to be done.
+
+        Where the newest revision got as far as its deliveries: those that failed wait again, those that wait need not
+        wait longer, and the circuits of their destinations close. Else it is measured again, with the same start, so
+        that the same inputs give the same bytes. A study that was taken out before it had a revision is settled
+        instead, and [] returned. NotAllowed where the study is on its way, or its files were removed for their age.
+        """
+        with writing(self.engine) as connection:
+            return again.retry(connection, locked(connection, _find(connection, uid_or_key).id), now=now)
+
+    def ignore(self, uid_or_key: str, *, why: str, now: float) -> None:
+        """Take a study out for good: its jobs are cancelled, and objects that still come change nothing.
+
+        NotAllowed in a state in which this cannot happen: a study that is reported stays reported.
+        """
+        with writing(self.engine) as connection:
+            study = locked(connection, _find(connection, uid_or_key).id)
+            cancel_jobs(connection, study.id, {JobState.WAITING, JobState.RUNNING}, now=now)
+            out = {"reason": why, "who": ADMIN, "unsettled_since": None}
+            move_study(connection, study, StudyEvent.IGNORED, now=now, actor=ADMIN, detail=why, **out)
+
+    def is_own_report(self, sop_instance_uid: str) -> bool:
+        """Whether this node made the object."""
+        with reading(self.engine) as connection:
+            made = exists().where(reports.c.sop_instance_uid == sop_instance_uid)
+            return bool(connection.scalar(select(made)))
+
+    def last_report(self, study_id: int, *, before_revision: int) -> ReportRow | None:
+        """Return the newest report of an earlier revision that reached at least one destination."""
+        arrived = exists().where(deliveries.c.report_id == reports.c.id)
+        wanted = (
+            select(*columns(reports, ReportRow))
+            .where(reports.c.study_id == study_id, reports.c.revision < before_revision, arrived)
+            .order_by(reports.c.id.desc())
+            .limit(1)
+        )
+        with reading(self.engine) as connection:
+            record = connection.execute(wanted).one_or_none()
+        return None if record is None else ReportRow(**record._asdict())
+
+    def expired(self, *, before: float, limit: int = 100) -> list[StudyRow]:
+        """Return studies whose spool folder may go: final, nothing waits to be settled, unchanged since `before`."""
+        old = (
+            studies.c.state.in_(FINAL),
+            studies.c.unsettled_since.is_(None),
+            studies.c.files_removed_at.is_(None),
+            studies.c.updated_at < before,
+        )
+        wanted = select(*STUDY).where(*old).order_by(studies.c.updated_at).limit(limit)
+        with reading(self.engine) as connection:
+            return [StudyRow(**record._asdict()) for record in connection.execute(wanted)]
+
+    def forget_files(self, study_id: int, *, now: float) -> bool:
+        """Note that a study's spool folder was removed; False where an object has come since, which is then kept."""
+        with writing(self.engine) as connection:
+            study = locked(connection, study_id)
+            if study.unsettled_since is not None or study.state not in FINAL:
+                return False
+            gone = update(studies).where(studies.c.id == study.id).values(files_removed_at=now, updated_at=now)
+            connection.execute(gone)
+            note_event(connection, study.id, "spool removed", now=now, actor=NODE)
+            return True
+
+
+def _find(connection: Connection, uid_or_key: str) -> StudyRow:
+    named = (studies.c.key == uid_or_key) | (studies.c.study_instance_uid == uid_or_key)
+    record = connection.execute(select(*STUDY).where(named)).one_or_none()
+    if record is None:
+        raise Unknown("no study is known under this UID or key")
+    return StudyRow(**record._asdict())
+
+
+def _deliveries(connection: Connection, study_id: int) -> tuple[DeliveryRow, ...]:
+    arrived = (deliveries.c.report_id == jobs.c.report_id) & (deliveries.c.destination == jobs.c.destination)
+    wanted = (
+        select(
+            jobs.c.report_id,
+            reports.c.sop_instance_uid,
+            jobs.c.destination,
+            jobs.c.state,
+            jobs.c.attempts,
+            jobs.c.not_before,
+            jobs.c.error,
+            deliveries.c.delivered_at,
+        )
+        .join(reports, reports.c.id == jobs.c.report_id)
+        .join(deliveries, arrived, isouter=True)
+        .where(jobs.c.study_id == study_id)
+        .order_by(jobs.c.id)
+    )
+    return tuple(DeliveryRow(**record._asdict()) for record in connection.execute(wanted))

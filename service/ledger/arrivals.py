@@ -1,0 +1,144 @@
+"""From the first object of a study to a settled revision: what the listener notes and what the settle pass decides."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Float, case, func, insert, literal, null, select, update
+
+from service.ledger.engine import inserting, reading, writing
+from service.ledger.moves import NODE, STUDY, add_job, cancel_jobs, locked, move_study, note_event
+from service.ledger.rows import JobRow, StudyRow
+from service.ledger.tables import later, revisions, studies
+from service.messages import JobKind
+from service.states import STUDY_TRANSITIONS, JobState, StudyEvent, StudyState
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """Studies on their way in."""
+
+    engine: Engine
+
+    def note(self, *, key: str, study_instance_uid: str, source: str, now: float, held_until: float) -> StudyRow:
+        """Note that an object of a study is durable in the spool; the study is entered where it is new.
+
+        The state of a known study stays: it waits to be settled, and the settle pass decides.
+        """
+        with writing(self.engine) as connection:
+            row = _touch(connection, key, now=now, held_until=held_until)
+            if row is None:
+                _enter(connection, key=key, study_instance_uid=study_instance_uid, source=source, now=now)
+                row = _touch(connection, key, now=now, held_until=held_until)
+            if row is None:
+                raise ValueError("this Study Instance UID is known under another key")
+            return row
+
+    def hold(self, keys: Iterable[str], *, until: float) -> None:
+        """Note that an open association delivers these studies; they are not complete before `until`."""
+        with writing(self.engine) as connection:
+            for key in sorted(set(keys)):
+                held = update(studies).where(studies.c.key == key, studies.c.held_until < until)
+                connection.execute(held.values(held_until=until))
+
+    def release(self, keys: Iterable[str], *, now: float) -> None:
+        """Note that the association over which these studies came is gone."""
+        with writing(self.engine) as connection:
+            for key in sorted(set(keys)):
+                held = update(studies).where(studies.c.key == key, studies.c.held_until > now)
+                connection.execute(held.values(held_until=now))
+
+    def unsettled(self, *, limit: int = 100) -> list[StudyRow]:
+        """Return studies of which something waits to be settled, the longest quiet first.
+
+        One that is being measured comes when that has ended.
+        """
+        waiting = studies.c.unsettled_since.is_not(None) & (studies.c.state != StudyState.MEASURING)
+        wanted = select(*STUDY).where(waiting).order_by(studies.c.last_received_at, studies.c.id).limit(limit)
+        with reading(self.engine) as connection:
+            return [StudyRow(**record._asdict()) for record in connection.execute(wanted)]
+
+    def by_key(self, key: str) -> StudyRow | None:
+        """Return the study whose spool folder has this name, or None."""
+        with reading(self.engine) as connection:
+            record = connection.execute(select(*STUDY).where(studies.c.key == key)).one_or_none()
+        return None if record is None else StudyRow(**record._asdict())
+
+    def settle(self, study_id: int, *, fingerprint: str, now: float, arrivals: int | None = None) -> JobRow | None:
+        """Enter a new revision and its measure job; jobs of older revisions that still wait are cancelled.
+
+        `arrivals` is the count that was read before the spool was looked at: an object noted since then leaves the
+        study unsettled. None where another process was faster, or where this cannot happen now (it is being measured).
+        """
+        with writing(self.engine) as connection:
+            study = locked(connection, study_id)
+            if study.fingerprint == fingerprint or (study.state, StudyEvent.SETTLED) not in STUDY_TRANSITIONS:
+                return None
+            cancel_jobs(connection, study_id, {JobState.WAITING}, now=now)
+            number = study.revision + 1
+            _enter_revision(connection, study_id, number, fingerprint=fingerprint, now=now)
+            news = _settled(now, arrivals) | {"revision": number, "fingerprint": fingerprint}
+            study = move_study(connection, study, StudyEvent.SETTLED, now=now, detail=f"revision {number}", **news)
+            return add_job(connection, JobKind.MEASURE, study, now=now)
+
+    def unchanged(self, study_id: int, *, now: float, why: str, arrivals: int | None = None) -> None:
+        """Note that a study was found complete and there is nothing to do; `arrivals` as in `settle`."""
+        with writing(self.engine) as connection:
+            study = locked(connection, study_id)
+            connection.execute(update(studies).where(studies.c.id == study.id).values(_settled(now, arrivals)))
+            note_event(connection, study.id, "unchanged", now=now, actor=NODE, detail=why)
+
+    def ignore(self, study_id: int, *, rule: str, now: float, arrivals: int | None = None) -> None:
+        """Take a study out by a rule; `arrivals` as in `settle`. NotAllowed in a state in which this cannot happen."""
+        with writing(self.engine) as connection:
+            study = locked(connection, study_id)
+            cancel_jobs(connection, study_id, {JobState.WAITING, JobState.RUNNING}, now=now)
+            out = _settled(now, arrivals) | {"reason": rule}
+            move_study(connection, study, StudyEvent.IGNORED, now=now, detail=rule, **out)
+
+
+def _touch(connection: Connection, key: str, *, now: float, held_until: float) -> StudyRow | None:
+    values = {
+        "arrivals": studies.c.arrivals + 1,
+        "last_received_at": later(studies.c.last_received_at, now),
+        "held_until": later(studies.c.held_until, held_until),
+        "unsettled_since": func.coalesce(studies.c.unsettled_since, now),
+        "updated_at": now,
+        "files_removed_at": None,
+    }
+    touched = update(studies).where(studies.c.key == key).values(values).returning(*STUDY)
+    record = connection.execute(touched).one_or_none()
+    return None if record is None else StudyRow(**record._asdict())
+
+
+def _enter(connection: Connection, *, key: str, study_instance_uid: str, source: str, now: float) -> None:
+    """Enter a study, unless another process has just done so."""
+    values = {
+        "key": key,
+        "study_instance_uid": study_instance_uid,
+        "state": StudyState.RECEIVING,
+        "source": source,
+        "revision": 0,
+        "first_received_at": now,
+        "last_received_at": now,
+        "held_until": 0.0,
+        "arrivals": 0,
+        "updated_at": now,
+    }
+    entered = inserting(connection, studies).values(values).on_conflict_do_nothing().returning(studies.c.id)
+    study_id = connection.scalar(entered)
+    if study_id is not None:
+        note_event(connection, study_id, StudyEvent.RECEIVED, now=now, actor=NODE, detail=f"from {source}")
+
+
+def _enter_revision(connection: Connection, study_id: int, number: int, *, fingerprint: str, now: float) -> None:
+    values = {"study_id": study_id, "number": number, "fingerprint": fingerprint, "started_at": now}
+    connection.execute(insert(revisions).values(values))
+
+
+def _settled(now: float, arrivals: int | None) -> dict[str, Any]:
+    """Return the columns of a study that was found complete, save for what arrived after `arrivals` were counted."""
+    if arrivals is None:
+        return {"settled_at": now, "unsettled_since": None}
+    missed = case((studies.c.arrivals > arrivals, literal(now, Float(53))), else_=null())
+    return {"settled_at": now, "unsettled_since": missed}

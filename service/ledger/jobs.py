@@ -1,0 +1,173 @@
+"""Work: who may do it, who holds it, how it ends."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, or_, select, update
+
+from service.ledger import circuit, outcomes
+from service.ledger.engine import reading, writing
+from service.ledger.moves import JOB, find_job, locked, move_job, move_study, unchanged_since
+from service.ledger.rows import Claim, JobRow, NewReport, ReportRow
+from service.ledger.tables import columns, destinations, jobs, reports, revisions
+from service.messages import JobKind
+from service.states import JobEvent, JobState, StudyEvent
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """Jobs. A write under a Claim is refused, by False or [], once the job was taken from this worker."""
+
+    engine: Engine
+
+    def claim(self, job_id: int, *, worker: str, now: float, lease_s: float) -> Claim | None:
+        """Take a job that waits; of any number of callers exactly one gets it.
+
+        None where it does not wait, its time has not come, or its destination's circuit is open.
+        """
+        with writing(self.engine) as connection:
+            job = _waiting(connection, job_id, now=now)
+            if job is None or not _let_through(connection, job, now=now, lease_s=lease_s):
+                return None
+            study = locked(connection, job.study_id)
+            held = {"worker": worker, "attempts": job.attempts + 1, "lease_until": now + lease_s}
+            running = move_job(connection, job, JobEvent.CLAIMED, now=now, **held)
+            if running is None:
+                return None
+            if running.kind is JobKind.MEASURE:
+                detail = f"attempt {running.attempts}"
+                study = move_study(connection, study, StudyEvent.CLAIMED, now=now, actor=worker, detail=detail)
+            return Claim(
+                job=running,
+                study=study,
+                started_at=_started_at(connection, running),
+                report=_report(connection, running),
+            )
+
+    def renew(self, claim: Claim, *, now: float, lease_s: float) -> bool:
+        """Say that the worker is alive."""
+        with writing(self.engine) as connection:
+            renewed = update(jobs).where(unchanged_since(claim.job)).values(lease_until=now + lease_s)
+            return connection.execute(renewed).rowcount == 1
+
+    def postpone(self, claim: Claim, *, until: float, why: str, now: float) -> bool:
+        """Hand the job back for later: a passing failure."""
+        with writing(self.engine) as connection:
+            return outcomes.postponed(connection, claim, until=until, why=why, now=now)
+
+    def give_up(self, claim: Claim, *, who: str, why: str, now: float) -> bool:
+        """End the job for good; its study fails, for a delivery only once no other one of its report is open."""
+        with writing(self.engine) as connection:
+            return outcomes.given_up(connection, claim, who=who, why=why, now=now)
+
+    def finish_measure(
+        self,
+        claim: Claim,
+        *,
+        findings: str,
+        reason: str | None,
+        report: NewReport | None,
+        destinations: Sequence[str],
+        now: float,
+    ) -> list[JobRow]:
+        """End a measure job; return the deliveries that are now to be done.
+
+        Exactly one of `reason` (coded: nothing could be measured) and `report` is given. A report whose SOP instance
+        the ledger knows already goes only to those destinations that have not got it. The study is reported at once
+        where none is left.
+        """
+        if (reason is None) == (report is None):
+            raise ValueError("a measure job ends with a reason or with a report")
+        with writing(self.engine) as connection:
+            return outcomes.measured(
+                connection,
+                claim,
+                findings=findings,
+                reason=reason,
+                report=report,
+                destinations=destinations,
+                now=now,
+            )
+
+    def finish_delivery(self, claim: Claim, *, detail: str, now: float) -> bool:
+        """End a delivery; `detail` is what proves it. The last one of its report completes the study."""
+        with writing(self.engine) as connection:
+            return outcomes.delivered(connection, claim, detail=detail, now=now)
+
+    def destination_failed(self, name: str, *, until: float, why: str, now: float) -> None:
+        """Open the circuit of a destination until then, and count one more consecutive failure."""
+        with writing(self.engine) as connection:
+            circuit.fail(connection, name, until=max(until, now), why=why)
+
+    def destination(self, name: str) -> tuple[int, float]:
+        """Return (consecutive failures, time before which nothing goes there); (0, 0.0) where all is well."""
+        wanted = select(destinations.c.failures, destinations.c.not_before).where(destinations.c.name == name)
+        with reading(self.engine) as connection:
+            found = connection.execute(wanted).one_or_none()
+        return (0, 0.0) if found is None else (found.failures, found.not_before)
+
+    def release_lost(self, *, now: float, max_attempts: int) -> list[JobRow]:
+        """End the tries of workers that were not heard of in time; return the jobs as they are now.
+
+        They wait again. One that `max_attempts` workers died with has failed: another death would teach nothing.
+        """
+        overdue = select(*JOB).where(jobs.c.state == JobState.RUNNING, jobs.c.lease_until < now).order_by(jobs.c.id)
+        with reading(self.engine) as connection:
+            found = [JobRow(**record._asdict()) for record in connection.execute(overdue)]
+        released = []
+        for job in found:
+            with writing(self.engine) as connection:
+                released.append(outcomes.lost(connection, job, max_attempts=max_attempts, now=now))
+        return [job for job in released if job is not None]
+
+    def due(self, *, now: float, requeue_s: float, limit: int = 500) -> list[JobRow]:
+        """Return the jobs that are worth a message to the broker now, oldest first.
+
+        They wait, their time has come, their circuit lets them through, and no message was sent in `requeue_s`.
+        """
+        unsent = or_(jobs.c.enqueued_at.is_(None), jobs.c.enqueued_at <= now - requeue_s)
+        wanted = select(*JOB).where(
+            jobs.c.state == JobState.WAITING, jobs.c.not_before <= now, unsent, circuit.lets_through(now=now)
+        )
+        with reading(self.engine) as connection:
+            return [JobRow(**r._asdict()) for r in connection.execute(wanted.order_by(jobs.c.id).limit(limit))]
+
+    def enqueued(self, job_ids: Iterable[int], *, now: float) -> None:
+        """Note that messages were sent.
+
+        A job that another process changes at this moment is passed over; a message sent twice does no harm.
+        """
+        wanted = sorted(set(job_ids))
+        with writing(self.engine) as connection:
+            free = select(jobs.c.id).where(jobs.c.id.in_(wanted)).order_by(jobs.c.id)
+            found = connection.scalars(free.with_for_update(skip_locked=True)).all()
+            connection.execute(update(jobs).where(jobs.c.id.in_(found)).values(enqueued_at=now))
+
+
+def _waiting(connection: Connection, job_id: int, *, now: float) -> JobRow | None:
+    """Return a job that may be claimed, its study locked; else None."""
+    job = find_job(connection, job_id)
+    if job is None:
+        return None
+    locked(connection, job.study_id)
+    job = find_job(connection, job_id)
+    return job if job is not None and job.state is JobState.WAITING and job.not_before <= now else None
+
+
+def _let_through(connection: Connection, job: JobRow, *, now: float, lease_s: float) -> bool:
+    """Whether the circuit lets a job pass; where not, its message is used up, so it needs another one later."""
+    if job.destination is None or circuit.passes(connection, job.destination, now=now, probe_s=lease_s):
+        return True
+    connection.execute(update(jobs).where(jobs.c.id == job.id).values(enqueued_at=None))
+    return False
+
+
+def _started_at(connection: Connection, job: JobRow) -> float:
+    this = (revisions.c.study_id == job.study_id) & (revisions.c.number == job.revision)
+    return float(connection.execute(select(revisions.c.started_at).where(this)).scalar_one())
+
+
+def _report(connection: Connection, job: JobRow) -> ReportRow | None:
+    wanted = select(*columns(reports, ReportRow)).where(reports.c.id == job.report_id)
+    record = connection.execute(wanted).one_or_none()
+    return None if record is None else ReportRow(**record._asdict())

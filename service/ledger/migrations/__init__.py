@@ -1,0 +1,1 @@
+"""Migrations of the ledger; `service.ledger.schema` runs them."""

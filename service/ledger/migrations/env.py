@@ -1,0 +1,9 @@
+"""Alembic's environment: the caller brings the connection, its lock and its transaction."""
+
+from alembic import context
+
+from service.ledger.tables import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+with context.begin_transaction():
+    context.run_migrations()

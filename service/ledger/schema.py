@@ -1,0 +1,80 @@
+"""The schema and its migrations, which travel inside the package: no alembic.ini, no folder beside the code."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, text
+
+from service.errors import Misconfigured
+from service.ledger.engine import open_engine, reading, sqlite_file, writing
+
+_SCRIPTS: Final = Path(__file__).parent / "migrations"
+#: Any number of our own; it names the lock under which one process at a time migrates PostgreSQL.
+_LOCK: Final = 0x5370_6F6E_6479_6C
+_ADVICE: Final = "run `spondyl migrate`"
+
+
+def migrate(url: str) -> tuple[str | None, str]:
+    """Bring the ledger to the newest schema; return (revision before, revision now).
+
+    Makes the folder of a SQLite file. Any number of processes may call this at once: the whole migration is one
+    transaction under a lock, and who comes second finds nothing to do.
+    """
+    engine = open_engine(url)
+    file = sqlite_file(engine)
+    if file is not None:
+        _make_folder(file.parent)
+    with _disposed(engine), writing(engine) as connection:
+        if file is None:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        before = _current(connection)
+        command.upgrade(configuration(connection), "head")
+        return before, newest()
+
+
+def require_current(engine: Engine) -> None:
+    """Raise Misconfigured where the schema is not the one this software was written for."""
+    file = sqlite_file(engine)
+    if file is not None and not file.is_file():
+        raise Misconfigured(f"there is no ledger yet: {_ADVICE}")
+    with reading(engine) as connection:
+        found = _current(connection)
+    if found != newest():
+        raise Misconfigured(f"the ledger has schema {found or 'none'}, this version needs {newest()}: {_ADVICE}")
+
+
+def newest() -> str:
+    """Return the revision of the schema that this software was written for."""
+    return str(ScriptDirectory(str(_SCRIPTS)).get_current_head())
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Misconfigured(f"storage.ledger: {error.strerror}: {folder}") from error
+
+
+@contextmanager
+def _disposed(engine: Engine) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        engine.dispose()
+
+
+def _current(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def configuration(connection: Connection) -> Config:
+    """Return what Alembic works with: our scripts, and a connection whose transaction is the caller's."""
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    return config

@@ -1,0 +1,113 @@
+"""Settle: when a study is complete, and what is then done with it.
+
+A study that is complete gets one verdict. Equal bytes are never measured twice: the fingerprint of a study is compared
+with that of its newest revision. A study that an administrator ignored stays ignored; one that a rule ignored is looked
+at again whenever objects come.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+from service.config import Study
+from service.dispatch import dispatch_all
+from service.ledger import JobRow, Ledger, StudyRow
+from service.ledger.moves import ADMIN
+from service.ledger.rows import AT_ONCE
+from service.logs import log
+from service.spool import Spool
+from service.states import StudyState
+
+#: The rule that takes out a study of which nothing has come but reports of this node, routed back.
+OWN_REPORT: Final = "own_report"
+
+
+def is_complete(row: StudyRow, study: Study, now: float) -> bool:
+    """Whether a study is complete.
+
+    Somebody asked not to wait; or nothing came in the quiet period and no association delivers it; or the hard limit
+    has passed since the first object that waits to be settled. False where nothing waits.
+    """
+    if row.unsettled_since is None:
+        return False
+    if row.unsettled_since == AT_ONCE:
+        return True
+    quiet = now - row.last_received_at >= study.quiet_s and row.held_until <= now
+    return quiet or now - row.unsettled_since >= study.max_wait_s
+
+
+class Action(Enum):
+    """What is done with a complete study."""
+
+    MEASURE = auto()
+    UNCHANGED = auto()
+    IGNORE = auto()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """An action and its reason; for IGNORE the name of the rule."""
+
+    action: Action
+    why: str = ""
+
+
+def verdict(row: StudyRow, *, fingerprint: str | None, study: Study) -> Verdict:
+    """Decide on a complete study; `fingerprint` is None where the spool holds nothing of it but our own reports."""
+    if fingerprint is None and row.state is StudyState.RECEIVING:
+        return Verdict(action=Action.IGNORE, why=OWN_REPORT)
+    for holds, why in (
+        (fingerprint is None, "the spool holds nothing to measure"),
+        (row.state is StudyState.IGNORED and row.who == ADMIN, "an administrator ignored it"),
+        (fingerprint == row.fingerprint, "the same objects as before"),
+        (row.revision > 0 and study.late_instances == "never", "late_instances = never"),
+    ):
+        if holds:
+            return Verdict(action=Action.UNCHANGED, why=why)
+    return Verdict(action=Action.MEASURE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settler:
+    """The settle pass."""
+
+    ledger: Ledger
+    spool: Spool
+    study: Study
+    dispatch: Callable[[JobRow], None]
+
+    def run(self, now: float) -> int:
+        """Settle what is complete; return how many studies are to be measured.
+
+        A study whose folder cannot be read is left for the next pass and keeps nobody else waiting. Where the broker
+        does not answer, the job waits in the ledger until the reconciler sends it.
+        """
+        jobs: list[JobRow] = []
+        for row in self.ledger.arrivals.unsettled(limit=1000):
+            if not is_complete(row, self.study, now):
+                continue
+            try:
+                job = self._settle(row, now)
+            except OSError as error:
+                log.error("spool not readable", action="spool_unreadable", study=row.key, why=error.strerror)
+                continue
+            if job is not None:
+                jobs.append(job)
+                log.info("study settled", action="study_settled", study=row.key, revision=job.revision)
+        if jobs:
+            self.ledger.jobs.enqueued(dispatch_all(self.dispatch, jobs), now=now)
+        return len(jobs)
+
+    def _settle(self, row: StudyRow, now: float) -> JobRow | None:
+        fingerprint = self.spool.fingerprint(row.key) if self.spool.newest(row.key) is not None else None
+        found = verdict(row, fingerprint=fingerprint, study=self.study)
+        arrivals = self.ledger.arrivals
+        if found.action is Action.MEASURE and fingerprint is not None:
+            return arrivals.settle(row.id, fingerprint=fingerprint, now=now, arrivals=row.arrivals)
+        if found.action is Action.IGNORE:
+            arrivals.ignore(row.id, rule=found.why, now=now, arrivals=row.arrivals)
+        else:
+            arrivals.unchanged(row.id, now=now, why=found.why, arrivals=row.arrivals)
+        log.info("nothing to measure", action="study_unchanged", study=row.key, why=found.why)
+        return None

@@ -1,0 +1,149 @@
+"""The contract of the ledger: what is worth a message, and the circuit of each destination."""
+
+import pytest
+from ledgers import claim, deliver, measure, settle, study_of
+
+from service.ledger import JobRow, Ledger
+from service.messages import JobKind
+from service.states import StudyState
+
+
+def due(ledger: Ledger, now: float) -> list[int]:
+    """Return the numbers of the jobs that are worth a message."""
+    return [job.id for job in ledger.jobs.due(now=now, requeue_s=20.0)]
+
+
+# ---- messages
+
+
+def test_a_job_that_was_never_sent_is_due_at_once(ledger: Ledger) -> None:
+    """Oldest first, as many as were asked for."""
+    first, second = settle(ledger, "1.1"), settle(ledger, "1.2")
+
+    assert [first.id, second.id] == due(ledger, 130.0)
+    assert [first.id] == [job.id for job in ledger.jobs.due(now=130.0, requeue_s=20.0, limit=1)]
+
+
+def test_a_job_is_sent_again_where_its_message_was_not_taken(ledger: Ledger) -> None:
+    """Sent, and twenty seconds later still waiting: the broker lost the message."""
+    job = settle(ledger)
+    ledger.jobs.enqueued([job.id], now=130.0)
+
+    assert [] == due(ledger, 149.9)
+    assert [job.id] == due(ledger, 150.0)
+
+
+def test_a_job_that_runs_is_not_due(ledger: Ledger) -> None:
+    """What a worker holds needs no message."""
+    claim(ledger, settle(ledger))
+
+    assert [] == due(ledger, 1e6)
+
+
+def test_a_postponed_job_is_due_when_its_time_has_come(ledger: Ledger) -> None:
+    """Its old message is used up, so it is sent as soon as its time has come, not only when it is overdue."""
+    job = settle(ledger)
+    ledger.jobs.enqueued([job.id], now=130.0)
+    ledger.jobs.postpone(claim(ledger, job, now=131.0), until=140.0, why="busy", now=132.0)
+
+    assert [] == due(ledger, 139.9)
+    assert [job.id] == due(ledger, 140.0)
+
+
+def test_noting_what_was_sent_may_concern_nothing(ledger: Ledger) -> None:
+    """No jobs, or jobs that are unknown, are no error."""
+    ledger.jobs.enqueued([], now=1.0)
+    ledger.jobs.enqueued([4711], now=1.0)
+
+    assert [] == due(ledger, 2.0)
+
+
+# ---- the circuit
+
+
+@pytest.fixture
+def three(ledger: Ledger) -> list[JobRow]:
+    """Return deliveries of three studies to one PACS."""
+    return [measure(ledger, f"1.{n}", report=f"2.25.{n}")[0] for n in (1, 2, 3)]
+
+
+def test_all_is_well_with_a_destination_that_nobody_knows(ledger: Ledger) -> None:
+    """Without failures the circuit is closed."""
+    assert (0, 0.0) == ledger.jobs.destination("pacs")
+
+
+def test_failures_are_counted(ledger: Ledger) -> None:
+    """Every failure counts, and sets the time before which nothing goes there."""
+    ledger.jobs.destination_failed("pacs", until=210.0, why="no answer", now=200.0)
+    ledger.jobs.destination_failed("pacs", until=240.0, why="no answer", now=220.0)
+
+    assert (2, 240.0) == ledger.jobs.destination("pacs")
+
+
+def test_nothing_goes_to_a_destination_whose_circuit_is_open(ledger: Ledger, three: list[JobRow]) -> None:
+    """Before its time a failed destination is neither due nor claimable; others are."""
+    other = measure(ledger, "1.9", report="2.25.9", destinations=("archive",))[0]
+    ledger.jobs.destination_failed("pacs", until=210.0, why="no answer", now=200.0)
+
+    assert [other.id] == due(ledger, 209.9)
+    assert [None] * 3 == [ledger.jobs.claim(job.id, worker="w1", now=209.9, lease_s=15.0) for job in three]
+    claim(ledger, other, now=209.9)
+
+
+def test_an_open_circuit_does_not_concern_measuring(ledger: Ledger) -> None:
+    """A dead PACS stops no measurement."""
+    ledger.jobs.destination_failed("pacs", until=210.0, why="no answer", now=100.0)
+    job = settle(ledger)
+
+    assert [job.id] == due(ledger, 140.0)
+    assert JobKind.MEASURE is claim(ledger, job).job.kind
+
+
+def test_one_claim_passes_as_the_probe(ledger: Ledger, three: list[JobRow]) -> None:
+    """When its time has come one delivery tries, for as long as its lease; then, if nothing is heard, another."""
+    ledger.jobs.destination_failed("pacs", until=210.0, why="no answer", now=200.0)
+    probe, other, _ = three
+
+    assert [probe.id] == due(ledger, 210.0)
+    claim(ledger, probe, now=210.0, lease_s=15.0)
+    assert [] == due(ledger, 224.9)
+    assert ledger.jobs.claim(other.id, worker="w2", now=224.9, lease_s=15.0) is None
+    assert [other.id] == due(ledger, 225.0)
+    claim(ledger, other, now=225.0, worker="w2")
+
+
+def test_a_report_that_arrived_closes_the_circuit(ledger: Ledger, three: list[JobRow]) -> None:
+    """The probe got through: all others are due at once, whenever they were sent last."""
+    ledger.jobs.enqueued([job.id for job in three], now=199.0)
+    ledger.jobs.destination_failed("pacs", until=210.0, why="no answer", now=200.0)
+    for job in three[1:]:
+        assert ledger.jobs.claim(job.id, worker="w1", now=201.0, lease_s=15.0) is None
+    deliver(ledger, three[0], now=210.0)
+
+    assert (0, 0.0) == ledger.jobs.destination("pacs")
+    assert [three[1].id, three[2].id] == due(ledger, 210.1)
+    claim(ledger, three[2], now=210.1)
+
+
+def test_a_failed_probe_opens_the_circuit_again(ledger: Ledger, three: list[JobRow]) -> None:
+    """The probe failed: the count goes on, and nothing passes until the new time."""
+    ledger.jobs.destination_failed("pacs", until=210.0, why="no answer", now=200.0)
+    held = claim(ledger, three[0], now=210.0)
+    ledger.jobs.destination_failed("pacs", until=250.0, why="no answer", now=211.0)
+    ledger.jobs.postpone(held, until=250.0, why="no answer", now=211.0)
+
+    assert (2, 250.0) == ledger.jobs.destination("pacs")
+    assert [] == due(ledger, 249.9)
+    assert [three[0].id] == due(ledger, 250.0)
+
+
+def test_a_dead_destination_keeps_no_other_waiting(ledger: Ledger) -> None:
+    """Of one report, the delivery to a living destination goes on while the other waits."""
+    pacs, archive = measure(ledger, destinations=("pacs", "archive"))
+    ledger.jobs.destination_failed("pacs", until=900.0, why="no answer", now=155.0)
+    deliver(ledger, archive, now=160.0)
+
+    assert StudyState.DELIVERING is study_of(ledger).state
+    assert [] == due(ledger, 899.0)
+    deliver(ledger, pacs, now=900.0)
+    assert StudyState.REPORTED is study_of(ledger).state

@@ -1,0 +1,142 @@
+"""Ledgers for tests: every test of the contract runs over SQLite and over a real PostgreSQL."""
+
+import itertools
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from service.ledger import Claim, JobRow, Ledger, NewReport, StudyRow, migrate
+from service.ledger.engine import writing
+from service.ledger.tables import metadata
+from service.spool import study_key
+
+#: Long enough for every test that is not about leases.
+LEASE_S = 15.0
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make one migrated SQLite ledger; tests copy it."""
+    file = tmp_path_factory.mktemp("ledger") / "empty.sqlite"
+    migrate(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def shared_postgres(postgres_server: str) -> str:
+    """Make one migrated PostgreSQL ledger; tests empty it."""
+    with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
+        connection.execute("CREATE DATABASE contract")
+    url = f"{postgres_server}/contract"
+    migrate(url)
+    return url
+
+
+@pytest.fixture
+def sqlite_url(empty_sqlite: Path, tmp_path: Path) -> str:
+    """Give the URL of an empty SQLite ledger."""
+    shutil.copy(empty_sqlite, tmp_path / "ledger.sqlite")
+    return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
+def ledger_url(request: pytest.FixtureRequest) -> str:
+    """Give the URL of an empty ledger: once SQLite, once PostgreSQL."""
+    if request.param == "sqlite":
+        return str(request.getfixturevalue("sqlite_url"))
+    url = str(request.getfixturevalue("shared_postgres"))
+    ledger = Ledger.open(url)
+    with writing(ledger.engine) as connection:
+        connection.execute(text(f"TRUNCATE {', '.join(metadata.tables)} RESTART IDENTITY"))
+    ledger.close()
+    return url
+
+
+@pytest.fixture
+def ledger(ledger_url: str) -> Iterator[Ledger]:
+    """Open an empty ledger."""
+    opened = Ledger.open(ledger_url)
+    yield opened
+    opened.close()
+
+
+def arrive(ledger: Ledger, uid: str = "1.2.3", *, now: float = 100.0, held_until: float = 0.0) -> StudyRow:
+    """Note one object of a study."""
+    return ledger.arrivals.note(
+        key=study_key(uid), study_instance_uid=uid, source="ct1", now=now, held_until=held_until
+    )
+
+
+def settle(ledger: Ledger, uid: str = "1.2.3", *, now: float = 130.0, fingerprint: str = "") -> JobRow:
+    """Note one object of a study and settle it; what it holds is new unless `fingerprint` says otherwise."""
+    study = arrive(ledger, uid, now=now)
+    job = ledger.arrivals.settle(study.id, fingerprint=fingerprint or f"f{next(_numbers)}", now=now)
+    assert job is not None
+    return job
+
+
+def claim(ledger: Ledger, job: JobRow, *, now: float = 140.0, worker: str = "w1", lease_s: float = LEASE_S) -> Claim:
+    """Claim a job that can be claimed."""
+    claimed = ledger.jobs.claim(job.id, worker=worker, now=now, lease_s=lease_s)
+    assert claimed is not None
+    return claimed
+
+
+def new_report(uid: str = "2.25.1") -> NewReport:
+    """Return a report to be entered."""
+    return NewReport(
+        sop_instance_uid=uid,
+        sop_class_uid="1.2.840.10008.5.1.4.1.1.88.34",
+        series_instance_uid=f"{uid}.1",
+        file_name=f"{uid}.dcm",
+        predecessor_uid=None,
+    )
+
+
+def measure(
+    ledger: Ledger,
+    uid: str = "1.2.3",
+    *,
+    report: str = "2.25.1",
+    destinations: tuple[str, ...] = ("pacs",),
+    now: float = 150.0,
+) -> list[JobRow]:
+    """Take a study from its first object to its deliveries."""
+    claimed = claim(ledger, settle(ledger, uid, now=now - 20), now=now - 10)
+    return finish(ledger, claimed, report=report, destinations=destinations, now=now)
+
+
+def finish(
+    ledger: Ledger,
+    claimed: Claim,
+    *,
+    report: str = "2.25.1",
+    destinations: tuple[str, ...] = ("pacs",),
+    now: float = 150.0,
+) -> list[JobRow]:
+    """End a measure job with a report."""
+    return ledger.jobs.finish_measure(
+        claimed, findings="{}", reason=None, report=new_report(report), destinations=destinations, now=now
+    )
+
+
+def deliver(ledger: Ledger, job: JobRow, *, now: float = 160.0) -> None:
+    """Claim a delivery and finish it."""
+    assert ledger.jobs.finish_delivery(claim(ledger, job, now=now), detail="0x0000", now=now)
+
+
+def study_of(ledger: Ledger, uid: str = "1.2.3") -> StudyRow:
+    """Return a study that is known."""
+    found = ledger.arrivals.by_key(study_key(uid))
+    assert found is not None
+    return found
+
+
+def event_names(ledger: Ledger, uid: str = "1.2.3") -> list[str]:
+    """Return the names of what happened to a study, in order."""
+    return [event.event for event in ledger.admin.study(uid).events]
