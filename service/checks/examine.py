@@ -1,0 +1,20 @@
+"""All checks in the order in which an administrator would look."""
+
+from collections.abc import Iterator
+
+from service.checks import machine, peers, servers
+from service.checks.check import Check, tried
+from service.config import Settings
+
+
+def examine(settings: Settings) -> Iterator[Check]:
+    """Give every check as soon as it is known."""
+    yield from machine.packages()
+    yield from machine.decoders()
+    yield from machine.storage(settings)
+    yield from tried("TLS", peers.certificates, settings, "see the PEM files that the configuration names")
+    yield from tried("DICOM port", machine.dicom_port, settings, "see node.bind, node.port and node.tls")
+    yield from machine.web_port(settings)
+    yield from tried("ledger", servers.ledger, settings, "see storage.ledger; run `spondyl migrate`")
+    yield from tried("broker", servers.broker, settings, "see queue.broker, and that its server runs")
+    yield from tried("destinations", peers.destinations, settings, "see [[destinations]]")

@@ -1,0 +1,124 @@
+"""This machine: are the packages ours, what can be decoded, are the ports free or ours, is there room."""
+
+import http.client
+import importlib.metadata
+import shutil
+import socket
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from pydicom.pixels.decoders.base import get_decoder
+from pynetdicom import build_context
+
+from service import peer, sop_classes
+from service.checks.check import Check, bad, good, noted
+from service.config import Destination, Settings, Storage, Web
+from service.errors import PeerRefused, SpondylError, Unavailable
+from service.web.health import ping_spool
+
+_PACKAGES: Final = ("service", "workers", "sr_templates")
+_DISTRIBUTION: Final = "spondyl"
+_TIMEOUT_S: Final = 3.0
+_OK_BYTES: Final = 16
+#: Where a server that listens on all addresses is reached from here.
+_LOCAL: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 looked up, not bound
+
+
+def packages() -> Iterator[Check]:
+    """Ask whether another distribution has written over our packages, whose names are not rare."""
+    owners = importlib.metadata.packages_distributions()
+    for package in _PACKAGES:
+        found = sorted(set(owners.get(package, [])))
+        name = f"package {package}"
+        if found == [_DISTRIBUTION]:
+            yield good(name, "ours alone")
+        else:
+            owned = ", ".join(found) or "no distribution"
+            yield bad(name, f"belongs to {owned}", "install spondyl into an environment of its own")
+
+
+def decoders() -> Iterator[Check]:
+    """Say which encapsulated transfer syntaxes can be decoded; masks and points need none of them."""
+    compressed = (*sop_classes.LOSSLESS, *sop_classes.LOSSY)
+    usable = [uid for uid in compressed if _decodable(uid)]
+    yield good("decoders", f"{len(usable)} of {len(compressed)} compressed transfer syntaxes; the others are stored")
+
+
+def _decodable(transfer_syntax: str) -> bool:
+    try:
+        return get_decoder(transfer_syntax).is_available
+    except NotImplementedError:
+        return False
+
+
+def dicom_port(settings: Settings) -> Iterator[Check]:
+    """Ask whether our DICOM port is free, or this node listens there."""
+    node = settings.node
+    yield _port(f"DICOM port {node.port}", node.bind, node.port, "node.port", lambda: _node_listens(settings))
+
+
+def web_port(settings: Settings) -> Iterator[Check]:
+    """Ask whether the page's port is free, or our page answers there."""
+    web = settings.web
+    yield _port(f"web port {web.port}", web.bind, web.port, "web.port", lambda: _page_answers(web))
+
+
+def _port(name: str, bind: str, port: int, key: str, ours: Callable[[], str | None]) -> Check:
+    """Return a check of a port; `ours` is asked where it is taken and says what of us listens there, if anything."""
+    if port == 0:
+        return noted(name, "the system chooses one", f"set {key}")
+    try:
+        socket.create_server((bind, port), family=socket.AF_INET6 if ":" in bind else socket.AF_INET).close()
+    except OSError as error:
+        found = ours()
+        if found is None:
+            return bad(name, f"cannot be used: {error.strerror}", f"stop what holds it, or set {key}")
+        return good(name, found)
+    return good(name, "free")
+
+
+def _node_listens(settings: Settings) -> str | None:
+    node = settings.node
+    myself = Destination(
+        name="this-node",
+        ae_title=node.ae_title,
+        host=_LOCAL.get(node.bind, node.bind),
+        port=node.port,
+        timeout_s=_TIMEOUT_S,
+        tls=node.tls,
+    )
+    caller = settings.sources[0].ae_titles[0] if settings.sources else node.ae_title
+    try:
+        with peer.calling(myself, [build_context(sop_classes.VERIFICATION)], calling_ae=caller) as association:
+            found = association.acceptor.implementation_class_uid
+    except PeerRefused:
+        return "a DICOM node listens; it does not admit us as a caller"
+    except Unavailable:
+        return None
+    return "this node listens" if found == peer.IMPLEMENTATION_CLASS_UID else None
+
+
+def _page_answers(web: Web) -> str | None:
+    host = _LOCAL.get(web.bind, web.bind)
+    url = f"http://{f'[{host}]' if ':' in host else host}:{web.port}/healthz"
+    try:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer:
+            return "our page answers" if answer.read(_OK_BYTES) == b"ok\n" else None
+    except (OSError, http.client.HTTPException):
+        return None
+
+
+def storage(settings: Settings) -> Iterator[Check]:
+    """Ask whether the spool can be written and has room."""
+    kept: Storage = settings.storage
+    remedy = f"give this user the folder {kept.root}, or set storage.root; free space, or lower storage.min_free_gb"
+    if not kept.root.exists():
+        yield noted("spool", f"{kept.root} is not there yet", "it is made at the first start")
+        return
+    try:
+        ping_spool(kept)
+    except SpondylError as error:
+        yield bad("spool", str(error), remedy)
+    else:
+        yield good("spool", f"{kept.root} can be written, {shutil.disk_usage(kept.root).free / 1e9:.1f} GB are free")

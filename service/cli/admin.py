@@ -1,0 +1,91 @@
+"""What an administrator does with studies: list, settle, retry, ignore."""
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.cli.options import AsJson, ConfigPath, StudyName, options_of
+from service.cli.output import note, write, write_json, write_table
+from service.states import StudyState
+
+if TYPE_CHECKING:
+    from service.ledger.rows import StudyDetail, StudyRow
+
+
+def studies(
+    ctx: typer.Context,
+    uid: Annotated[str | None, typer.Argument(metavar="[UID]", help="One study: its UID or key.")] = None,
+    state: Annotated[StudyState | None, typer.Option(help="Only studies in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, newest first.")] = 50,
+    as_json: AsJson = False,
+    config: ConfigPath = None,
+) -> None:
+    """List the studies, newest first, with their states and reasons; or tell all that is known of one."""
+    from service.ledger import Ledger
+
+    with closing(Ledger.open(options_of(ctx).settings(config).storage.ledger_url)) as ledger:
+        if uid is None:
+            _show_list(ledger.admin.studies(state=state, limit=limit), as_json=as_json)
+        else:
+            _show_one(ledger.admin.study(uid), as_json=as_json)
+
+
+def _show_list(rows: "Sequence[StudyRow]", *, as_json: bool) -> None:
+    from service import summaries, tables
+
+    found = summaries.studies(rows)
+    if as_json:
+        write_json(asdict(found))
+    elif rows:
+        write_table(tables.studies(found.studies))
+    else:
+        note("no studies")
+
+
+def _show_one(detail: "StudyDetail", *, as_json: bool) -> None:
+    from service import summaries, tables
+
+    found = summaries.detail(detail)
+    if as_json:
+        write_json(asdict(found))
+        return
+    write_table(tables.studies([found.study], title="Study"))
+    for table in tables.parts(found):
+        if table.rows:
+            write_table(table)
+
+
+def settle(ctx: typer.Context, uid: StudyName, config: ConfigPath = None) -> None:
+    """Take a study as complete now, without waiting for its quiet period."""
+    from service.ledger import Ledger
+
+    with closing(Ledger.open(options_of(ctx).settings(config).storage.ledger_url)) as ledger:
+        ledger.admin.settle_now(uid, now=time.time())
+    write("settled at the next pass of the running node")
+
+
+def retry(ctx: typer.Context, uid: StudyName, config: ConfigPath = None) -> None:
+    """Do again what failed: send the report again where delivery failed, else measure the study again."""
+    from service.ledger import Ledger
+
+    with closing(Ledger.open(options_of(ctx).settings(config).storage.ledger_url)) as ledger:
+        jobs = ledger.admin.retry(uid, now=time.time())
+    write(f"{len(jobs)} job(s) wait for the running node" if jobs else "settled at the next pass of the running node")
+
+
+def ignore(
+    ctx: typer.Context,
+    uid: StudyName,
+    why: Annotated[str, typer.Option(help="The reason; it is kept with the study. No patient data, please.")],
+    config: ConfigPath = None,
+) -> None:
+    """Take a study out: its waiting work is cancelled and nothing more is sent."""
+    from service.ledger import Ledger
+
+    with closing(Ledger.open(options_of(ctx).settings(config).storage.ledger_url)) as ledger:
+        ledger.admin.ignore(uid, why=why, now=time.time())
+    write("ignored")

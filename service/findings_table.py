@@ -1,0 +1,93 @@
+"""The findings JSON (`spondyl.findings/1`) as the cells of a table: the command line and the page print the same.
+
+Sign: wedging is positive for posterior wedging. Nothing is computed here; numbers are only rounded.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from service.tables import Table
+
+COLUMNS: Final = (
+    "Level",
+    "Height a/m/p mm",
+    "Loss a/m/p %",
+    "Wedging %",
+    "Grade",
+    "Certainty",
+    "Deformity",
+    "Reference",
+    "Remarks",
+)
+_NONE: Final = "-"
+_POSITIONS: Final = ("anterior", "middle", "posterior")
+
+
+def words(code: str | None) -> str:
+    """Return a coded word as a reader's words."""
+    return code.replace("_", " ") if code else _NONE
+
+
+def _number(value: float | None, form: str) -> str:
+    if value is None:
+        return _NONE
+    # A small negative number must not print as "-0.0".
+    return format(value if isinstance(value, int) else round(value, 1) + 0.0, form)
+
+
+def _triple(values: Mapping[str, float | None] | None) -> str:
+    return _NONE if values is None else " / ".join(_number(values[p], ".1f") for p in _POSITIONS)
+
+
+def _certainty(vertebra: Mapping[str, Any]) -> str:
+    grade, probabilities = vertebra["genant_grade"], vertebra["grade_probabilities"]
+    if grade is None or probabilities is None:
+        return _NONE
+    borderline = ", borderline" if vertebra["borderline"] else ""
+    return f"{100 * probabilities[grade]:.0f} %{borderline}"
+
+
+def _reference(reference: Mapping[str, Any]) -> str:
+    levels = " ".join(reference["levels"])
+    return f"{words(reference['rule'])}: {levels}" if levels else words(reference["rule"])
+
+
+def _wedging(vertebra: Mapping[str, Any]) -> str:
+    percent, assessment = _number(vertebra["wedging_percent"], "+.1f"), vertebra["wedging"]["assessment"]
+    return percent if assessment == "no_limit_for_level" else f"{percent} ({words(assessment)})"
+
+
+def _row(vertebra: Mapping[str, Any]) -> tuple[str, ...]:
+    level = str(vertebra["level"])
+    remarks = ", ".join(words(flag) for flag in vertebra["flags"])
+    if vertebra["status"] != "measured":
+        reason = f"not measured: {words(vertebra['reason'])}"
+        return (level, *[_NONE] * (len(COLUMNS) - 2), ", ".join(filter(None, (reason, remarks))))
+    return (
+        level,
+        _triple(vertebra["heights_mm"]),
+        _triple(vertebra["height_loss_percent"]),
+        _wedging(vertebra),
+        _number(vertebra["genant_grade"], "d"),
+        _certainty(vertebra),
+        words(vertebra["deformity"]),
+        _reference(vertebra["reference"]),
+        remarks or _NONE,
+    )
+
+
+def table(findings: Mapping[str, Any], *, title: str = "Findings") -> Table:
+    """Return one row a vertebra."""
+    return Table(title=title, columns=COLUMNS, rows=[_row(vertebra) for vertebra in findings["vertebrae"]])
+
+
+def summary(findings: Mapping[str, Any]) -> str:
+    """Return the study at a glance, one line."""
+    found = findings["summary"]
+    sdi = _number(found["spinal_deformity_index"], "d")
+    bound = " or more" if found["sdi_is_lower_bound"] and found["spinal_deformity_index"] is not None else ""
+    ungradable = ", ".join(found["ungradable"]) or "none"
+    return (
+        f"{found['graded']} graded; not gradable: {ungradable}; "
+        f"highest grade {_number(found['max_grade'], 'd')}; spinal deformity index {sdi}{bound}"
+    )

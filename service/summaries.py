@@ -1,0 +1,172 @@
+"""What an administrator is shown of the ledger; `asdict` of it is the JSON of the command line and of the API.
+
+No patient data: the ledger holds none. Times are ISO 8601, UTC.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from service.ledger.rows import DeliveryRow, EventRow, JobRow, ReportRow, StudyDetail, StudyRow
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """One line of the list of studies."""
+
+    key: str
+    study_instance_uid: str
+    state: str
+    reason: str | None
+    who_must_act: str | None
+    source: str
+    revision: int
+    received_at: str
+    updated_at: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One piece of work."""
+
+    id: int
+    kind: str
+    revision: int
+    destination: str | None
+    state: str
+    attempts: int
+    #: None: as soon as a worker is free.
+    not_before: str | None
+    worker: str | None
+    error: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """One report object that was made."""
+
+    revision: int
+    sop_instance_uid: str
+    sop_class_uid: str
+    predecessor_uid: str | None
+    file_name: str
+    created_at: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """What became of one report at one destination."""
+
+    sop_instance_uid: str
+    destination: str
+    state: str
+    attempts: int
+    error: str | None
+    delivered_at: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One thing that happened to a study."""
+
+    at: str
+    event: str
+    detail: str
+    actor: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Studies:
+    """The list of studies, newest first."""
+
+    studies: list[Study]
+    schema: Literal["spondyl.studies/1"] = "spondyl.studies/1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detail:
+    """All that is known of one study."""
+
+    study: Study
+    jobs: list[Job]
+    reports: list[Report]
+    deliveries: list[Delivery]
+    events: list[Event]
+    schema: Literal["spondyl.study/1"] = "spondyl.study/1"
+
+
+def utc(seconds: float) -> str:
+    """Return a time in seconds since the epoch as ISO 8601, to the second."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def study(row: StudyRow) -> Study:
+    """Return one line of the list of studies."""
+    return Study(
+        key=row.key,
+        study_instance_uid=row.study_instance_uid,
+        state=row.state.value,
+        reason=row.reason,
+        who_must_act=row.who,
+        source=row.source,
+        revision=row.revision,
+        received_at=utc(row.last_received_at),
+        updated_at=utc(row.updated_at),
+    )
+
+
+def studies(rows: Iterable[StudyRow]) -> Studies:
+    """Return the list of studies."""
+    return Studies(studies=[study(row) for row in rows])
+
+
+def _job(row: JobRow) -> Job:
+    return Job(
+        id=row.id,
+        kind=row.kind.value,
+        revision=row.revision,
+        destination=row.destination,
+        state=row.state.value,
+        attempts=row.attempts,
+        not_before=utc(row.not_before) if row.not_before else None,
+        worker=row.worker,
+        error=row.error,
+    )
+
+
+def _report(row: ReportRow) -> Report:
+    return Report(
+        revision=row.revision,
+        sop_instance_uid=row.sop_instance_uid,
+        sop_class_uid=row.sop_class_uid,
+        predecessor_uid=row.predecessor_uid,
+        file_name=row.file_name,
+        created_at=utc(row.created_at),
+    )
+
+
+def _delivery(row: DeliveryRow) -> Delivery:
+    return Delivery(
+        sop_instance_uid=row.sop_instance_uid,
+        destination=row.destination,
+        state=row.state.value,
+        attempts=row.attempts,
+        error=row.error,
+        delivered_at=None if row.delivered_at is None else utc(row.delivered_at),
+    )
+
+
+def _event(row: EventRow) -> Event:
+    return Event(at=utc(row.at), event=row.event, detail=row.detail, actor=row.actor)
+
+
+def detail(found: StudyDetail) -> Detail:
+    """Return all that is known of one study."""
+    return Detail(
+        study=study(found.study),
+        jobs=[_job(row) for row in found.jobs],
+        reports=[_report(row) for row in found.reports],
+        deliveries=[_delivery(row) for row in found.deliveries],
+        events=[_event(row) for row in found.events],
+    )

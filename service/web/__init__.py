@@ -1,0 +1,1 @@
+"""The page, the probes and the API."""

@@ -1,0 +1,86 @@
+"""What stands before every route: who may ask, headers that keep a browser strict, and the form of an error."""
+
+import hmac
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+from fastapi import Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+
+from service.config import Web, is_loopback
+from service.errors import Misconfigured
+
+Next = Callable[[Request], Awaitable[Response]]
+Middleware = Callable[[Request, Next], Awaitable[Response]]
+
+#: A page loads our own style sheet and nothing else; no script runs, nothing may frame it.
+HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+#: Shorter secrets can be guessed.
+_SHORTEST_TOKEN: Final = 16
+
+
+def read_token(path: Path | None) -> str | None:
+    """Return the token in `path`, None where no file is named; Misconfigured where it is unreadable or too short."""
+    if path is None:
+        return None
+    try:
+        token = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"web.token_file = {path}: cannot be read ({type(error).__name__})") from None
+    if len(token) < _SHORTEST_TOKEN:
+        raise Misconfigured(f"web.token_file = {path}: the token must have at least {_SHORTEST_TOKEN} characters")
+    return token
+
+
+def wants_json(request: Request) -> bool:
+    """Whether the caller is a program."""
+    return request.url.path.startswith("/api/")
+
+
+def problem(request: Request, status: int, message: str, *, who: str = "the caller") -> Response:
+    """Return an error as the caller can read it: JSON below /api, else plain text."""
+    if wants_json(request):
+        return JSONResponse({"error": message, "who_must_act": who}, status_code=status)
+    return PlainTextResponse(f"{message}\nwho must act: {who}\n", status_code=status)
+
+
+def only_with_token(token: str) -> Middleware:
+    """Return the middleware that asks for `Authorization: Bearer <token>` everywhere but on /healthz."""
+    expected = f"Bearer {token}".encode("ascii")
+
+    async def guard(request: Request, call_next: Next) -> Response:
+        said = request.headers.get("authorization", "").encode("latin-1")
+        if request.url.path == "/healthz" or hmac.compare_digest(said, expected):
+            return await call_next(request)
+        refusal = problem(request, 401, "a token is required: Authorization: Bearer <web.token_file>")
+        refusal.headers["WWW-Authenticate"] = "Bearer"
+        return refusal
+
+    return guard
+
+
+async def only_loopback_names(request: Request, call_next: Next) -> Response:
+    """Refuse a foreign Host where no token protects the page: a site that rebinds its name could read it else."""
+    if is_loopback(request.url.hostname or ""):
+        return await call_next(request)
+    return problem(request, 421, "without web.token_file only names of this machine are answered")
+
+
+def chosen(web: Web) -> Middleware:
+    """Return the guard that fits the configuration; Misconfigured where the token cannot be used."""
+    token = read_token(web.token_file)
+    return only_loopback_names if token is None else only_with_token(token)
+
+
+async def strict_headers(request: Request, call_next: Next) -> Response:
+    """Add HEADERS to every answer."""
+    response = await call_next(request)
+    response.headers.update(HEADERS)
+    return response

@@ -1,0 +1,45 @@
+"""The role `web`: the page, the probes and the API over uvicorn."""
+
+import socket
+
+import uvicorn
+
+from service.config import Settings, Web
+from service.errors import Misconfigured
+from service.logs import log
+from service.metrics import Metrics
+from service.stopping import stop_when_told
+from service.web.app import create_app
+from service.wiring import open_node
+
+#: Requests that are under way when the page is told to stop have so long to end, seconds.
+_GRACE_S = 3
+
+
+def web(settings: Settings) -> int:
+    """Serve until SIGTERM or Ctrl-C; return the exit code. Misconfigured where address or token cannot be used."""
+    # uvicorn stops on these signals, then raises them again for whoever stood there before: this event, not the end.
+    stop_when_told()
+    with open_node(settings) as node, _listening(settings.web) as listening:
+        app = create_app(node, Metrics(settings))
+        # No access log: it would hold Study Instance UIDs.
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+        address, port = listening.getsockname()[:2]
+        log.info("page ready", action="ready", role="web", bind=address, port=port)
+        uvicorn.Server(config).run(sockets=[listening])
+    return 0
+
+
+def _listening(web: Web) -> socket.socket:
+    family = socket.AF_INET6 if ":" in web.bind else socket.AF_INET
+    try:
+        return socket.create_server((web.bind, web.port), family=family)
+    except OSError as error:
+        raise Misconfigured(f"web.bind = {web.bind!r}, web.port = {web.port}: {error.strerror}") from None

@@ -1,0 +1,81 @@
+"""`spondyl measure`: one study without network or queue."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from service.cli.exits import ExitCode
+from service.cli.options import AsJson, ConfigPath, options_of
+from service.cli.output import note, working, write, write_json, write_table
+from service.errors import SpondylError
+
+if TYPE_CHECKING:
+    from sr_templates.findings import StudyFindings
+
+#: The report's name in --out.
+REPORT_NAME: Final = "sr.dcm"
+
+
+class BadLandmarks(SpondylError):
+    """The landmarks document cannot be used."""
+
+    who = "the caller"
+
+
+def measure(
+    ctx: typer.Context,
+    paths: Annotated[
+        list[Path], typer.Argument(exists=True, metavar="PATH...", help="DICOM files or folders of one study.")
+    ],
+    landmarks: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Points to measure at: a spondyl.landmarks/1 JSON document."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(file_okay=False, help=f"Folder that gets the report, as {REPORT_NAME}.")
+    ] = None,
+    as_json: AsJson = False,
+    config: ConfigPath = None,
+) -> None:
+    """Measure one study from its files, without network or queue.
+
+    Landmarks are taken from the study's reports, from --landmarks, or from its vertebra masks, first found wins.
+    Exit code 1 where the study cannot be analysed: the coded reason is printed, and no number.
+    """
+    from service.cli.files import dicom_files
+    from workers.landmarks.document import LandmarksError
+    from workers.pipeline import measure_files
+
+    options = options_of(ctx)
+    settings = options.settings(config)
+    files = dicom_files(paths)
+    supplied = landmarks.read_bytes() if landmarks else None
+    with working(f"measuring {len(files)} objects", quiet=options.quiet):
+        try:
+            outcome = measure_files(files, settings=settings, supplied=supplied)
+        except LandmarksError as error:
+            raise BadLandmarks(f"{landmarks}: {error}") from None
+    show(outcome.findings, as_json=as_json)
+    if outcome.report is None:
+        note(f"not analysable: {outcome.findings.reason}")
+        raise typer.Exit(ExitCode.FAILED)
+    if out is None:
+        note("the report was not kept: --out DIR keeps it")
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    (out / REPORT_NAME).write_bytes(outcome.report.data)
+    note(f"report: {out / REPORT_NAME}")
+
+
+def show(findings: "StudyFindings", *, as_json: bool) -> None:
+    """Print findings on stdout: as JSON, or as a table with the summary below."""
+    from service import findings_table
+    from sr_templates.findings_json import to_json
+
+    document = to_json(findings)
+    if as_json:
+        write_json(document)
+    elif document["vertebrae"]:
+        write_table(findings_table.table(document, title=""))
+        write(findings_table.summary(document))
