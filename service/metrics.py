@@ -1,0 +1,76 @@
+"""What is counted, in Prometheus' terms. Every name starts with spondyl; no label holds what a peer made up.
+
+The listener counts and the web page answers: two processes. The listener saves its counts to a small text file under
+`storage.root`, the page reads every such file and adds what the ledger says at that moment
+(docs/decisions/0007-listener-counts.md).
+"""
+
+import platform
+import time
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest, write_to_textfile
+
+from service import metrics_page
+from service.config import Settings
+
+
+class Metrics:
+    """The counts of this process, and the page made of those of all. Safe in several threads."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+        self._folder = settings.storage.root / "metrics"
+        self._destinations = [destination.name for destination in settings.destinations]
+        self._clock = clock
+        self._registry = CollectorRegistry()
+        self._received = self._counter("received_objects", "Objects stored, by source", "source")
+        self._rejected = self._counter("rejected_associations", "Associations rejected, by cause", "cause")
+        self._refused = self._counter("refused_objects", "Objects refused, by cause", "cause")
+        self._contexts = self._counter("refused_contexts", "Presentation contexts refused, by SOP class", "sop_class")
+        self._own = self._counter("own_reports_received", "Reports of ours that a PACS routed back to us")
+        self._saved_at = self._gauge("listener_timestamp_seconds", "When a listener last said that it is there")
+        self._free = self._gauge("spool_free_bytes", "Room left for the spool")
+
+    def received(self, source: str) -> None:
+        """Count an object that was stored."""
+        self._received.labels(source).inc()
+
+    def association_rejected(self, cause: str) -> None:
+        """Count an association that was rejected."""
+        self._rejected.labels(cause).inc()
+
+    def object_refused(self, cause: str) -> None:
+        """Count an object that was answered with a failure."""
+        self._refused.labels(cause).inc()
+
+    def context_refused(self, sop_class: str) -> None:
+        """Count a presentation context that was refused."""
+        self._contexts.labels(sop_class).inc()
+
+    def own_report(self) -> None:
+        """Count a report of ours that came back."""
+        self._own.inc()
+
+    def save(self, port: int, *, free_bytes: int) -> None:
+        """Write this listener's counts where the page finds them; raises OSError.
+
+        The file is replaced as a whole. It is named for machine and port, so a listener that was started again
+        replaces its own: its counts begin anew, as Prometheus expects of a counter.
+        """
+        self._saved_at.set(self._clock())
+        self._free.set(free_bytes)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_to_textfile(str(self._folder / f"{platform.node()}-{port}{metrics_page.SUFFIX}"), self._registry)
+
+    def text(self, ledger: metrics_page.LedgerOfMetrics) -> str:
+        """Return the page: every listener's counts, and what the ledger says now."""
+        page = metrics_page.Page(self._folder, ledger, self._destinations, self._clock)
+        registry = CollectorRegistry()
+        registry.register(page)
+        return generate_latest(registry).decode()
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"spondyl_{name}", text, labels, registry=self._registry)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(f"spondyl_{name}", text, registry=self._registry)

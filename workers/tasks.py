@@ -1,0 +1,74 @@
+"""The tasks: a job's id in, the outcome in the ledger. They start work and hold no logic."""
+
+import os
+import platform
+import random
+from contextlib import ExitStack
+
+from celery import Celery
+
+from service.config import Settings
+from service.deliver import Deliverer
+from service.delivery import deliver as deliver_report
+from service.errors import SpondylError
+from service.ledger import Claim
+from service.logs import log
+from service.messages import JobKind
+from service.wiring import Node, open_node
+from workers.boundary import Work, work_on
+from workers.measuring import measure_job
+
+
+class Opened:
+    """What one worker process has open: opened at its first job, so after the fork, and closed when it ends."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stack = ExitStack()
+        self._node: Node | None = None
+        self._deliverer: Deliverer | None = None
+        self._rng = random.SystemRandom()
+
+    def do(self, job_id: int, work: Work) -> None:
+        """Claim job `job_id` and do `work`; where the node cannot be opened the job waits in the ledger."""
+        try:
+            node = self.node
+        except SpondylError as error:
+            log.error("worker cannot open the node", action="not_opened", job=job_id, who=error.who, why=str(error))
+            return
+        work_on(node, job_id, work, worker=f"{platform.node()}:{os.getpid()}", rng=self._rng)
+
+    @property
+    def node(self) -> Node:
+        """Everything the work needs; raises Unavailable or Misconfigured where it cannot be opened."""
+        if self._node is None:
+            self._node = self._stack.enter_context(open_node(self._settings))
+        return self._node
+
+    @property
+    def deliverer(self) -> Deliverer:
+        """The associations to destinations that this process keeps open."""
+        if self._deliverer is None:
+            self._deliverer = Deliverer(self._settings, self.node.spool, self.node.clock, self._rng)
+            self._stack.callback(self._deliverer.close)
+        return self._deliverer
+
+    def close(self) -> None:
+        """Close all of it."""
+        self._node = self._deliverer = None
+        self._stack.close()
+
+
+def register(app: Celery, opened: Opened) -> None:
+    """Give `app` the two tasks."""
+
+    @app.task(name=JobKind.MEASURE.value, shared=False)
+    def measure(job_id: int) -> None:
+        opened.do(job_id, measure_job)
+
+    @app.task(name=JobKind.DELIVER.value, shared=False)
+    def deliver(job_id: int) -> None:
+        def send(node: Node, claim: Claim) -> None:
+            deliver_report(claim, node.ledger, opened.deliverer, node.settings, node.clock)
+
+        opened.do(job_id, send)
