@@ -6,9 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ledgers import empty_sqlite, ledger, ledger_url, shared_postgres, sqlite_url
 from servers import orthanc, postgres_server, postgres_url, storescp, valkey
 
-__all__ = ["orthanc", "postgres_server", "postgres_url", "storescp", "valkey"]
+__all__ = [
+    "empty_sqlite",
+    "ledger",
+    "ledger_url",
+    "orthanc",
+    "postgres_server",
+    "postgres_url",
+    "shared_postgres",
+    "sqlite_url",
+    "storescp",
+    "valkey",
+]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 #: Real data is never part of the repository; see CONTRIBUTING.

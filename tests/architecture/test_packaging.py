@@ -38,7 +38,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _run(installed: Path, folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "COV_"))}
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "COV"))}
     return subprocess.run(
         [str(installed / "python"), "-P", "-m", "workers", *command],
         cwd=folder,

@@ -1,0 +1,133 @@
+"""What each open association is delivering: the ledger hears of it at once, then at most once a second a study.
+
+The spool is the truth: where the ledger does not answer, the object is durable all the same, and the reconciler
+tells the ledger later.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from service.errors import Unavailable
+from service.logs import log
+
+#: A study is held open so long after the last sign of life of an association that delivers it, seconds. An
+#: association that ends says so; this bounds what a killed listener leaves.
+HOLD_S: Final = 15.0
+#: How often holds are renewed, seconds.
+RENEW_S: Final = 5.0
+#: The ledger hears of a study at most so often, seconds.
+NOTE_EVERY_S: Final = 1.0
+
+
+class LedgerOfArrivals(Protocol):
+    """The part of the ledger that hears of arrivals."""
+
+    def note(self, *, key: str, study_instance_uid: str, source: str, now: float, held_until: float) -> object:
+        """Enter that an object of a study arrived."""
+
+    def hold(self, keys: Iterable[str], *, until: float) -> None:
+        """Keep studies open: an association still delivers them."""
+
+    def release(self, keys: Iterable[str], *, now: float) -> None:
+        """No association delivers these studies any more."""
+
+
+class Call(Protocol):
+    """An association, as far as it matters here: a thread."""
+
+    def is_alive(self) -> bool:
+        """Whether the association still runs."""
+
+
+@dataclass(kw_only=True)
+class _Study:
+    study_instance_uid: str
+    source: str
+    noted_at: float = float("-inf")
+    #: Objects arrived that the ledger has not heard of.
+    pending: bool = False
+    #: How many objects arrived over this association.
+    objects: int = 0
+
+
+@dataclass(kw_only=True)
+class _Delivery:
+    studies: dict[str, _Study] = field(default_factory=dict)
+
+
+class Arriving:
+    """The associations that are open, and the studies that each of them delivers. Safe in several threads."""
+
+    def __init__(self, arrivals: LedgerOfArrivals, clock: Callable[[], float]) -> None:
+        self._arrivals = arrivals
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._open: dict[Call, _Delivery] = {}
+
+    def began(self, call: Call) -> None:
+        """Enter an association."""
+        with self._lock:
+            self._open[call] = _Delivery()
+
+    def arrived(self, call: Call, *, key: str, study_instance_uid: str, source: str) -> None:
+        """Tell the ledger that an object is in the spool, unless it has just heard of this study."""
+        now = self._clock()
+        with self._lock:
+            delivery = self._open.get(call)
+            # An association may end while its last object is being stored: then nothing is to be held.
+            studies = delivery.studies if delivery else {}
+            study = studies.setdefault(key, _Study(study_instance_uid=study_instance_uid, source=source))
+            study.pending = True
+            study.objects += 1
+            if now - study.noted_at < NOTE_EVERY_S:
+                return
+            study.noted_at = now
+        self._note(key, study, held_until=now + HOLD_S if delivery else now)
+
+    def over(self, call: Call) -> None:
+        """Tell the ledger what it has not heard, and that this association delivers nothing more."""
+        with self._lock:
+            delivery = self._open.pop(call, _Delivery())
+            held = {key for other in self._open.values() for key in other.studies}
+        for key, study in delivery.studies.items():
+            if study.pending:
+                self._note(key, study, held_until=self._clock())
+            log.info("received", action="objects_received", study=key, source=study.source, objects=study.objects)
+        free = delivery.studies.keys() - held
+        if free:
+            with _tolerating_the_ledger():
+                self._arrivals.release(sorted(free), now=self._clock())
+
+    def renew(self) -> None:
+        """Hold every study that is being delivered, and end associations whose thread died without a word."""
+        with self._lock:
+            dead = [call for call in self._open if not call.is_alive()]
+        for call in dead:
+            self.over(call)
+        with self._lock:
+            held = sorted({key for delivery in self._open.values() for key in delivery.studies})
+        if held:
+            with _tolerating_the_ledger():
+                self._arrivals.hold(held, until=self._clock() + HOLD_S)
+
+    def _note(self, key: str, study: _Study, *, held_until: float) -> None:
+        with _tolerating_the_ledger(study=key):
+            self._arrivals.note(
+                key=key,
+                study_instance_uid=study.study_instance_uid,
+                source=study.source,
+                now=self._clock(),
+                held_until=held_until,
+            )
+            study.pending = False
+
+
+@contextlib.contextmanager
+def _tolerating_the_ledger(**about: str) -> Iterator[None]:
+    try:
+        yield
+    except Unavailable as error:
+        log.warning("the ledger was not told; it will be", action="ledger_unavailable", why=str(error), **about)

@@ -1,0 +1,39 @@
+"""Who may open an association. An AE title is a name, not a proof: only TLS certificates are one."""
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from service.config import Source
+
+#: What a caller is called in metrics where no source is configured: titles that anyone may choose are no label.
+UNLISTED: Final = "unlisted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotAdmitted(Exception):
+    """This caller is not one of the configured sources."""
+
+    #: What did not match: "calling_ae_title" or "address".
+    cause: str
+
+
+def admit(sources: Sequence[Source], *, calling_ae: str, address: str) -> str:
+    """Return the name of the source that calls, its AE title where none are configured; raise NotAdmitted."""
+    if not sources:
+        return calling_ae
+    titled = [source for source in sources if calling_ae in source.ae_titles]
+    if not titled:
+        raise NotAdmitted(cause="calling_ae_title")
+    for source in titled:
+        if not source.networks or _is_in(address, source.networks):
+            return source.name
+    raise NotAdmitted(cause="address")
+
+
+def _is_in(address: str, networks: Sequence[str]) -> bool:
+    host = ipaddress.ip_address(address)
+    if isinstance(host, ipaddress.IPv6Address) and host.ipv4_mapped:
+        host = host.ipv4_mapped
+    return any(host in ipaddress.ip_network(network) for network in networks)

@@ -1,0 +1,223 @@
+"""Deliver: C-STORE as requestor (PS3.4 annex B), over one association a destination that is kept open for a while.
+
+A file goes out as it is. Success here means that the destination said so; an answer that never came means "unknown",
+and the same object is sent again under the same UID.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pydicom
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
+from pynetdicom import build_context
+from pynetdicom.association import Association
+
+from service import peer, sop_classes
+from service.config import Destination, Settings
+from service.errors import PeerRefused, SpondylError, Unavailable
+from service.spool import Spool
+
+#: An association that was not used for so long is released, seconds; PACS close theirs after 30 s or more.
+IDLE_S: Final = 5.0
+#: First wait after a passing failure, and the longest, seconds.
+FIRST_WAIT_S: Final = 5.0
+LONGEST_WAIT_S: Final = 300.0
+#: (SOP class, transfer syntax): each is proposed in a context of its own, so the peer cannot choose another syntax.
+_Pair = tuple[str, str]
+_PAIRS: Final = frozenset((sop, syntax) for sop in sop_classes.REPORTS for syntax in sop_classes.UNCOMPRESSED[:2])
+
+#: PS3.4 table B.2-1: 0xA7xx, refused for want of resources, passes.
+_OUT_OF_RESOURCES: Final = 0xA7
+#: 0xBxxx: stored, with a warning.
+_WARNING: Final = 0xB
+#: 0xA9xx, data set does not match SOP class; 0xCxxx, cannot understand: another try meets them again.
+_NOT_TAKEN: Final = frozenset({0xA, 0xC})
+#: PS3.7 annex C: general failures that another try of the same object meets again.
+_PERMANENT: Final = frozenset(
+    {
+        0x0117,  # invalid SOP instance
+        0x0122,  # SOP class not supported
+        0x0124,  # not authorised
+        0x0210,  # duplicate invocation
+        0x0211,  # unrecognised operation
+        0x0212,  # mistyped argument
+    }
+)
+#: 0x0111 (duplicate SOP instance) says that the object is there, which is what we want: the same UID of ours always
+#: names the same bytes. 0x0107 and 0x0116 are PS3.7's general warnings.
+_AS_GOOD_AS_SUCCESS: Final = frozenset({0x0000, 0x0001, 0x0107, 0x0111, 0x0116})
+
+
+def check_status(status: int | None, destination: str) -> None:
+    """Return where the object was stored; else raise PeerRefused (permanent) or Unavailable (passing, or unknown).
+
+    Of the peer's answer only the number is told: its Error Comment may quote the data set.
+    """
+    if status is None:
+        raise Unavailable(f"{destination} gave no answer")
+    if status in _AS_GOOD_AS_SUCCESS or status >> 12 == _WARNING:
+        return
+    why = f"{destination} answered status 0x{status:04X}"
+    if status >> 8 == _OUT_OF_RESOURCES:
+        raise Unavailable(f"{why}: out of resources")
+    if status in _PERMANENT or status >> 12 in _NOT_TAKEN:
+        raise PeerRefused(why)
+    raise Unavailable(why)
+
+
+def backoff_s(failures: int, rng: random.Random) -> float:
+    """Return how long to wait after `failures` earlier failures in a row and this one, seconds.
+
+    "Full jitter": even over 0 to 5 s, 10 s, 20 s ... at most 300 s. Whoever failed together does not come back
+    together, which a wait of a fixed length plus a little chance does not achieve.
+    """
+    # 2**6 * 5 s is beyond the longest; no larger power is ever needed.
+    return rng.uniform(0.0, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures, 6)))
+
+
+class Unsendable(SpondylError):
+    """The report's file is missing, or what lies there is no report."""
+
+
+class Deliverer:
+    """The calls of one process to its destinations. Safe in several threads; open it after a fork, not before."""
+
+    def __init__(self, settings: Settings, spool: Spool, clock: Callable[[], float], rng: random.Random) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._lines: dict[str, _Line] = {}
+        self._lock = threading.Lock()
+        #: Where the reports lie.
+        self.spool = spool
+        #: For the jitter of waits.
+        self.rng = rng
+
+    def send(self, destination: Destination, path: Path) -> None:
+        """Send one report; PeerRefused, or Unavailable where it may be tried again (under the same UID).
+
+        Unsendable where the file is no report. Waits at most the destination's `timeout_s` for each answer.
+        """
+        with self._lock:
+            line = self._lines.setdefault(
+                destination.name, _Line(destination, self._settings.node.ae_title, self._clock)
+            )
+        line.send(path)
+
+    def close(self) -> None:
+        """Release every association."""
+        with self._lock:
+            lines = list(self._lines.values())
+        for line in lines:
+            line.close()
+
+
+class _Line:
+    """The association to one destination, while there is one."""
+
+    def __init__(self, destination: Destination, calling_ae: str, clock: Callable[[], float]) -> None:
+        self._destination = destination
+        self._calling_ae = calling_ae
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._association: Association | None = None
+        self._used_at = 0.0
+        self._watch: threading.Timer | None = None
+
+    def send(self, path: Path) -> None:
+        wanted = _pair_of(path)
+        with self._lock:
+            try:
+                self._send_in_two_tries(wanted, path)
+            except Unavailable:
+                self._hang_up()
+                raise
+            finally:
+                self._used_at = self._clock()
+                self._watch_idleness(IDLE_S)
+
+    def _send_in_two_tries(self, wanted: _Pair, path: Path) -> None:
+        """Send; once more at once where a kept-open association turns out to be gone: the peer may be well."""
+        kept, start = self._association is not None, time.monotonic()
+        association = self._connected()
+        try:
+            self._store(association, wanted, path)
+        except Unavailable:
+            timed_out = time.monotonic() - start >= self._destination.timeout_s
+            if not kept or timed_out or peer.is_open(association):
+                raise
+            self._store(self._connected(), wanted, path)
+
+    def close(self) -> None:
+        with self._lock:
+            self._hang_up()
+
+    def _store(self, association: Association, wanted: _Pair, path: Path) -> None:
+        what = _sendable(association, wanted, path)
+        if what is None:
+            refused = [c for c in association.rejected_contexts if c.abstract_syntax == wanted[0]]
+            why = ", ".join(sorted(peer.refusals(refused)))
+            raise PeerRefused(f"{self._destination.name} does not take this report: {why}")
+        try:
+            answer = association.send_c_store(what)
+        except RuntimeError as error:
+            # The association ended between our look at it and this call.
+            raise Unavailable(f"{self._destination.name} ended the association") from error
+        check_status(answer.get("Status"), self._destination.name)
+
+    def _connected(self) -> Association:
+        if self._association is None or not peer.is_open(self._association):
+            self._hang_up()
+            contexts = [build_context(sop_class, syntax) for sop_class, syntax in sorted(_PAIRS)]
+            self._association = peer.call(self._destination, contexts, calling_ae=self._calling_ae)
+        return self._association
+
+    def _hang_up(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        if self._association is not None:
+            association, self._association = self._association, None
+            peer.hang_up(association)
+
+    def _watch_idleness(self, seconds: float) -> None:
+        if self._watch is None and self._association is not None:
+            self._watch = threading.Timer(seconds, self._hang_up_if_idle)
+            self._watch.daemon = True
+            self._watch.start()
+
+    def _hang_up_if_idle(self) -> None:
+        with self._lock:
+            self._watch = None
+            left_s = self._used_at + IDLE_S - self._clock()
+            if left_s > 0:
+                self._watch_idleness(left_s)
+            else:
+                self._hang_up()
+
+
+def _pair_of(path: Path) -> _Pair:
+    """Return (SOP class, transfer syntax) of a report by its File Meta Information (PS3.10 7.1)."""
+    try:
+        meta = read_file_meta_info(path)
+    except (FileNotFoundError, InvalidDicomError) as error:
+        raise Unsendable from error
+    pair = str(meta.get("MediaStorageSOPClassUID")), str(meta.get("TransferSyntaxUID"))
+    if pair not in _PAIRS:
+        raise Unsendable
+    return pair
+
+
+def _sendable(association: Association, wanted: _Pair, path: Path) -> Path | pydicom.Dataset | None:
+    """Return the file where it is taken as it is, its data set where it must be re-encoded, None where neither is.
+
+    Whoever takes a SOP class at all takes it in Implicit VR Little Endian (PS3.5 10.1).
+    """
+    accepted = {(str(c.abstract_syntax), str(c.transfer_syntax[0])) for c in association.accepted_contexts}
+    if wanted in accepted:
+        return path
+    return pydicom.dcmread(path) if any(sop_class == wanted[0] for sop_class, _ in accepted) else None

@@ -1,0 +1,45 @@
+"""pynetdicom's socket with its gaps closed: bounded waits, bounded PDUs, no Nagle, no leak."""
+
+import contextlib
+import socket
+from typing import Final
+
+from pynetdicom.association import Association
+from pynetdicom.transport import AssociationSocket
+
+#: An A-ASSOCIATE PDU may be larger than the P-DATA-TF PDUs that are negotiated in it, bytes: 128 presentation contexts
+#: (PS3.8 9.3.2.2) with every transfer syntax there is take less than this.
+_ASSOCIATE_LIMIT: Final = 512 * 1024
+
+
+class BoundedSocket(AssociationSocket):
+    """Reads no PDU that is larger than any we would take, and closes what it shuts down."""
+
+    def recv(self, nr_bytes: int) -> bytearray:
+        """Read `nr_bytes`; a PDU that announces too many ends the connection before its body is read.
+
+        pynetdicom 3.0.4 takes whatever length is announced, up to 4 GB (issue 1086).
+        """
+        limit = max(self.assoc.ae.maximum_pdu_size, _ASSOCIATE_LIMIT)
+        if nr_bytes > limit:
+            raise ConnectionAbortedError(f"a PDU of {nr_bytes} bytes was announced; the most that is taken is {limit}")
+        return super().recv(nr_bytes)
+
+    def _shutdown_socket(self) -> None:
+        # pynetdicom skips close() where shutdown() fails, as it does once the peer has gone.
+        if self.socket is not None:
+            with contextlib.suppress(OSError):
+                self.socket.shutdown(socket.SHUT_RDWR)
+            self.socket.close()
+
+
+def prepare_socket(association: Association, *, timeout_s: float) -> None:
+    """Turn Nagle's algorithm off, and bound every wait for a byte.
+
+    With Nagle's algorithm each response waits some 40 ms for a delayed acknowledgement. Without a time limit
+    pynetdicom waits for ever in the middle of a PDU.
+    """
+    wrapper = association.dul.socket
+    if wrapper is not None and wrapper.socket is not None:
+        wrapper.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        wrapper.socket.settimeout(timeout_s)

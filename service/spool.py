@@ -1,0 +1,278 @@
+"""The spool: the truth for bytes. One folder a study; no name in it is made of text that a peer supplied.
+
+    <root>/spool/<key[:2]>/<key>/<SOP digest>-<content digest>.dcm        an object as it was received
+    <root>/spool/<key[:2]>/<key>/<SOP digest>-<content digest>.own.dcm    a report of ours that was routed back
+    <root>/spool/<key[:2]>/<key>/reports/<name>                           a report that was made
+    <root>/incoming/<random>.part                                         being written
+
+A file appears under its name only when all of it is on the disk: written aside, fsync, rename, fsync of the folder.
+A file is dated by its last arrival, so of two versions of one SOP instance the one sent last counts.
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from service.errors import Misconfigured, OutOfSpace
+
+_KEY: Final = re.compile(r"[0-9a-f]{32}")
+_OBJECT: Final = re.compile(r"([0-9a-f]{32})-[0-9a-f]{32}\.dcm")
+_REPORT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+#: What the system answers where there is no room: disk, quota, limit of the process; or a file system that an error
+#: has turned read-only. Trying again later is right for all of them.
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
+
+
+def _digest(data: bytes | memoryview) -> str:
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+def study_key(study_instance_uid: str) -> str:
+    """Return the name of a study's folder, the only identifier of it that may appear in a log: 32 hex digits."""
+    return _digest(study_instance_uid.encode())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """Where an object lies."""
+
+    key: str
+    path: Path
+    #: False where the same bytes were there already.
+    new: bool
+
+
+class Spool:
+    """The folder of one node; safe in several threads and processes at once."""
+
+    def __init__(self, root: Path, *, min_free_bytes: int = 0) -> None:
+        self._objects = root / "spool"
+        self._incoming = root / "incoming"
+        self._min_free_bytes = min_free_bytes
+        self._making = threading.Lock()
+
+    def prepare(self) -> None:
+        """Make the folders, for this user alone, and drop what a killed process left; Misconfigured where it cannot."""
+        try:
+            for folder in (self._objects, self._incoming):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _sync_folder(folder.parent)
+            for left_over in self._incoming.iterdir():
+                _drop_unless_held(left_over)
+            with self._part():
+                pass
+        except OSError as error:
+            raise Misconfigured(f"storage.root: {error.strerror}: {error.filename or self._objects}") from error
+
+    def store(
+        self,
+        *,
+        study_instance_uid: str,
+        sop_instance_uid: str,
+        header: bytes,
+        data: bytes | memoryview,
+        own: bool = False,
+    ) -> Stored:
+        """Keep one object: `header` (preamble and File Meta Information, PS3.10 7.1), then `data` as it was received.
+
+        The object is durable when this returns. Raises OutOfSpace, and then leaves nothing behind.
+        """
+        key = study_key(study_instance_uid)
+        name = f"{_digest(sop_instance_uid.encode())}-{_digest(data)}{'.own' if own else ''}.dcm"
+        with _no_room_is_out_of_space(), self._held_folder(key) as folder:
+            path = folder / name
+            new = not path.exists()
+            if new:
+                self._check_room(len(header) + len(data))
+                self._write(path, header, data)
+            else:
+                _touch(path)
+        return Stored(key=key, path=path, new=new)
+
+    def files(self, key: str) -> list[Path]:
+        """Return the objects of a study, of every SOP instance the version that arrived last, sorted by name."""
+        newest: dict[str, tuple[int, str]] = {}
+        for name, modified_ns in self._listing(key):
+            instance = name[:32]
+            newest[instance] = max(newest.get(instance, (0, "")), (modified_ns, name))
+        return sorted(self._folder(key) / name for _, name in newest.values())
+
+    def fingerprint(self, key: str) -> str:
+        """Return what tells whether a study holds anything else than before: 64 hex digits over `files`."""
+        return hashlib.sha256("\n".join(path.name for path in self.files(key)).encode()).hexdigest()
+
+    def newest(self, key: str) -> float | None:
+        """Return when the last object of a study arrived, or None where it has none."""
+        return max((modified_ns / 1e9 for _, modified_ns in self._listing(key)), default=None)
+
+    def keys(self) -> Iterator[str]:
+        """Return the keys of all studies that have a folder."""
+        for shelf in self._objects.iterdir():
+            for folder in shelf.iterdir():
+                if _KEY.fullmatch(folder.name):
+                    yield folder.name
+
+    def write_report(self, key: str, name: str, data: bytes) -> Path:
+        """Keep a report that was made; durable when this returns. Raises OutOfSpace."""
+        path = self.report(key, name)
+        with _no_room_is_out_of_space(), self._held_folder(key):
+            self._make(path.parent)
+            self._write(path, data)
+        return path
+
+    def report(self, key: str, name: str) -> Path:
+        """Return where the report `name` of a study lies, or would lie."""
+        if not _REPORT.fullmatch(name):
+            raise ValueError(f"not the name of a report: {name!r}")
+        return self._folder(key) / "reports" / name
+
+    def remove(self, key: str, *, unless_since: float | None = None) -> bool:
+        """Remove a study's folder; not where an object arrived at or after `unless_since`. Tell whether it is gone."""
+        folder = self._folder(key)
+        if not folder.is_dir():
+            return True
+        with _opened(folder) as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            newest = self.newest(key)
+            if unless_since is not None and newest is not None and newest >= unless_since:
+                return False
+            aside = folder.rename(self._incoming / f"{secrets.token_hex(16)}.part")
+        _sync_folder(folder.parent)
+        shutil.rmtree(aside)
+        return True
+
+    def free_bytes(self) -> int:
+        """Return how many bytes may still be written, before the reserve is touched."""
+        disk = os.statvfs(self._objects)
+        return max(0, disk.f_bavail * disk.f_frsize - self._min_free_bytes)
+
+    def _folder(self, key: str) -> Path:
+        if not _KEY.fullmatch(key):
+            raise ValueError(f"not the key of a study: {key!r}")
+        return self._objects / key[:2] / key
+
+    def _listing(self, key: str) -> Iterator[tuple[str, int]]:
+        """Return (name, time of arrival in ns) of the objects of a study, our own reports left out."""
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._folder(key)) as entries:
+            for entry in entries:
+                if _OBJECT.fullmatch(entry.name):
+                    yield entry.name, entry.stat().st_mtime_ns
+
+    def _check_room(self, size: int) -> None:
+        free = self.free_bytes()
+        if free < size:
+            raise OutOfSpace(f"{free} bytes are free beyond the reserve, {size} are needed")
+
+    def _make(self, folder: Path) -> None:
+        """Make a folder durable. The lock keeps a second thread from using it before its name is on the disk."""
+        with self._making:
+            if not folder.is_dir():
+                folder.mkdir(mode=0o700, exist_ok=True)
+                _sync_folder(folder.parent)
+
+    @contextlib.contextmanager
+    def _held_folder(self, key: str) -> Iterator[Path]:
+        """Return a study's folder, made where it is missing, and keep `remove` away from it meanwhile."""
+        folder = self._folder(key)
+        while (held := self._hold(folder)) is None:
+            pass
+        try:
+            yield folder
+        finally:
+            os.close(held)
+
+    def _hold(self, folder: Path) -> int | None:
+        """Return a file descriptor that shares the lock of `folder`, or None where it was removed under our hands."""
+        self._make(folder.parent)
+        self._make(folder)
+        with contextlib.suppress(FileNotFoundError):
+            held = os.open(folder, os.O_RDONLY)
+            fcntl.flock(held, fcntl.LOCK_SH)
+            if _is_still(folder, held):
+                return held
+            os.close(held)
+        return None
+
+    @contextlib.contextmanager
+    def _part(self) -> Iterator[tuple[int, Path]]:
+        """Return a new empty file, locked so that `prepare` leaves it; gone afterwards, unless it was renamed."""
+        path = self._incoming / f"{secrets.token_hex(16)}.part"
+        part = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            fcntl.flock(part, fcntl.LOCK_EX)
+            yield part, path
+        finally:
+            os.close(part)
+            path.unlink(missing_ok=True)
+
+    def _write(self, path: Path, *contents: bytes | memoryview) -> None:
+        with self._part() as (part, aside):
+            for content in contents:
+                _write_all(part, content)
+            os.fsync(part)
+            aside.rename(path)
+        _sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def _no_room_is_out_of_space() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise OutOfSpace(f"the spool cannot be written: {error.strerror}") from error
+        raise
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        yield opened
+    finally:
+        os.close(opened)
+
+
+def _is_still(path: Path, opened: int) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(opened), path.stat())
+    return False
+
+
+def _write_all(file: int, content: bytes | memoryview) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(file, rest) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    with _opened(folder) as opened:
+        os.fsync(opened)
+
+
+def _touch(path: Path) -> None:
+    """Date a file by now; it and its name are durable when this returns, even where its writer was killed."""
+    with _opened(path) as opened:
+        os.utime(opened)
+        os.fsync(opened)
+    _sync_folder(path.parent)
+
+
+def _drop_unless_held(left_over: Path) -> None:
+    """Remove a part, or a folder on its way out, that no living process works on."""
+    if left_over.is_dir():
+        shutil.rmtree(left_over, ignore_errors=True)
+        return
+    with contextlib.suppress(FileNotFoundError, BlockingIOError), _opened(left_over) as opened:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        left_over.unlink()

@@ -1,0 +1,157 @@
+"""The spool on real disks that are full, read-only or limited."""
+
+import os
+import resource
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pynetdicom import build_context
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at run time
+
+from service import peer
+from service.config import Destination, Settings
+from service.errors import Misconfigured, OutOfSpace
+from service.receive import Listener
+from service.spool import Spool, study_key
+
+STUDY = "1.2.3"
+CHUNK = 100_000
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Return a file system of 1 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "spondyl-test", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        reason = f"cannot mount a small disk: {mounted.stderr.decode().strip()}"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill(spool: Spool) -> int:
+    """Store objects until one is refused for want of room; return how many were stored."""
+    for n in range(100):
+        try:
+            spool.store(study_instance_uid=STUDY, sop_instance_uid=str(n), header=b"", data=b"%06d" % n * (CHUNK // 6))
+        except OutOfSpace:
+            return n
+    pytest.fail("100 objects of 100 kB fitted on a disk of 1 MB")
+
+
+def test_a_full_disk_is_out_of_space_and_leaves_no_partial_file(small_disk: Path) -> None:
+    """What was acknowledged is whole, what was refused left nothing, and there is room again after a removal."""
+    spool = Spool(small_disk)
+    spool.prepare()
+    stored = fill(spool)
+
+    assert 5 < stored < 11
+    assert [path.stat().st_size for path in spool.files(study_key(STUDY))] == [CHUNK // 6 * 6] * stored
+    assert list((small_disk / "incoming").iterdir()) == []
+
+    spool.remove(study_key(STUDY))
+    assert fill(spool) == stored
+
+
+def test_a_disk_that_fills_under_the_write_leaves_no_partial_file(small_disk: Path) -> None:
+    """Somebody else takes the room after it was checked: the system's own answer is out of space, too."""
+
+    class Blind(Spool):
+        def free_bytes(self) -> int:
+            return 2**62
+
+    spool = Blind(small_disk)
+    spool.prepare()
+    stored = fill(spool)
+    assert len(spool.files(study_key(STUDY))) == stored > 5
+    assert list((small_disk / "incoming").iterdir()) == []
+
+
+def test_a_report_on_a_full_disk_is_out_of_space(small_disk: Path) -> None:
+    """Reports share the disk; nothing half-written is ever under a report's name."""
+    spool = Spool(small_disk)
+    spool.prepare()
+    with pytest.raises(OutOfSpace):
+        spool.write_report(study_key(STUDY), "r.dcm", bytes(2_000_000))
+    assert not spool.report(study_key(STUDY), "r.dcm").exists()
+
+
+def test_the_reserve_counts_on_a_real_disk(small_disk: Path) -> None:
+    """With a reserve of half the disk, about half as much is stored."""
+    spool = Spool(small_disk, min_free_bytes=500_000)
+    spool.prepare()
+    assert 2 < fill(spool) < 6
+
+
+def test_a_disk_that_turned_read_only_is_out_of_space(small_disk: Path) -> None:
+    """A file system that an error has made read-only: the sender keeps the object and tries again."""
+    spool = Spool(small_disk)
+    spool.prepare()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(OutOfSpace, match="Read-only"):
+        spool.store(study_instance_uid=STUDY, sop_instance_uid="1", header=b"", data=b"x")
+    with pytest.raises(Misconfigured, match=r"^storage\.root: Read-only"):
+        Spool(small_disk / "other").prepare()
+
+
+def test_the_node_stays_up_on_a_full_disk(small_disk: Path) -> None:
+    """The sender is told 0xA700, nothing half-written is left, and the next C-ECHO is answered."""
+    spool = Spool(small_disk)
+    spool.prepare()
+    fill(spool)
+    ledger = SimpleNamespace(arrivals=Mute(), admin=Mute())
+    listener = Listener(
+        settings=Settings.model_validate({"node": {"port": 0}}), spool=spool, ledger=ledger, metrics=Mute()
+    )
+    listener.start()
+    try:
+        node = Destination(name="node", ae_title="SPONDYL", host="127.0.0.1", port=listener.port)
+        contexts = [build_context(CTImageStorage, ExplicitVRLittleEndian), build_context(Verification)]
+        with peer.calling(node, contexts, calling_ae="CT1") as association:
+            answer = association.send_c_store(big_image())
+            assert (answer.Status, answer.ErrorComment.split()[1:3]) == (0xA700, ["bytes", "are"])
+            assert association.send_c_echo().Status == 0x0000
+    finally:
+        listener.stop()
+    assert list((small_disk / "incoming").iterdir()) == []
+
+
+class Mute:
+    """Stands for a ledger and for counts: nothing is told to it that matters here."""
+
+    def __getattr__(self, _name: str) -> Callable[..., None]:
+        return lambda *_args, **_named: None
+
+
+def big_image() -> Dataset:
+    """Return an image that does not fit."""
+    ds = Dataset()
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.SOPClassUID, ds.SOPInstanceUID, ds.StudyInstanceUID, ds.SeriesInstanceUID = CTImageStorage, "1.2.3", "1.2", "1.3"
+    ds.BitsAllocated = 8
+    ds.PixelData = bytes(500_000)
+    return ds
+
+
+def test_a_limit_of_the_process_is_out_of_space(tmp_path: Path) -> None:
+    """RLIMIT_FSIZE cuts the write short; the part is gone."""
+    spool = Spool(tmp_path)
+    spool.prepare()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(OutOfSpace, match="too large"):
+            spool.store(study_instance_uid=STUDY, sop_instance_uid="1", header=b"", data=bytes(20_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (spool.files(study_key(STUDY)), list((tmp_path / "incoming").iterdir())) == ([], [])

@@ -1,0 +1,196 @@
+"""What the ledger hears of open associations, and when."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import pytest
+
+from service.arriving import HOLD_S, Arriving
+from service.errors import Unavailable
+
+
+@dataclass(eq=False)
+class Call:
+    """An association."""
+
+    alive: bool = True
+
+    def is_alive(self) -> bool:
+        """Whether it runs."""
+        return self.alive
+
+
+@dataclass
+class Heard:
+    """A ledger that remembers what it was told."""
+
+    notes: list[tuple[str, str, float, float]] = field(default_factory=list)
+    holds: list[tuple[list[str], float]] = field(default_factory=list)
+    releases: list[tuple[list[str], float]] = field(default_factory=list)
+    down: bool = False
+
+    def note(self, *, key: str, study_instance_uid: str, source: str, now: float, held_until: float) -> None:
+        """Remember an arrival."""
+        self._check()
+        assert study_instance_uid == f"1.{key}"
+        self.notes.append((key, source, now, held_until))
+
+    def hold(self, keys: Iterable[str], *, until: float) -> None:
+        """Remember a hold."""
+        self._check()
+        self.holds.append((list(keys), until))
+
+    def release(self, keys: Iterable[str], *, now: float) -> None:
+        """Remember a release."""
+        self._check()
+        self.releases.append((list(keys), now))
+
+    def _check(self) -> None:
+        if self.down:
+            raise Unavailable("the ledger does not answer")
+
+
+class World:
+    """A clock, a ledger and what is arriving."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.heard = Heard()
+        self.arriving = Arriving(self.heard, lambda: self.now)
+
+    def call(self) -> Call:
+        """Open an association."""
+        call = Call()
+        self.arriving.began(call)
+        return call
+
+    def arrive(self, call: Call, key: str = "a") -> None:
+        """Let an object arrive."""
+        self.arriving.arrived(call, key=key, study_instance_uid=f"1.{key}", source="ct1")
+
+
+@pytest.fixture
+def world() -> World:
+    """Return a world."""
+    return World()
+
+
+def test_the_first_object_of_a_study_is_told_at_once(world: World) -> None:
+    """With a hold: the study is not complete while it is being delivered."""
+    world.arrive(world.call())
+    assert world.heard.notes == [("a", "ct1", 100.0, 100.0 + HOLD_S)]
+
+
+def test_more_objects_are_told_once_a_second(world: World) -> None:
+    """300 objects in three seconds are a few notes, not 300; each study counts for itself."""
+    call = world.call()
+    for n in range(300):
+        world.now = 100.0 + n / 100
+        world.arrive(call, "a")
+        world.arrive(call, "b")
+    assert [note[0] for note in world.heard.notes] == ["a", "b"] * 3
+
+
+def test_the_end_tells_what_was_not_told_and_lets_go(world: World) -> None:
+    """The last object's time reaches the ledger; then nothing holds the study."""
+    call = world.call()
+    world.arrive(call)
+    world.now = 100.9
+    world.arrive(call)
+    world.arriving.over(call)
+    assert world.heard.notes[1:] == [("a", "ct1", 100.9, 100.9)]
+    assert world.heard.releases == [(["a"], 100.9)]
+
+
+def test_the_end_tells_nothing_twice(world: World) -> None:
+    """All was told: only the release remains; a second end of the same association is nothing."""
+    call = world.call()
+    world.arrive(call)
+    world.arriving.over(call)
+    world.arriving.over(call)
+    assert len(world.heard.notes) == 1
+    assert len(world.heard.releases) == 1
+
+
+def test_an_association_that_delivered_nothing_ends_silently(world: World) -> None:
+    """A C-ECHO is no business of the ledger's."""
+    world.arriving.over(world.call())
+    assert (world.heard.notes, world.heard.releases) == ([], [])
+
+
+def test_a_study_that_another_association_delivers_stays_held(world: World) -> None:
+    """Two associations, one study: the first to end does not let go of it."""
+    first, second = world.call(), world.call()
+    world.arrive(first, "a")
+    world.arrive(first, "b")
+    world.arrive(second, "a")
+    world.arriving.over(first)
+    assert world.heard.releases == [(["b"], 100.0)]
+    world.arriving.over(second)
+    assert world.heard.releases[1:] == [(["a"], 100.0)]
+
+
+def test_holds_are_renewed_while_associations_are_open(world: World) -> None:
+    """A sender that takes its time between two objects keeps its study open."""
+    call = world.call()
+    world.arrive(call, "b")
+    world.arrive(call, "a")
+    world.now = 105.0
+    world.arriving.renew()
+    assert world.heard.holds == [(["a", "b"], 105.0 + HOLD_S)]
+    world.arriving.over(call)
+    world.arriving.renew()
+    assert len(world.heard.holds) == 1
+
+
+def test_an_association_that_died_without_a_word_is_ended(world: World) -> None:
+    """Nothing is held for ever."""
+    call = world.call()
+    world.arrive(call)
+    call.alive = False
+    world.arriving.renew()
+    assert world.heard.releases == [(["a"], 100.0)]
+    assert world.heard.holds == []
+
+
+def test_an_object_stored_after_the_end_is_told_and_not_held(world: World) -> None:
+    """The connection was lost while the last object was being written."""
+    call = world.call()
+    world.arriving.over(call)
+    world.arrive(call)
+    assert world.heard.notes == [("a", "ct1", 100.0, 100.0)]
+    world.arriving.renew()
+    assert world.heard.holds == []
+
+
+def test_a_ledger_that_does_not_answer_is_told_later(world: World) -> None:
+    """The object is durable all the same; the next object after a second tries again, and so does the end."""
+    world.heard.down = True
+    call = world.call()
+    world.arrive(call)
+    world.arriving.renew()
+    world.now = 100.5
+    world.arrive(call)
+    world.heard.down = False
+    world.arrive(call)
+    assert world.heard.notes == []
+    world.now = 101.0
+    world.arrive(call)
+    assert [note[2] for note in world.heard.notes] == [101.0]
+
+    world.heard.down = True
+    world.now = 102.0
+    world.arrive(call)
+    world.heard.down = False
+    world.now = 102.5
+    world.arriving.over(call)
+    assert [note[2] for note in world.heard.notes] == [101.0, 102.5]
+
+
+def test_a_ledger_that_is_down_at_the_end_does_not_matter(world: World) -> None:
+    """The hold ends by itself, and the reconciler finds what was not told."""
+    call = world.call()
+    world.arrive(call)
+    world.heard.down = True
+    world.arriving.over(call)
+    assert world.heard.releases == []

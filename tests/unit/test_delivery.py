@@ -1,0 +1,197 @@
+"""One delivery job from claim to end, over a real ledger; only the network is played."""
+
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ledgers import claim, empty_sqlite, measure, sqlite_url, study_of
+
+from service.config import Destination, Settings
+from service.deliver import Deliverer, Unsendable, backoff_s, check_status
+from service.delivery import deliver
+from service.errors import Misconfigured, PeerRefused, SpondylError, Unavailable
+from service.ledger import DeliveryRow, JobRow, Ledger
+from service.spool import Spool
+from service.states import JobState, StudyState
+
+__all__ = ["empty_sqlite", "sqlite_url"]
+
+NOW = 1000.0
+HOUR_S = 3600.0
+
+
+class Played(Deliverer):
+    """Sends nothing: raises what it is told to, by destination."""
+
+    def __init__(self, root: Path, settings: Settings) -> None:
+        super().__init__(settings, Spool(root), lambda: NOW, random.Random(1))
+        self.failures: dict[str, SpondylError] = {}
+        self.sent: list[tuple[str, Path]] = []
+
+    def send(self, destination: Destination, path: Path) -> None:
+        """Play the network."""
+        self.sent.append((destination.name, path))
+        if destination.name in self.failures:
+            raise self.failures[destination.name]
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """Return two destinations."""
+    pair = tuple(Destination(name=name, ae_title="PACS", host="127.0.0.1", port=104) for name in ("pacs", "archive"))
+    return Settings(destinations=pair)
+
+
+@pytest.fixture
+def ledger(sqlite_url: str) -> Iterator[Ledger]:
+    """Open a ledger."""
+    opened = Ledger.open(sqlite_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def played(tmp_path: Path, settings: Settings) -> Iterator[Played]:
+    """Return a deliverer whose network is played."""
+    yield Played(tmp_path / "state", settings)
+    shutil.rmtree(tmp_path / "state", ignore_errors=True)
+
+
+def attempt(ledger: Ledger, played: Played, settings: Settings, job: JobRow, *, now: float = NOW) -> DeliveryRow:
+    """Do one try of a delivery; return what the ledger says of it."""
+    deliver(claim(ledger, job, now=now), ledger, played, settings, lambda: now)
+    [row] = [d for d in ledger.admin.study("1.2.3").deliveries if d.destination == job.destination]
+    return row
+
+
+def test_a_delivered_report_ends_the_job(ledger: Ledger, played: Played, settings: Settings) -> None:
+    """The last destination has it: the study is reported."""
+    [job] = measure(ledger)
+    assert attempt(ledger, played, settings, job).state is JobState.DONE
+    assert study_of(ledger).state is StudyState.REPORTED
+    assert played.sent == [("pacs", played.spool.report(study_of(ledger).key, "2.25.1.dcm"))]
+
+
+def test_a_passing_failure_is_put_off(ledger: Ledger, played: Played, settings: Settings) -> None:
+    """The job waits, the destination's circuit is open for the same time, at most 5 s at first."""
+    [job] = measure(ledger)
+    played.failures["pacs"] = Unavailable("pacs does not answer")
+    row = attempt(ledger, played, settings, job)
+    assert (row.state, row.error) == (JobState.WAITING, "pacs does not answer")
+    assert NOW <= row.not_before <= NOW + 5.0
+    assert ledger.jobs.destination("pacs") == (1, row.not_before)
+    assert study_of(ledger).state is StudyState.DELIVERING
+
+
+def test_waits_grow_with_every_failure(ledger: Ledger, played: Played, settings: Settings) -> None:
+    """The sixth failure in a row may wait longer than the first ever could; success starts anew."""
+    [job] = measure(ledger)
+    played.failures["pacs"] = Unavailable("down")
+    now, waits = NOW, []
+    for _ in range(12):
+        row = attempt(ledger, played, settings, job, now=now)
+        waits.append(row.not_before - now)
+        now = row.not_before + 1.0
+    assert max(waits[6:]) > 20.0
+    assert max(waits) <= 300.0
+    played.failures.clear()
+    attempt(ledger, played, settings, job, now=now)
+    assert ledger.jobs.destination("pacs")[0] == 0
+
+
+def test_another_destination_is_not_affected(ledger: Ledger, played: Played, settings: Settings) -> None:
+    """One is down, the other is served at once; the study is delivered when both have it."""
+    pacs, archive = measure(ledger, destinations=("pacs", "archive"))
+    played.failures["pacs"] = Unavailable("down")
+    assert attempt(ledger, played, settings, pacs).state is JobState.WAITING
+    assert attempt(ledger, played, settings, archive).state is JobState.DONE
+    assert ledger.jobs.destination("archive") == (0, 0.0)
+    assert study_of(ledger).state is StudyState.DELIVERING
+    played.failures.clear()
+    assert attempt(ledger, played, settings, pacs, now=NOW + 301).state is JobState.DONE
+    assert study_of(ledger).state is StudyState.REPORTED
+
+
+def test_patience_ends(ledger: Ledger, played: Played, settings: Settings) -> None:
+    """A destination that was unreachable for longer than 72 h is given up, by name of who must act."""
+    [job] = measure(ledger)
+    played.failures["pacs"] = Unavailable("down")
+    late = job.created_at + 72 * HOUR_S
+    assert attempt(ledger, played, settings, job, now=late).state is JobState.WAITING
+    assert attempt(ledger, played, settings, job, now=late + 301.0).state is JobState.FAILED
+    study = study_of(ledger)
+    assert (study.state, study.who) == (StudyState.FAILED, "the administrator of the destination")
+    assert study.reason is not None
+    assert "for 72 h: down" in study.reason
+
+
+@pytest.mark.parametrize(
+    ("error", "who"),
+    [
+        (PeerRefused("status 0xA900"), "the administrator of the destination"),
+        (Misconfigured("tls"), "the administrator of this node"),
+        (Unsendable(), "developers"),
+    ],
+)
+def test_what_trying_again_cannot_change_is_given_up(
+    ledger: Ledger, played: Played, settings: Settings, error: SpondylError, who: str
+) -> None:
+    """Refused, wrongly configured, no report there: failed at once, by name of who must act; the circuit stays shut."""
+    [job] = measure(ledger)
+    played.failures["pacs"] = error
+    assert attempt(ledger, played, settings, job).state is JobState.FAILED
+    assert (study_of(ledger).state, study_of(ledger).who) == (StudyState.FAILED, who)
+    assert ledger.jobs.destination("pacs")[0] == 0
+
+
+def test_a_destination_that_is_configured_no_more_is_given_up(ledger: Ledger, played: Played) -> None:
+    """Somebody took it out of the configuration while reports waited."""
+    [job] = measure(ledger)
+    assert attempt(ledger, played, Settings(), job).state is JobState.FAILED
+    assert study_of(ledger).who == "the administrator of this node"
+    assert played.sent == []
+
+
+def test_a_measure_job_is_no_delivery(ledger: Ledger, played: Played, settings: Settings) -> None:
+    """A wrong message is a bug, and raised as one."""
+    [job] = measure(ledger)
+    delivery = claim(ledger, job, now=NOW)
+    with pytest.raises(ValueError, match="delivers nothing"):
+        deliver(type(delivery)(job=delivery.job, study=delivery.study, started_at=0.0), ledger, played, settings, float)
+
+
+# ---- the rules
+
+
+@pytest.mark.parametrize("status", [0x0000, 0xB000, 0xB006, 0xB007, 0xBFFF, 0x0001, 0x0107, 0x0111, 0x0116])
+def test_success_and_warnings(status: int) -> None:
+    """PS3.4 table B.2-1: success and warnings mean stored."""
+    check_status(status, "pacs")
+
+
+@pytest.mark.parametrize("status", [0xA700, 0xA701, 0xA7FF, 0x0110, 0x0213, 0xFE00, 0x1234, None])
+def test_passing_statuses(status: int | None) -> None:
+    """Out of resources, processing failure, what nobody knows, and no answer at all: again, later."""
+    with pytest.raises(Unavailable, match=r"^pacs "):
+        check_status(status, "pacs")
+
+
+@pytest.mark.parametrize("status", [0xA800, 0xA900, 0xA9FF, 0xC000, 0xCFFF, 0x0117, 0x0122, 0x0124, 0x0210, 0x0212])
+def test_permanent_statuses(status: int) -> None:
+    """Not this object, not this class, not from us: somebody must act."""
+    with pytest.raises(PeerRefused, match=f"0x{status:04X}"):
+        check_status(status, "pacs")
+
+
+@pytest.mark.parametrize(
+    ("failures", "longest"), [(0, 5), (1, 10), (2, 20), (5, 160), (6, 300), (7, 300), (10**6, 300)]
+)
+def test_the_back_off_doubles_and_is_capped(failures: int, longest: float) -> None:
+    """Full jitter: even over 0 .. 5 s doubling, at most 300 s."""
+    rng = random.Random(7)
+    waits = [backoff_s(failures, rng) for _ in range(400)]
+    assert 0.0 <= min(waits) < longest * 0.05
+    assert longest * 0.95 < max(waits) <= longest
+    assert sum(waits) / len(waits) == pytest.approx(longest / 2, rel=0.1)
