@@ -29,13 +29,13 @@ def packages() -> Iterator[Check]:
     """Ask whether another distribution has written over our packages, whose names are not rare."""
     owners = importlib.metadata.packages_distributions()
     for package in _PACKAGES:
-        found = sorted(set(owners.get(package, [])))
+        # An editable install owns no files, so nobody at all is as good as we alone.
+        others = sorted({*owners.get(package, [])} - {_DISTRIBUTION})
         name = f"package {package}"
-        if found == [_DISTRIBUTION]:
-            yield good(name, "ours alone")
+        if others:
+            yield bad(name, f"belongs to {', '.join(others)}", "install spondyl into an environment of its own")
         else:
-            owned = ", ".join(found) or "no distribution"
-            yield bad(name, f"belongs to {owned}", "install spondyl into an environment of its own")
+            yield good(name, "ours alone")
 
 
 def decoders() -> Iterator[Check]:

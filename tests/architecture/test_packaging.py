@@ -1,6 +1,7 @@
 """The wheel: what is in it, and that it runs away from the checkout."""
 
 import importlib.metadata
+import json
 import os
 import subprocess
 import sys
@@ -68,9 +69,12 @@ def test_the_wheel_holds_what_is_no_python(wheel: Path) -> None:
     assert {f"{package}/py.typed" for package in PACKAGES} <= set(names)
 
 
-def test_each_package_has_one_owner() -> None:
-    """No other distribution has written over service, workers or sr_templates."""
-    owners = importlib.metadata.packages_distributions()
+def test_each_package_has_one_owner(installed: Path, tmp_path: Path) -> None:
+    """No other distribution that we install has files in service, workers or sr_templates."""
+    ask = "import importlib.metadata, json; print(json.dumps(importlib.metadata.packages_distributions()))"
+    command = [str(installed / "python"), "-P", "-c", ask]
+    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    owners = json.loads(answer.stdout)
 
     assert {package: {"spondyl"} for package in PACKAGES} == {package: set(owners[package]) for package in PACKAGES}
 
