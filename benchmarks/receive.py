@@ -58,7 +58,9 @@ def main(count: int = 200, rounds: int = 5) -> None:
         base = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         (base / "slices").mkdir()
         make_slices(base / "slices", count)
-        node = stack.enter_context(serving(write_config(base / "node", {}, quiet_s=600), "listen"))
+        configured = write_config(base / "node", {}, quiet_s=600)
+        configured.command("migrate").check_returncode()
+        node = stack.enter_context(serving(configured, "listen"))
         peer = stack.enter_context(run_storescp(base / "storescp"))
         ours, theirs = [], []
         for _ in range(rounds):

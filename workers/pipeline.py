@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 from pydicom.dataset import Dataset
 
@@ -17,6 +18,7 @@ from service.config_digest import config_digest
 from sr_templates.context import Predecessor, ReportContext
 from sr_templates.document import build_report, to_bytes
 from sr_templates.findings import LandmarkSource, StudyFindings
+from sr_templates.identity import is_own
 from workers.inputs import REPORTS, SEGMENTATIONS, Inputs, newest_date, read_inputs
 from workers.landmarks.document import LandmarksError, landmarks_of, parse
 from workers.landmarks.points import VertebraLandmarks
@@ -26,6 +28,9 @@ from workers.morphometry.findings import measure
 from workers.morphometry.policy import Policy
 from workers.morphometry.wedging import WedgingLimit
 from workers.nearby import images_at, positions
+
+#: Landmark protocol of points that we did not place: numbers of two protocols must not be compared.
+SUPPLIED_PROTOCOL: Final = "supplied"
 
 
 class StudyReason(StrEnum):
@@ -141,7 +146,14 @@ def _reports(inputs: Inputs) -> list[Found]:
     return [
         _resting_on(inputs, header, from_report(inputs.whole(header), inputs.header))
         for header in inputs.of_classes(REPORTS)
+        if not _is_our_answer(header)
     ]
+
+
+def _is_our_answer(report: Dataset) -> bool:
+    """Whether a report is what we said of this study, and nobody has verified it: it is no landmark source."""
+    ours = is_own(report.get("Manufacturer"), report.get("ManufacturerModelName"))
+    return ours and report.get("VerificationFlag") != "VERIFIED"
 
 
 def _segmentations(inputs: Inputs) -> list[Found]:
@@ -183,11 +195,17 @@ def _findings(inputs: Inputs, found: Found, settings: Settings) -> StudyFindings
         study_instance_uid=inputs.study_instance_uid,
         software=f"spondyl {__version__}",
         config_digest=config_digest(settings),
-        landmark_protocol=settings.measure.protocol,
+        landmark_protocol=_protocol(found, settings.measure),
         vertebrae=tuple(vertebrae),
         summary=summary,
         reason=reason,
     )
+
+
+def _protocol(found: Found, measure: Measure) -> str:
+    """Return how the points were placed: by our protocol where we placed them, else only their supplier knows."""
+    derived = all(vertebra.source is LandmarkSource.SEGMENTATION for vertebra in found.vertebrae)
+    return measure.protocol if derived else SUPPLIED_PROTOCOL
 
 
 def policy_of(measure: Measure) -> Policy:

@@ -34,6 +34,15 @@ def node(ledger: Ledger, tmp_path: Path) -> Node:
     return Node(settings=settings, ledger=ledger, spool=spool, dispatch=dispatch, clock=lambda: NOW)
 
 
+def supplied() -> bytes:
+    """Return the sample report as another maker's: a source of landmarks."""
+    report = pydicom.dcmread(BytesIO(report_bytes("patient")))
+    report.Manufacturer = "Somebody"
+    out = BytesIO()
+    report.save_as(out)
+    return out.getvalue()
+
+
 def _store(spool: Spool, file: bytes) -> None:
     dataset = pydicom.dcmread(BytesIO(file), stop_before_pixels=True)
     # Preamble and prefix are 132 bytes, the group length element 12; its value counts what follows (PS3.10 7.1).
@@ -75,7 +84,7 @@ def _deliveries(node: Node) -> list[JobRow]:
 
 def test_a_measured_study_waits_for_its_deliveries(node: Node) -> None:
     """The report is a file of the spool, its bytes are those the ledger names, and each destination has a job."""
-    measure_job(node, _claimed(node, _file(ct_slice(1)), report_bytes("patient")))
+    measure_job(node, _claimed(node, _file(ct_slice(1)), supplied()))
     detail = node.ledger.admin.study(KEY)
 
     assert StudyState.DELIVERING == detail.study.state
@@ -86,7 +95,7 @@ def test_a_measured_study_waits_for_its_deliveries(node: Node) -> None:
 
 def test_the_content_date_is_the_start_of_the_revision(node: Node) -> None:
     """Content Date and Time are when the revision was settled, whatever the clock says now."""
-    measure_job(node, _claimed(node, _file(ct_slice(1)), report_bytes("patient"), now=86400.0))
+    measure_job(node, _claimed(node, _file(ct_slice(1)), supplied(), now=86400.0))
     report = pydicom.dcmread(node.spool.report(KEY, node.ledger.admin.study(KEY).reports[0].file_name))
 
     assert "19700102" == report.ContentDate
@@ -104,7 +113,7 @@ def test_a_study_without_landmarks_ends_with_its_reason(node: Node) -> None:
 
 def test_measured_again_it_is_the_same_report(node: Node) -> None:
     """An administrator's retry of a reported study makes the same bytes, so nothing is sent twice."""
-    measure_job(node, _claimed(node, _file(ct_slice(1)), report_bytes("patient")))
+    measure_job(node, _claimed(node, _file(ct_slice(1)), supplied()))
     _delivered(node, _deliveries(node))
     before = node.ledger.admin.study(KEY).reports
 
@@ -118,7 +127,7 @@ def test_measured_again_it_is_the_same_report(node: Node) -> None:
 
 def test_a_late_object_that_changes_nothing_sends_nothing(node: Node) -> None:
     """With late_instances = replace a further slice that no point lies on leaves the report as it is."""
-    measure_job(node, _claimed(node, _file(ct_slice(1)), report_bytes("patient")))
+    measure_job(node, _claimed(node, _file(ct_slice(1)), supplied()))
     _delivered(node, _deliveries(node))
 
     measure_job(node, _claimed(node, _file(ct_slice(40)), now=300.0))
@@ -136,7 +145,7 @@ def test_every_revision_is_reported_where_the_site_wants_it(node: Node) -> None:
         dispatch=node.dispatch,
         clock=node.clock,
     )
-    measure_job(always, _claimed(node, _file(ct_slice(1)), report_bytes("patient")))
+    measure_job(always, _claimed(node, _file(ct_slice(1)), supplied()))
     _delivered(node, _deliveries(node))
     first = node.ledger.admin.study(KEY).reports[0]
 
@@ -151,7 +160,7 @@ def test_every_revision_is_reported_where_the_site_wants_it(node: Node) -> None:
 
 def test_a_worker_that_lost_its_claim_changes_nothing(node: Node) -> None:
     """What a worker finishes after another took over is not entered."""
-    lost = _claimed(node, _file(ct_slice(1)), report_bytes("patient"))
+    lost = _claimed(node, _file(ct_slice(1)), supplied())
     released = node.ledger.jobs.release_lost(now=100.0 + 60, max_attempts=3)
     assert [lost.job.id] == [job.id for job in released]
 

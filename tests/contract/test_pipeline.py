@@ -49,6 +49,14 @@ def _document(**changes: Any) -> bytes:
     return json.dumps({**document, **changes}).encode()
 
 
+def _supply_report(folder: Path, **changes: str) -> None:
+    """Write the sample report as another maker's, whose points are a source of landmarks."""
+    report = pydicom.dcmread(BytesIO(report_bytes("patient")))
+    for keyword, value in {"Manufacturer": "Somebody", **changes}.items():
+        setattr(report, keyword, value)
+    report.save_as(folder / "sr.dcm")
+
+
 def _measured(files: Sequence[Path], supplied: bytes | None = None, **options: Any) -> Mapping[str, Any]:
     outcome = measure_files(files, settings=Settings(), supplied=supplied, **options)
     return {vertebra.level: vertebra for vertebra in outcome.findings.vertebrae}
@@ -133,7 +141,7 @@ def test_landmarks_of_another_study_are_refused(images: list[Path]) -> None:
 @pytest.mark.usefixtures("images")
 def test_a_supplied_report_is_a_source_of_landmarks(tmp_path: Path) -> None:
     """The lines of a TID 1500 report are landmarks; the vertebrae keep their levels."""
-    (tmp_path / "images" / "sr.dcm").write_bytes(report_bytes("patient"))
+    _supply_report(tmp_path / "images")
 
     found = _measured(sorted((tmp_path / "images").iterdir()))
 
@@ -144,7 +152,7 @@ def test_a_supplied_report_is_a_source_of_landmarks(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("images")
 def test_reviewed_points_come_before_all_others(tmp_path: Path) -> None:
     """A reviewed document wins over a supplied report, a manual one does not."""
-    (tmp_path / "images" / "sr.dcm").write_bytes(report_bytes("patient"))
+    _supply_report(tmp_path / "images")
     files = sorted((tmp_path / "images").iterdir())
 
     assert "reviewed" == _measured(files, _document(source="reviewed"))["L1"].landmark_source
@@ -154,3 +162,20 @@ def test_reviewed_points_come_before_all_others(tmp_path: Path) -> None:
 def test_a_frame_of_reference_is_kept(images: list[Path]) -> None:
     """Patient points stand in the frame of reference of the image they name."""
     assert FRAME_OF_REFERENCE == _measured(images, _document())["L1"].measured.landmarks.frame_of_reference_uid
+
+
+@pytest.mark.usefixtures("images")
+def test_our_own_answer_is_no_source_of_landmarks(tmp_path: Path) -> None:
+    """A report of ours among the files is passed over, until a reader has verified it."""
+    _supply_report(tmp_path / "images", Manufacturer="Spondyl")
+    assert {} == _measured(sorted((tmp_path / "images").iterdir()))
+
+    _supply_report(tmp_path / "images", Manufacturer="Spondyl", VerificationFlag="VERIFIED")
+    assert {"T12", "L1", "L6"} == set(_measured(sorted((tmp_path / "images").iterdir())))
+
+
+def test_only_our_own_points_claim_our_protocol(images: list[Path]) -> None:
+    """Supplied points are reported as supplied: how they were placed is not ours to say."""
+    outcome = measure_files(images, settings=Settings(), supplied=_document())
+
+    assert "supplied" == outcome.findings.landmark_protocol

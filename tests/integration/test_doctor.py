@@ -229,7 +229,7 @@ def test_a_destination_that_takes_no_reports(document: dict[str, Any]) -> None:
 def test_packages_that_another_distribution_overwrote(
     monkeypatch: pytest.MonkeyPatch, owners: list[str], expected: Verdict
 ) -> None:
-    """Our packages belong to us alone, or, installed editable, to nobody; `pip check` never sees it when they do not."""
+    """Our packages belong to us alone, or, installed editable, to nobody; `pip check` does not see it otherwise."""
     monkeypatch.setattr(
         importlib.metadata,
         "packages_distributions",

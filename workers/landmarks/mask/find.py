@@ -1,0 +1,99 @@
+"""From masks with levels to six points each: reference/morphometry 3.2, steps 0 to 8, as one composition."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from sr_templates.findings import POINT_NAMES, Landmarks, LandmarkSource, Space
+from sr_templates.levels import ORDER
+from workers.landmarks.mask.body import outline_sign, posterior_sign
+from workers.landmarks.mask.checks import cut_through
+from workers.landmarks.mask.coarse import Coarse, look
+from workers.landmarks.mask.column import tangent, upside_down
+from workers.landmarks.mask.frame import Frame
+from workers.landmarks.mask.plane import disagreeing, recentred, symmetric
+from workers.landmarks.mask.six import Found, six_points
+from workers.landmarks.points import VertebraLandmarks
+from workers.landmarks.reasons import Reason
+from workers.landmarks.volumes import Array, Volume
+
+#: Patient +x, LPS: towards the left.
+_LEFT: Final = np.array([1.0, 0.0, 0.0])
+
+
+def find(
+    masks: Mapping[str, Volume], *, frame_of_reference_uid: str | None = None, sop_instance_uid: str | None = None
+) -> list[VertebraLandmarks]:
+    """Return points or a reason for each level of `masks`, from cranial to caudal.
+
+    The masks are whole vertebrae or bodies; points lie in each vertebra's own midsagittal plane.
+    """
+    looks = {level: look(masks[level]) for level in sorted(masks, key=ORDER.__getitem__)}
+    seen = {level: coarse for level, coarse in looks.items() if isinstance(coarse, Coarse)}
+    results: dict[str, Found | Reason] = {
+        level: coarse for level, coarse in looks.items() if isinstance(coarse, Reason)
+    }
+    results |= _measured(seen)
+    return [_landmarks(level, results[level], frame_of_reference_uid, sop_instance_uid) for level in looks]
+
+
+def _measured(seen: Mapping[str, Coarse]) -> dict[str, Found | Reason]:
+    """Return what is found at each level; levels whose order runs against the patient are refused."""
+    whole = {level: coarse.centre for level, coarse in seen.items() if not cut_through(coarse.volume)}
+    superior = {level: tangent(level, whole) for level in seen}
+    upright = {level: coarse for level, coarse in seen.items() if not upside_down(superior[level])}
+    frames = {
+        level: symmetric(coarse.field, Frame.about(coarse.centre, _LEFT, superior[level]))
+        for level, coarse in upright.items()
+    }
+    odd = disagreeing({level: frame.left for level, frame in frames.items() if level in whole})
+    for level, normal in odd.items():
+        frames[level] = recentred(upright[level].field, Frame.about(frames[level].origin, normal, superior[level]))
+    measured = {level: six_points(coarse, frames[level], uncertain=level in odd) for level, coarse in upright.items()}
+    return dict.fromkeys(seen, Reason.ORIENTATION_CONFLICT) | _oriented(upright, measured)
+
+
+def _oriented(seen: Mapping[str, Coarse], measured: Mapping[str, Found | Reason]) -> dict[str, Found | Reason]:
+    """Refuse what does not show, or contradicts, that anterior is where the patient's axes put it.
+
+    The posterior elements decide; without them the outline of the body must agree, or posterior elements elsewhere in
+    the same column, since the patient's axes are common to all.
+    """
+    found = {level: result for level, result in measured.items() if isinstance(result, Found)}
+    signs = {level: posterior_sign(seen[level].field, result.frame) for level, result in found.items()}
+    elsewhere = int(1 in signs.values())
+    checked: dict[str, Found | Reason] = dict(measured)
+    for level, result in found.items():
+        sign = signs[level] or outline_sign(seen[level].field, result.frame) or elsewhere
+        if sign <= 0:
+            checked[level] = Reason.ORIENTATION_CONFLICT if sign else Reason.ORIENTATION_UNKNOWN
+    return checked
+
+
+def _landmarks(
+    level: str, result: Found | Reason, frame_of_reference_uid: str | None, sop_instance_uid: str | None
+) -> VertebraLandmarks:
+    if isinstance(result, Reason):
+        return VertebraLandmarks(level=level, source=LandmarkSource.SEGMENTATION, landmarks=None, reason=result.value)
+    named = dict(zip(POINT_NAMES, (_triple(point) for point in result.points), strict=True))
+    positions = ("anterior", "middle", "posterior")
+    return VertebraLandmarks(
+        level=level,
+        source=LandmarkSource.SEGMENTATION,
+        landmarks=Landmarks(
+            space=Space.PATIENT,
+            points=named,
+            sop_instance_uid=sop_instance_uid,
+            frame_of_reference_uid=frame_of_reference_uid,
+        ),
+        flags=tuple(flag.value for flag in result.flags),
+        midsagittal_normal=_triple(result.frame.left),
+        axial_spacing_mm=result.axial_spacing_mm,
+        height_sd_mm=dict(zip(positions, result.height_sd_mm.tolist(), strict=True)),
+    )
+
+
+def _triple(vector: Array) -> tuple[float, float, float]:
+    x, y, z = (float(value) for value in vector)
+    return x, y, z

@@ -1,0 +1,1 @@
+"""Vertebrae of known dimensions, for the demonstration and for measuring our own accuracy."""
