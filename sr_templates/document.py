@@ -35,7 +35,7 @@ def build_report(findings: StudyFindings, context: ReportContext) -> Dataset:
     source = headers.identity(context.evidence[0])
     report = _document(findings, context, source)
     report.update(source)
-    _identify(report, findings)
+    _identify(report, findings, context)
     return report
 
 
@@ -116,7 +116,7 @@ def _previous(findings: StudyFindings, context: ReportContext) -> list[Dataset] 
     return [earlier]
 
 
-def _identify(report: Dataset, findings: StudyFindings) -> None:
+def _identify(report: Dataset, findings: StudyFindings, context: ReportContext) -> None:
     """Say who made the report, and take out what highdicom reads from the clock or says of itself."""
     report.InstanceCreationDate, report.InstanceCreationTime = report.ContentDate, report.ContentTime
     report.file_meta.ImplementationClassUID = UID(identity.IMPLEMENTATION_CLASS_UID)
@@ -127,10 +127,11 @@ def _identify(report: Dataset, findings: StudyFindings) -> None:
     scheme.CodingSchemeVersion = codes.SCHEME_VERSION
     scheme.CodingSchemeResponsibleOrganization = identity.MANUFACTURER
     report.CodingSchemeIdentificationSequence = [scheme]
-    report.ContributingEquipmentSequence = [_algorithm_as_equipment(report)]
+    device_uid = uids.device_uid(context.uid_root, software=findings.software)
+    report.ContributingEquipmentSequence = [_algorithm_as_equipment(report, device_uid)]
 
 
-def _algorithm_as_equipment(report: Dataset) -> Dataset:
+def _algorithm_as_equipment(report: Dataset, device_uid: str) -> Dataset:
     """Return the item that IHE AIR asks for, one for each algorithm; highdicom refuses its purpose code."""
     purpose = Dataset()
     purpose.CodeValue, purpose.CodingSchemeDesignator, purpose.CodeMeaning = codes.PROCESSING_ALGORITHM[:3]
@@ -139,4 +140,5 @@ def _algorithm_as_equipment(report: Dataset) -> Dataset:
     item.Manufacturer = report.Manufacturer
     item.ManufacturerModelName = report.ManufacturerModelName
     item.SoftwareVersions = report.SoftwareVersions
+    item.DeviceUID = device_uid
     return item

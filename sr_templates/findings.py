@@ -32,7 +32,7 @@ class LandmarkSource(StrEnum):
 
 
 class ReferenceRule(StrEnum):
-    """Which heights the expected height comes from (reference/morphometry 2.2)."""
+    """Which heights the expected height comes from (docs/morphometry 2.2)."""
 
     #: Linear fit, same position, over at least three valid vertebrae within three levels.
     FIT = "fit"
@@ -155,7 +155,7 @@ class VertebraFinding:
 
 @dataclass(frozen=True, kw_only=True)
 class Kyphosis:
-    """Segmental kyphosis over one deformity, degrees, positive for flexion (reference/morphometry 1.5)."""
+    """Segmental kyphosis over one deformity, degrees, positive for flexion (docs/morphometry 1.5)."""
 
     level: str
     above: str
@@ -165,7 +165,7 @@ class Kyphosis:
 
 @dataclass(frozen=True, kw_only=True)
 class Slip:
-    """Listhesis of `upper` on `lower`; positive mm means anterolisthesis (reference/morphometry 1.5)."""
+    """Listhesis of `upper` on `lower`; positive mm means anterolisthesis (docs/morphometry 1.5)."""
 
     upper: str
     lower: str

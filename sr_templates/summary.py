@@ -1,7 +1,7 @@
 """The study at a glance: TID 1500 row 12, "Qualitative Evaluations", which highdicom cannot build.
 
 A vertebra without numbers is named here and never as an empty measurement group: OHIF cannot open such a report.
-Wording (reference/morphometry 6.3): what was measured, never a diagnosis, cause, age or treatment.
+Wording (docs/morphometry 6.3): what was measured, never a diagnosis, cause, age or treatment.
 """
 
 from collections.abc import Iterator

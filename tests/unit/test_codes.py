@@ -116,7 +116,7 @@ def test_codes_fit_their_attributes(code: Code) -> None:
 
 @pytest.mark.parametrize("word", ["fracture", "osteoporo", "normal", "acute", "stable"])
 def test_private_meanings_make_no_diagnosis(word: str) -> None:
-    """Our own words measure and grade; they never diagnose (reference/morphometry 6.3)."""
+    """Our own words measure and grade; they never diagnose (docs/morphometry 6.3)."""
     assert [] == [code.meaning for code in OWN if word in code.meaning.lower()]
 
 

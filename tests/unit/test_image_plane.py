@@ -66,7 +66,7 @@ def _radiograph(**stated: object) -> Dataset:
 def test_the_scale_of_a_radiograph_says_what_it_is_worth(
     stated: dict[str, object], expected: tuple[float, float, str]
 ) -> None:
-    """Calibrated, corrected for magnification, or of the detector's plane (reference/morphometry 3.3)."""
+    """Calibrated, corrected for magnification, or of the detector's plane (docs/morphometry 3.3)."""
     scale = _plane(_radiograph(**stated)).scale
 
     assert scale is not None

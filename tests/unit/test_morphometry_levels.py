@@ -15,7 +15,7 @@ def test_deformity_index_has_thirteen_levels() -> None:
 
 
 def test_sized_levels_are_those_with_published_limits() -> None:
-    """Sizes in mm are checked at T4 to L5 (reference/morphometry 3.5)."""
+    """Sizes in mm are checked at T4 to L5 (docs/morphometry 3.5)."""
     assert {*SDI_LEVELS, "L5"} == SIZED_LEVELS
 
 

@@ -89,3 +89,13 @@ def test_a_frame_is_right_handed_and_orthonormal() -> None:
     assert np.cross(frame.left, frame.posterior) == pytest.approx(frame.superior)
     assert frame.to_local(frame.to_patient(np.array([4.0, 5.0, 6.0]))) == pytest.approx(np.array([4.0, 5.0, 6.0]))
     assert unit(np.array([3.0, 4.0, 0.0])).tolist() == [0.6, 0.8, 0.0]
+
+
+def test_levels_that_the_study_does_not_have_take_no_place() -> None:
+    """T12 is next to L1 where there is no T13: a plane between them is interpolated half way."""
+    normals = {"T12": np.array([1.0, 0.2, 0.0]), "L2": np.array([1.0, -0.2, 0.0]), "L1": np.array([1.0, 2.0, 0.0])}
+
+    found = disagreeing({level: normal / np.linalg.norm(normal) for level, normal in normals.items()})
+
+    assert {"L1"} == set(found)
+    assert np.allclose([1.0, 0.0, 0.0], found["L1"])

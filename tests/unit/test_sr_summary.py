@@ -83,7 +83,7 @@ def test_a_complete_index_has_no_bound_and_inputs_have_notes() -> None:
 
 
 def test_the_fixed_line_is_in_every_report() -> None:
-    """Research use only, and needs review: reference/morphometry 6.3."""
+    """Research use only, and needs review: docs/morphometry 6.3."""
     assert RESEARCH_ONLY in _texts(report("image"), "Comment")
 
 
@@ -91,7 +91,7 @@ def test_the_fixed_line_is_in_every_report() -> None:
     "word", [b"fracture", b"osteopor", b"unstable", b"vertebroplasty", b"no deformity", b"risk", b"follow-up"]
 )
 def test_the_report_makes_no_diagnosis(word: bytes) -> None:
-    """Words that would diagnose, date or treat stand nowhere in a report (reference/morphometry 6.3)."""
+    """Words that would diagnose, date or treat stand nowhere in a report (docs/morphometry 6.3)."""
     assert word not in report_bytes("patient").lower()
 
 

@@ -1,6 +1,6 @@
 """Which vertebra: from a code, else from a label, never from counting what is in view. PURE.
 
-About one lumbar spine in ten is miscounted (reference/morphometry 5), so a level is only ever read, not inferred.
+About one lumbar spine in ten is miscounted (docs/morphometry 5), so a level is only ever read, not inferred.
 """
 
 import re

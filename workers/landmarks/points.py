@@ -8,7 +8,7 @@ from sr_templates.findings import Landmarks, LandmarkSource
 
 @dataclass(frozen=True, kw_only=True)
 class PixelScale:
-    """Millimetres a pixel of an image, and what that millimetre is worth (reference/morphometry 3.3)."""
+    """Millimetres a pixel of an image, and what that millimetre is worth (docs/morphometry 3.3)."""
 
     #: Between rows, so the height of a pixel (first value of Pixel Spacing, PS3.3 10.7.1.3).
     row_mm: float

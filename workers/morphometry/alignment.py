@@ -1,4 +1,4 @@
-"""How vertebrae stand to each other: segmental kyphosis and listhesis (reference/morphometry 1.5). PURE."""
+"""How vertebrae stand to each other: segmental kyphosis and listhesis (docs/morphometry 1.5). PURE."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence

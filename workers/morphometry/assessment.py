@@ -26,7 +26,7 @@ def assess(vertebrae: Sequence[Vertebra], gradable: frozenset[str], places: Mapp
     """Return the assessment of every vertebra by level.
 
     At first all `gradable` vertebrae serve as references. Then those with a grade are left out and everything is
-    fitted once more, so that a low neighbour does not lower what is expected (reference/morphometry 5).
+    fitted once more, so that a low neighbour does not lower what is expected (docs/morphometry 5).
     """
     first = _against(vertebrae, gradable, places)
     sound = frozenset(level for level in gradable if rounded(first[level].largest[1]) < MILD)

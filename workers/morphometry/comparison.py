@@ -1,4 +1,4 @@
-"""A height against the same height of a prior study (reference/morphometry 6.1). PURE.
+"""A height against the same height of a prior study (docs/morphometry 6.1). PURE.
 
 Trials ask for 20 % and 4 mm. Both numbers are given beside the rule, since no primary source of it was found.
 """

@@ -1,4 +1,4 @@
-"""The shape of a height loss: decision table of reference/morphometry 4, rows 2 to 7; the first match wins. PURE."""
+"""The shape of a height loss: decision table of docs/morphometry 4, rows 2 to 7; the first match wins. PURE."""
 
 import math
 from dataclasses import dataclass

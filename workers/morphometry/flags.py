@@ -16,7 +16,7 @@ class Effect(Enum):
 
 
 class Flag(StrEnum):
-    """Coded words with their effect and meaning (reference/morphometry 3.5, 4, 4b).
+    """Coded words with their effect and meaning (docs/morphometry 3.5, 4, 4b).
 
     OFF_PLANE warns above 2 mm and is also the reason of a rejection above 5 mm.
     """

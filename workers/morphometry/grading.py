@@ -1,4 +1,4 @@
-"""Losses to Genant-type grades, and how certain they are (reference/morphometry 1.1, 3.5, 4). PURE."""
+"""Losses to Genant-type grades, and how certain they are (docs/morphometry 1.1, 3.5, 4). PURE."""
 
 import math
 from typing import Final

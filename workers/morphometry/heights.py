@@ -1,4 +1,4 @@
-"""Heights, ratios, wedging and endplate angle of a body in its own plane (reference/morphometry 1.5). PURE.
+"""Heights, ratios, wedging and endplate angle of a body in its own plane (docs/morphometry 1.5). PURE.
 
 Functions take arrays with any leading axes, so one call serves a vertebra or all random draws of a study.
 """

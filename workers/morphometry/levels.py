@@ -11,11 +11,12 @@ _OPTIONAL: Final = frozenset({"T13", "L6"})
 SDI_LEVELS: Final = tuple(
     name for name, place in ORDER.items() if ORDER["T4"] <= place <= ORDER["L4"] and name not in _OPTIONAL
 )
-#: Thoracic and lumbar levels. Height-loss grades are published for these only; cervical bodies and S1 keep heights.
+#: Thoracic and lumbar levels. Genant graded T4 to L4; its borders are used for the other ones too. Cervical bodies and
+#: S1 have another shape and keep their heights without a grade.
 GRADED_LEVELS: Final = frozenset(name for name in ORDER if name[0] in "TL")
-#: T4 to L5: the levels whose size in mm is checked for plausibility (reference/morphometry 3.5).
+#: T4 to L5: the levels whose size in mm is checked for plausibility (docs/morphometry 3.5).
 SIZED_LEVELS: Final = frozenset((*SDI_LEVELS, "L5"))
-#: Levels at which posterior wedging is unusual (reference/morphometry 4b); L4 and L5 are wedged posteriorly.
+#: Levels at which posterior wedging is unusual (docs/morphometry 4b); L4 and L5 are wedged posteriorly.
 UNUSUAL_POSTERIOR_LEVELS: Final = frozenset(
     name for name in GRADED_LEVELS if name[0] == "T" or name in {"L1", "L2", "L3"}
 )

@@ -45,7 +45,7 @@ class _Graded:
 
 
 def is_gradable(words: tuple[str, ...]) -> bool:
-    """Whether none of the coded words forbids a grade (reference/morphometry 4, rows 0 and 1)."""
+    """Whether none of the coded words forbids a grade (docs/morphometry 4, rows 0 and 1)."""
     return strongest(words, Effect.HEIGHTS_ONLY) is None
 
 

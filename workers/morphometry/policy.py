@@ -15,5 +15,5 @@ class Policy:
     severe_border_grade: Literal[2, 3] = 2
     #: Posterior wedging by level.
     wedging_limits: Mapping[str, WedgingLimit] = field(default_factory=lambda: dict(DEFAULT_LIMITS))
-    #: How the six points are defined; numbers of two protocols must not be compared (reference/morphometry 1.4).
+    #: How the six points are defined; numbers of two protocols must not be compared (docs/morphometry 1.4).
     protocol: str = "spondyl-six-point/1"

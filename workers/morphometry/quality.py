@@ -1,4 +1,4 @@
-"""What keeps a vertebra from being measured, and what a reader should know (reference/morphometry 3.5). PURE."""
+"""What keeps a vertebra from being measured, and what a reader should know (docs/morphometry 3.5). PURE."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence

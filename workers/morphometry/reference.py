@@ -1,6 +1,6 @@
 """The expected height of a vertebra, from its valid neighbours at the same position. PURE.
 
-Best is a linear fit over valid vertebrae within three levels (reference/morphometry 2.2: kappa 0.80 against 0.52 of
+Best is a linear fit over valid vertebrae within three levels (docs/morphometry 2.2: kappa 0.80 against 0.52 of
 the vertebra's own largest height); then the two direct neighbours, one of them, the vertebra itself.
 
 A fit with all its vertebrae on one side extrapolates by one level beyond three that follow each other, never further:

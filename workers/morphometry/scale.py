@@ -1,4 +1,4 @@
-"""Millimetres a pixel of a projection radiograph, and what they are worth (reference/morphometry 3.3). PURE.
+"""Millimetres a pixel of a projection radiograph, and what they are worth (docs/morphometry 3.3). PURE.
 
 PS3.3 10.7.1.1 to 10.7.1.3: Imager Pixel Spacing is that of the detector; Pixel Spacing may be the same, or corrected.
 """

@@ -1,4 +1,4 @@
-"""How uncertain losses, angle and wedging are (reference/morphometry 2.2, 2.3, 3.4, 3.5). PURE.
+"""How uncertain losses, angle and wedging are (docs/morphometry 2.2, 2.3, 3.4, 3.5). PURE.
 
 Components: the landmarks (spread over planes where the finder measured it, else what readers scatter), the sampling
 (spacing / sqrt(12) an edge), the reference. The first two are carried through the geometry by 200 draws of the six

@@ -1,4 +1,4 @@
-"""Direction of wedging, and posterior wedging against the level's limit (reference/morphometry 4b). PURE."""
+"""Direction of wedging, and posterior wedging against the level's limit (docs/morphometry 4b). PURE."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """The vertebral body in the midsagittal plane, apart from the posterior elements; which side is anterior.
 
-No erosion and no opening: they shrink the body by a millimetre a face (reference/morphometry 3.1).
+No erosion and no opening: they shrink the body by a millimetre a face (docs/morphometry 3.1).
 """
 
 from dataclasses import dataclass

@@ -78,6 +78,6 @@ def shape_disagrees(field: Field, frame: Frame, points: Array) -> bool:
 
 
 def axial_spacing_mm(volume: Volume, frame: Frame) -> float:
-    """Return the sampling distance along the vertebral axis, sqrt(sum((spacing_i S_i)^2)): morphometry 3.4."""
+    """Return the sampling distance along the vertebral axis, sqrt(sum((spacing_i S_i)^2)): docs/morphometry 3.4."""
     directions = volume.affine[:3, :3] / volume.spacing_mm
     return float(np.linalg.norm(volume.spacing_mm * (directions.T @ frame.superior)))

@@ -5,9 +5,9 @@ from typing import Final
 
 import numpy as np
 
-from sr_templates.levels import ORDER
 from workers.landmarks.mask.frame import unit
 from workers.landmarks.volumes import Array
+from workers.morphometry.levels import places
 
 #: Patient +z, LPS: towards the head.
 HEAD: Final = np.array([0.0, 0.0, 1.0])
@@ -17,8 +17,9 @@ _NEIGHBOURS: Final = 2
 
 def tangent(level: str, centres: Mapping[str, Array]) -> Array:
     """Return the unit direction towards superior at `level`: along the curve of its neighbours, else patient +z."""
-    near = [other for other in centres if abs(ORDER[other] - ORDER[level]) <= _NEIGHBOURS]
-    near.sort(key=ORDER.__getitem__)
+    place = places({*centres, level})
+    near = [other for other in centres if abs(place[other] - place[level]) <= _NEIGHBOURS]
+    near.sort(key=place.__getitem__)
     return unit(centres[near[0]] - centres[near[-1]]) if len(near) > 1 else HEAD
 
 

@@ -1,4 +1,4 @@
-"""From masks with levels to six points each: reference/morphometry 3.2, steps 0 to 8, as one composition."""
+"""From masks with levels to six points each: docs/morphometry 3.2, steps 0 to 8, as one composition."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -1,6 +1,6 @@
 """The midsagittal plane of a vertebra: a bounded search for symmetry, checked against neighbours.
 
-An unbounded search lands on a wrong plane in more than one of twenty vertebrae (reference/morphometry 3.4).
+An unbounded search lands on a wrong plane in more than one of twenty vertebrae (docs/morphometry 3.4).
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,10 +10,10 @@ from typing import Final
 import numpy as np
 from scipy import optimize
 
-from sr_templates.levels import ORDER
 from workers.landmarks.mask.field import Field
 from workers.landmarks.mask.frame import Frame, angle_deg, unit
 from workers.landmarks.volumes import Array
+from workers.morphometry.levels import places
 
 #: How far from the seed the plane may be tilted.
 _BOUND_DEG: Final = 30.0
@@ -24,14 +24,14 @@ _REFINED: Final = 3
 _FEW, _MANY = 600, 2500
 #: Loss of overlap that is accepted for a plane nearer to the seed: at the bound.
 _PRIOR: Final = 0.02
-#: Two planes that differ by more do not agree (reference/morphometry 3.2, step 3).
+#: Two planes that differ by more do not agree (docs/morphometry 3.2, step 3).
 AGREE_DEG: Final = 10.0
 #: Vertebrae so many levels away take part in the check.
 _NEIGHBOURS: Final = 2
 
 
 def symmetric(field: Field, seed: Frame) -> Frame:
-    """Return the frame, within 30 degrees of `seed`, about whose plane the mask is most symmetric.
+    """Return the frame, each of two tilts within 30 degrees of `seed`, about whose plane the mask is most symmetric.
 
     The origin is the seed's, moved into the plane.
     """
@@ -91,13 +91,13 @@ def disagreeing(normals: Mapping[str, Array]) -> dict[str, Array]:
 
 def _from_neighbours(level: str, normals: Mapping[str, Array]) -> Array | None:
     """Return the normal interpolated from the nearest levels above and below; None where one side has none."""
-    place = ORDER[level]
-    near = [other for other in normals if 0 < abs(ORDER[other] - place) <= _NEIGHBOURS]
-    above = max((other for other in near if ORDER[other] < place), key=ORDER.__getitem__, default=None)
-    below = min((other for other in near if ORDER[other] > place), key=ORDER.__getitem__, default=None)
+    place = places({*normals, level})
+    near = [other for other in normals if 0 < abs(place[other] - place[level]) <= _NEIGHBOURS]
+    above = max((other for other in near if place[other] < place[level]), key=place.__getitem__, default=None)
+    below = min((other for other in near if place[other] > place[level]), key=place.__getitem__, default=None)
     if above is None or below is None:
         return None
-    share = (place - ORDER[above]) / (ORDER[below] - ORDER[above])
+    share = (place[level] - place[above]) / (place[below] - place[above])
     return unit((1 - share) * normals[above] + share * normals[below])
 
 

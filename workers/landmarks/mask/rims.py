@@ -1,6 +1,6 @@
 """The six points of a body in one sagittal plane: rims limited to the walls, which cuts osteophytes.
 
-Where endplate slopes are extrapolated to the wall, errors have catastrophic tails (reference/morphometry 3.4). Here a
+Where endplate slopes are extrapolated to the wall, errors have catastrophic tails (docs/morphometry 3.4). Here a
 rim is the outline's extreme point; the endplate next to it may level it by half a millimetre, no more.
 """
 

@@ -14,7 +14,7 @@ from workers.landmarks.mask.rims import Rims, find_rims
 from workers.landmarks.reasons import Flag, Reason
 from workers.landmarks.volumes import Array
 
-#: Share of the mask that must hang together (reference/morphometry 3.2, step 0).
+#: Share of the mask that must hang together (docs/morphometry 3.2, step 0).
 _WHOLE: Final = 0.95
 #: Turns by the endplates' middle halves, which hold for any lean, then by their chords.
 _ROUGH_TURNS, _FINE_TURNS = 2, 4
