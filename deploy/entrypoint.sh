@@ -1,7 +1,10 @@
 #!/bin/sh
-# A secret that is named like a setting becomes that setting: /run/secrets/SPONDYL_STORAGE__LEDGER.
+# `spondyl` in the image, for its roles and for `docker compose exec`: a secret that is named like a setting becomes
+# that setting, /run/secrets/SPONDYL_STORAGE__LEDGER.
 set -eu
 for file in /run/secrets/SPONDYL_*; do
-    [ -f "$file" ] && export "$(basename "$file")=$(cat "$file")"
+    [ -f "$file" ] || continue
+    value="$(cat "$file")"
+    export "$(basename "$file")=$value"
 done
-exec spondyl "$@"
+exec /opt/spondyl/bin/spondyl "$@"

@@ -6,7 +6,7 @@ tells the ledger later.
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -16,6 +16,10 @@ from service.logs import log
 #: A study is held open so long after the last sign of life of an association that delivers it, seconds. An
 #: association that ends says so; this bounds what a killed listener leaves.
 HOLD_S: Final = 15.0
+#: An association holds the study it delivered last until this has passed without another object, seconds: the next
+#: one may be on its way, and 1 GB takes 80 s at 100 Mbit/s. A router that keeps an association open for all its
+#: traffic is done with a study when it sends another, or falls silent.
+FLOWING_S: Final = 120.0
 #: How often holds are renewed, seconds.
 RENEW_S: Final = 5.0
 #: The ledger hears of a study at most so often, seconds.
@@ -46,6 +50,7 @@ class Call(Protocol):
 class _Study:
     study_instance_uid: str
     source: str
+    last_at: float = float("-inf")
     noted_at: float = float("-inf")
     #: Objects arrived that the ledger has not heard of.
     pending: bool = False
@@ -56,6 +61,21 @@ class _Study:
 @dataclass(kw_only=True)
 class _Delivery:
     studies: dict[str, _Study] = field(default_factory=dict)
+    #: The study of the last object.
+    latest: str = ""
+
+    def held(self, now: float) -> set[str]:
+        """Return the study that is being delivered, none where that is over."""
+        study = self.studies.get(self.latest)
+        return {self.latest} if study and now - study.last_at < FLOWING_S else set()
+
+    def take_past(self, now: float) -> dict[str, _Study]:
+        """Take out the studies whose delivery is over."""
+        held = self.held(now)
+        past = {key: study for key, study in self.studies.items() if key not in held}
+        for key in past:
+            del self.studies[key]
+        return past
 
 
 class Arriving:
@@ -78,8 +98,10 @@ class Arriving:
         with self._lock:
             delivery = self._open.get(call)
             # An association may end while its last object is being stored: then nothing is to be held.
-            studies = delivery.studies if delivery else {}
-            study = studies.setdefault(key, _Study(study_instance_uid=study_instance_uid, source=source))
+            entered = delivery or _Delivery()
+            study = entered.studies.setdefault(key, _Study(study_instance_uid=study_instance_uid, source=source))
+            entered.latest = key
+            study.last_at = now
             study.pending = True
             study.objects += 1
             if now - study.noted_at < NOTE_EVERY_S:
@@ -90,28 +112,37 @@ class Arriving:
     def over(self, call: Call) -> None:
         """Tell the ledger what it has not heard, and that this association delivers nothing more."""
         with self._lock:
-            delivery = self._open.pop(call, _Delivery())
-            held = {key for other in self._open.values() for key in other.studies}
-        for key, study in delivery.studies.items():
-            if study.pending:
-                self._note(key, study, held_until=self._clock())
-            log.info("received", action="objects_received", study=key, source=study.source, objects=study.objects)
-        free = delivery.studies.keys() - held
-        if free:
-            with _tolerating_the_ledger():
-                self._arrivals.release(sorted(free), now=self._clock())
+            past = self._open.pop(call, _Delivery()).studies
+        self._end(past.items())
 
     def renew(self) -> None:
-        """Hold every study that is being delivered, and end associations whose thread died without a word."""
+        """Hold every study that is being delivered; end what is over, and associations that died without a word."""
         with self._lock:
             dead = [call for call in self._open if not call.is_alive()]
         for call in dead:
             self.over(call)
         with self._lock:
-            held = sorted({key for delivery in self._open.values() for key in delivery.studies})
+            past = [item for delivery in self._open.values() for item in delivery.take_past(self._clock()).items()]
+        self._end(past)
+        held = self._held()
         if held:
             with _tolerating_the_ledger():
-                self._arrivals.hold(held, until=self._clock() + HOLD_S)
+                self._arrivals.hold(sorted(held), until=self._clock() + HOLD_S)
+
+    def _held(self) -> set[str]:
+        now = self._clock()
+        with self._lock:
+            return {key for delivery in self._open.values() for key in delivery.held(now)}
+
+    def _end(self, past: Collection[tuple[str, _Study]]) -> None:
+        for key, study in past:
+            if study.pending:
+                self._note(key, study, held_until=study.last_at)
+            log.info("received", action="objects_received", study=key, source=study.source, objects=study.objects)
+        free = {key for key, _ in past} - self._held()
+        if free:
+            with _tolerating_the_ledger():
+                self._arrivals.release(sorted(free), now=self._clock())
 
     def _note(self, key: str, study: _Study, *, held_until: float) -> None:
         with _tolerating_the_ledger(study=key):
@@ -119,7 +150,7 @@ class Arriving:
                 key=key,
                 study_instance_uid=study.study_instance_uid,
                 source=study.source,
-                now=self._clock(),
+                now=study.last_at,
                 held_until=held_until,
             )
             study.pending = False

@@ -281,7 +281,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
     Relative paths are taken from the file's folder, without a file from the working directory. Raises Misconfigured
     with a line for each problem: the key or the variable, the value (never a secret), what is allowed.
     """
-    file = _file(path, environ)
+    file = file_in_force(path, environ)
     document, origins = overlay(read_toml(file) if file else {}, environ, Settings)
     document.setdefault("storage", {})  # its default is relative, so it must pass through validation
     try:
@@ -290,7 +290,8 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
         raise Misconfigured(explain(error, origins, Settings)) from None
 
 
-def _file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+def file_in_force(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the file that `load` reads; None where defaults and environment alone are in force."""
     if path is not None:
         return path
     if named := environ.get(f"{PREFIX}CONFIG"):

@@ -2,12 +2,18 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 from service.config import Settings
 
 #: What stands in the place of a secret.
 MASK = "***"
+
+
+def source(file: Path | None) -> str:
+    """Return where the configuration comes from, in words; environment variables go over a file in any case."""
+    return str(file.absolute()) if file else "no file; defaults and environment alone are in force"
 
 
 def shown(settings: Settings) -> str:

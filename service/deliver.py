@@ -81,7 +81,7 @@ def backoff_s(failures: int, rng: random.Random) -> float:
 
 
 class Unsendable(SpondylError):
-    """The report's file is missing, or what lies there is no report."""
+    """The report's file is missing, or what lies there is no report: measure the study again."""
 
 
 class Deliverer:
@@ -131,12 +131,18 @@ class _Line:
     def send(self, path: Path) -> None:
         wanted = _pair_of(path)
         with self._lock:
+            answered = False
             try:
                 self._send_in_two_tries(wanted, path)
-            except Unavailable:
-                self._hang_up()
+                answered = True
+            except PeerRefused:
+                answered = True
                 raise
             finally:
+                # An answer that is still to come (the job's time limit may strike at any line) would be taken for the
+                # answer to the next report.
+                if not answered:
+                    self._hang_up()
                 self._used_at = self._clock()
                 self._watch_idleness(IDLE_S)
 

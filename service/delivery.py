@@ -1,5 +1,7 @@
 """One delivery job, from its claim to its end: delivered, put off, or given up by name of who must act.
 
+Where the claim was lost meanwhile, nothing of that is said: whoever holds the job now has the word.
+
 Each destination has its own jobs, its own count of failures and its own wait: one that is down holds up no other.
 """
 
@@ -45,7 +47,8 @@ def _put_off(
     if now - claim.job.created_at > patience_h * _HOUR_S:
         _give_up(claim, ledger, PeerRefused(f"for {patience_h:g} h: {why}"), now)
         return
-    ledger.jobs.postpone(claim, until=now + wait_s, why=why, now=now)
+    if not ledger.jobs.postpone(claim, until=now + wait_s, why=why, now=now):
+        return
     log.warning(
         "delivery put off",
         action="delivery_postponed",
@@ -57,7 +60,8 @@ def _put_off(
 
 
 def _give_up(claim: Claim, ledger: Ledger, error: SpondylError, now: float) -> None:
-    ledger.jobs.give_up(claim, who=error.who, why=str(error), now=now)
+    if not ledger.jobs.give_up(claim, who=error.who, why=str(error), now=now):
+        return
     log.error(
         "delivery given up",
         action="delivery_failed",

@@ -18,11 +18,14 @@ from service.config import Settings
 from service.errors import Misconfigured, Unavailable
 from service.leash import leashed
 from service.logs import log
+from service.private import make_file, make_folder
 
 #: Oldest server that kombu's redelivery works with (ZRANGE ... BYSCORE, Redis 6.2).
 OLDEST = (6, 2)
 START_S = 10.0
 STOP_S = 5.0
+#: A broker that has not answered a worker after so long is not being started either.
+ANSWER_S = 5.0
 _VERSION = re.compile(r"\bv=(\d+)\.(\d+)")
 
 
@@ -68,6 +71,21 @@ def version(program: Path) -> tuple[int, int]:
         return (0, 0)
     match = _VERSION.search(said.stdout)
     return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def require_broker(settings: Settings, *, wait_s: float = ANSWER_S) -> None:
+    """Raise Misconfigured where the embedded broker is configured and none answers within `wait_s` seconds."""
+    if not settings.queue.embedded:
+        return
+    broker = EmbeddedBroker(settings)
+    deadline = time.monotonic() + wait_s
+    while not broker.alive():
+        if time.monotonic() >= deadline:
+            raise Misconfigured(
+                f"queue.broker = 'embedded', and no broker answers at {broker.socket}: only `spondyl serve` starts it; "
+                "run that, or set [queue] broker to a Redis or Valkey of your own"
+            )
+        time.sleep(0.1)
 
 
 class EmbeddedBroker:
@@ -128,6 +146,7 @@ class EmbeddedBroker:
         self._end()
 
     def _launch(self, program: Path) -> bool:
+        make_file(self._log_file())
         with self._log_file().open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603 - our own program, no shell
                 leashed([str(program), *self._flags()]),
@@ -136,6 +155,7 @@ class EmbeddedBroker:
                 stderr=output,
                 env={"PATH": os.defpath, "LC_ALL": "C"},
                 cwd=self.folder,
+                umask=0o077,  # its data holds nothing but job numbers, and is nobody else's all the same
                 start_new_session=True,  # a Ctrl-C in the terminal must not stop it before the roles
             )
         deadline = time.monotonic() + START_S
@@ -188,7 +208,7 @@ class EmbeddedBroker:
 def _private_folder(folder: Path) -> None:
     """Make `folder` for us alone; Misconfigured where somebody else owns it or could write in it."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
         found = folder.lstat()
     except OSError as error:
         raise Misconfigured(f"{folder}: cannot be made: {error.strerror}") from None

@@ -14,6 +14,11 @@ class SpondylError(Exception):
     #: Who must act, in words an administrator can act on.
     who: ClassVar[str] = "developers"
 
+    @property
+    def who_now(self) -> str:
+        """Who must act where nothing tries again: after a command or a request, which is made once."""
+        return self.who
+
     def __init__(self, message: str = "") -> None:
         super().__init__(message or (type(self).__doc__ or "").splitlines()[0])
 
@@ -47,9 +52,14 @@ class Misconfigured(SpondylError):
 
 
 class Unavailable(SpondylError):
-    """Something this node needs does not answer; it is tried again by itself."""
+    """Something this node needs does not answer; a running node tries again by itself."""
 
     who = "nobody yet: it is tried again"
+
+    @property
+    def who_now(self) -> str:
+        """Nobody waits for an answer any more: whoever runs what was asked must look."""
+        return "whoever looks after what does not answer; then try again"
 
 
 class PeerRefused(SpondylError):

@@ -4,8 +4,10 @@ import threading
 from collections.abc import Callable
 
 from service.config import Settings
+from service.embedded import EmbeddedBroker
 from service.logs import log
 from service.metrics import Metrics
+from service.private import only_for_us
 from service.receive import Listener
 from service.reconcile import Reconciler
 from service.settle import Settler
@@ -17,6 +19,7 @@ from service.wiring import Node, open_node
 SAVE_EVERY_S = 2.0
 
 
+@only_for_us()
 def listen(settings: Settings, *, told: threading.Event | None = None) -> int:
     """Receive, settle and reconcile until SIGTERM; returns the exit code: 1 where the steward died of a fault.
 
@@ -31,6 +34,7 @@ def listen(settings: Settings, *, told: threading.Event | None = None) -> int:
         listener.start()
         steward.start()
         log.info("listener ready", action="ready", role="listen", port=listener.port)
+        _look_for_broker(settings)
         try:
             return _until(told, steward, lambda: _save(metrics, listener.port, node))
         finally:
@@ -43,6 +47,13 @@ def steward_of(node: Node) -> Steward:
     settler = Settler(ledger=node.ledger, spool=node.spool, study=node.settings.study, dispatch=node.dispatch)
     reconciler = Reconciler(ledger=node.ledger, spool=node.spool, settings=node.settings, dispatch=node.dispatch)
     return Steward(settler=settler, reconciler=reconciler, clock=node.clock)
+
+
+def _look_for_broker(settings: Settings) -> None:
+    """Say once where the embedded broker is missing: what is received is kept, and nobody measures it."""
+    if settings.queue.embedded and not EmbeddedBroker(settings).alive():
+        why = "queue.broker = 'embedded' is started by `spondyl serve` only: run that, or set [queue] broker"
+        log.warning("no broker answers, jobs wait in the ledger", action="broker_missing", role="listen", why=why)
 
 
 def _until(told: threading.Event, steward: Steward, save: Callable[[], None]) -> int:

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 from service import metrics_page
 from service.config import Settings
+from service.private import make_folder
 
 
 class Metrics:
@@ -59,7 +60,7 @@ class Metrics:
         """
         self._saved_at.set(self._clock())
         self._free.set(free_bytes)
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self._folder)
         write_to_textfile(str(self._folder / f"{platform.node()}-{port}{metrics_page.SUFFIX}"), self._registry)
 
     def text(self, ledger: metrics_page.LedgerOfMetrics) -> str:

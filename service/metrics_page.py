@@ -17,6 +17,9 @@ from service.states import StudyState
 
 #: How a listener's file ends.
 SUFFIX: Final = ".prom"
+#: A listener that has not renewed its file for so long is gone for good, seconds. Until then the page keeps its last
+#: words: spondyl_listener_timestamp_seconds, which stands still, is how an alarm learns that it is down.
+_GONE_S: Final = 86_400.0
 
 
 class LedgerAdmin(Protocol):
@@ -60,7 +63,7 @@ class Page(Collector):
     def collect(self) -> Iterator[Metric]:
         """Give all metrics; where the ledger does not answer, its own are missing and spondyl_ledger_up is 0."""
         yield InfoMetricFamily("spondyl", "The version that answers", {"version": __version__})
-        yield from _of_listeners(self.folder)
+        yield from _of_listeners(self.folder, since=self.clock() - _GONE_S)
         try:
             known = list(_of_ledger(self.ledger, self.destinations, self.clock()))
         except Unavailable:
@@ -69,10 +72,10 @@ class Page(Collector):
         yield from known
 
 
-def _of_listeners(folder: Path) -> Iterable[Metric]:
-    """Read the files of all listeners; a label says which listener a number is of."""
+def _of_listeners(folder: Path, *, since: float) -> Iterable[Metric]:
+    """Read the files that listeners have renewed since then; a label says which listener a number is of."""
     families: dict[str, Metric] = {}
-    for path in sorted(folder.glob(f"*{SUFFIX}")):
+    for path in sorted(path for path in folder.glob(f"*{SUFFIX}") if path.stat().st_mtime >= since):
         for family in text_string_to_metric_families(path.read_text(encoding="utf-8")):
             if family.name.endswith("_created"):  # when a counter was made: of no use to anybody here
                 continue

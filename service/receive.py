@@ -225,15 +225,17 @@ class Listener:
         self._arriving.over(event.assoc)
 
     def _on_store(self, event: evt.Event) -> Dataset:
-        with self._answering() as status:
+        with self._answering(event.assoc) as status:
             self._store(event)
         return status
 
     @contextlib.contextmanager
-    def _answering(self) -> Iterator[Dataset]:
+    def _answering(self, association: Association) -> Iterator[Dataset]:
         """Give the status of the response (PS3.4 B.2.3): success, unless the block raises."""
         status = Dataset()
         status.Status = SUCCESS
+        calling_ae, _, address = _titles(association)
+        sender = {"calling_ae": calling_ae, "address": address}
         try:
             yield status
         except Refused as refusal:
@@ -241,12 +243,12 @@ class Listener:
             status.ErrorComment = str(refusal)[:_COMMENT_LENGTH]
             cause = _CAUSES.get(refusal.status >> 8, "cannot_understand")
             self._metrics.object_refused(cause)
-            log.warning("object refused", action="object_refused", cause=cause, why=str(refusal))
+            log.warning("object refused", action="object_refused", cause=cause, why=str(refusal), **sender)
         except Exception:  # noqa: BLE001 - whatever goes wrong, the sender gets an answer and the node stays up
             status.Status = OUR_FAULT
             status.ErrorComment = "fault of the receiving node; see its log"
             self._metrics.object_refused("our_fault")
-            log.error("object not stored", action="object_refused", cause="our_fault", exc_info=True)
+            log.error("object not stored", action="object_refused", cause="our_fault", **sender, exc_info=True)
 
     def _store(self, event: evt.Event) -> None:
         request = event.request

@@ -85,9 +85,9 @@ class Reconciler:
     def _release_lost(self, now: float) -> int:
         released = self.ledger.jobs.release_lost(now=now, max_attempts=self.settings.queue.max_attempts)
         for job in released:
-            given_up = job.state is JobState.FAILED
-            action = "job_failed" if given_up else "job_released"
-            log.warning("a worker was lost", action=action, job=job.id, kind=job.kind, why=job.error)
+            study = self.ledger.arrivals.key_of(job.study_id)
+            action = "job_given_up" if job.state is JobState.FAILED else "job_released"
+            log.warning("a worker was lost", action=action, study=study, job=job.id, kind=job.kind, why=job.error)
         return len(released)
 
     def _send_due(self, now: float) -> int:

@@ -1,5 +1,6 @@
 """Retention: what is old and done leaves the spool; the ledger keeps what was decided."""
 
+from functools import partial
 from typing import Final
 
 from service.ledger import Ledger
@@ -17,7 +18,8 @@ def remove_expired(ledger: Ledger, spool: Spool, *, retention_days: float, now: 
     before = now - retention_days * _DAY_S
     removed = 0
     for study in ledger.admin.expired(before=before):
-        if spool.remove(study.key, unless_since=before) and ledger.admin.forget_files(study.id, now=now):
+        remove = partial(spool.remove, study.key, unless_since=before)
+        if ledger.admin.forget_files(study.id, remove=remove, now=now):
             log.info("spool folder removed", action="spool_removed", study=study.key)
             removed += 1
     return removed

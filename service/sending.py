@@ -45,8 +45,11 @@ def echo(destination: Destination, *, calling_ae: str) -> float:
 
 
 def refused_classes(destination: Destination, classes: Sequence[str], *, calling_ae: str) -> list[str]:
-    """Return which of these storage SOP classes `destination` does not take; raise PeerRefused or Unavailable."""
-    contexts = [build_context(uid, list(sop_classes.UNCOMPRESSED[:2])) for uid in classes]
+    """Return which of these storage SOP classes `destination` does not take; raise PeerRefused or Unavailable.
+
+    Verification is proposed as well: an association in which nothing at all is accepted is no answer to the question.
+    """
+    contexts = [build_context(uid, list(sop_classes.UNCOMPRESSED[:2])) for uid in (*classes, sop_classes.VERIFICATION)]
     with peer.calling(destination, contexts, calling_ae=calling_ae) as association:
         accepted = {pair[0] for pair in _accepted(association)}
     return [uid for uid in classes if uid not in accepted]

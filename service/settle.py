@@ -21,6 +21,8 @@ from service.states import StudyState
 
 #: The rule that takes out a study of which nothing has come but reports of this node, routed back.
 OWN_REPORT: Final = "own_report"
+#: The rule that takes out a study of which the spool holds nothing at all: its folder was lost.
+SPOOL_EMPTY: Final = "spool_empty"
 
 
 def is_complete(row: StudyRow, study: Study, now: float) -> bool:
@@ -53,10 +55,14 @@ class Verdict:
     why: str = ""
 
 
-def verdict(row: StudyRow, *, fingerprint: str | None, study: Study) -> Verdict:
-    """Decide on a complete study; `fingerprint` is None where the spool holds nothing of it but our own reports."""
+def verdict(row: StudyRow, *, fingerprint: str | None, own_reports: bool = False, study: Study) -> Verdict:
+    """Decide on a complete study.
+
+    `fingerprint` is None where the spool holds nothing of it to measure; `own_reports` tells whether reports of this
+    node that were routed back lie there.
+    """
     if fingerprint is None and row.state is StudyState.RECEIVING:
-        return Verdict(action=Action.IGNORE, why=OWN_REPORT)
+        return Verdict(action=Action.IGNORE, why=OWN_REPORT if own_reports else SPOOL_EMPTY)
     for holds, why in (
         (fingerprint is None, "the spool holds nothing to measure"),
         (row.state is StudyState.IGNORED and row.who == ADMIN, "an administrator ignored it"),
@@ -101,7 +107,8 @@ class Settler:
 
     def _settle(self, row: StudyRow, now: float) -> JobRow | None:
         fingerprint = self.spool.fingerprint(row.key) if self.spool.newest(row.key) is not None else None
-        found = verdict(row, fingerprint=fingerprint, study=self.study)
+        own_reports = self.spool.holds_own_reports(row.key)
+        found = verdict(row, fingerprint=fingerprint, own_reports=own_reports, study=self.study)
         arrivals = self.ledger.arrivals
         if found.action is Action.MEASURE and fingerprint is not None:
             return arrivals.settle(row.id, fingerprint=fingerprint, now=now, arrivals=row.arrivals)

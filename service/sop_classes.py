@@ -108,8 +108,10 @@ OTHERS: Final[Mapping[str, str]] = MappingProxyType(
 #: Every storage SOP class that is taken, with its name.
 ACCEPTED: Final[Mapping[str, str]] = MappingProxyType({**IMAGES, **SEGMENTATIONS, **STRUCTURED_REPORTS, **OTHERS})
 
+COMPREHENSIVE_SR: Final = f"{_STORAGE}.88.33"
+COMPREHENSIVE_3D_SR: Final = f"{_STORAGE}.88.34"
 #: The classes a report of ours can have; proposed to every destination.
-REPORTS: Final[tuple[str, ...]] = (f"{_STORAGE}.88.33", f"{_STORAGE}.88.34", f"{_STORAGE}.88.22")
+REPORTS: Final[tuple[str, ...]] = (COMPREHENSIVE_SR, COMPREHENSIVE_3D_SR)
 
 _MAY_BE_VIDEO: Final = f"{_STORAGE}.7.4"
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from service.errors import Misconfigured, OutOfSpace
+from service.private import make_folder
 
 _KEY: Final = re.compile(r"[0-9a-f]{32}")
 _OBJECT: Final = re.compile(r"([0-9a-f]{32})-[0-9a-f]{32}\.dcm")
@@ -65,7 +66,7 @@ class Spool:
         """Make the folders, for this user alone, and drop what a killed process left; Misconfigured where it cannot."""
         try:
             for folder in (self._objects, self._incoming):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                make_folder(folder)
                 _sync_folder(folder.parent)
             for left_over in self._incoming.iterdir():
                 _drop_unless_held(left_over)
@@ -110,6 +111,10 @@ class Spool:
     def fingerprint(self, key: str) -> str:
         """Return what tells whether a study holds anything else than before: 64 hex digits over `files`."""
         return hashlib.sha256("\n".join(path.name for path in self.files(key)).encode()).hexdigest()
+
+    def holds_own_reports(self, key: str) -> bool:
+        """Whether a report of ours that was routed back lies with a study."""
+        return any(self._folder(key).glob("*.own.dcm"))
 
     def newest(self, key: str) -> float | None:
         """Return when the last object of a study arrived, or None where it has none."""

@@ -53,7 +53,7 @@ class StudyEvent(StrEnum):
     IGNORED = "ignored"
     #: An administrator asked for the study to be measured again.
     RETRIED = "retried"
-    #: An administrator asked for the report to be sent again.
+    #: An administrator asked for the report to be sent again: every destination gets a new delivery.
     RESENT = "resent"
 
 
@@ -83,7 +83,6 @@ class JobEvent(StrEnum):
     LOST = "lost"
     GAVE_UP = "gave_up"
     CANCELLED = "cancelled"
-    RETRIED = "retried"
 
 
 class NotAllowed(ValueError):
@@ -142,7 +141,6 @@ JOB_TRANSITIONS: Mapping[tuple[JobState, JobEvent], JobState] = MappingProxyType
         (JobState.RUNNING, JobEvent.LOST): JobState.WAITING,
         (JobState.RUNNING, JobEvent.GAVE_UP): JobState.FAILED,
         (JobState.RUNNING, JobEvent.CANCELLED): JobState.CANCELLED,
-        (JobState.FAILED, JobEvent.RETRIED): JobState.WAITING,
     }
 )
 

@@ -3,12 +3,14 @@
 No patient data: the ledger holds none. Times are ISO 8601, UTC.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from service.ledger.rows import DeliveryRow, EventRow, JobRow, ReportRow, StudyDetail, StudyRow
+from service.states import StudyState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +91,8 @@ class Detail:
     """All that is known of one study."""
 
     study: Study
+    #: Schema `spondyl.findings/1`; None before the first measurement.
+    findings: dict[str, Any] | None
     jobs: list[Job]
     reports: list[Report]
     deliveries: list[Delivery]
@@ -108,7 +112,8 @@ def study(row: StudyRow) -> Study:
         study_instance_uid=row.study_instance_uid,
         state=row.state.value,
         reason=row.reason,
-        who_must_act=row.who,
+        # The ledger keeps with an ignored study who took it out; nobody must act on it.
+        who_must_act=None if row.state is StudyState.IGNORED else row.who,
         source=row.source,
         revision=row.revision,
         received_at=utc(row.last_received_at),
@@ -161,10 +166,11 @@ def _event(row: EventRow) -> Event:
     return Event(at=utc(row.at), event=row.event, detail=row.detail, actor=row.actor)
 
 
-def detail(found: StudyDetail) -> Detail:
-    """Return all that is known of one study."""
+def detail(found: StudyDetail, findings: str | None) -> Detail:
+    """Return all that is known of one study; `findings` is the JSON text that the ledger holds."""
     return Detail(
         study=study(found.study),
+        findings=json.loads(findings) if findings else None,
         jobs=[_job(row) for row in found.jobs],
         reports=[_report(row) for row in found.reports],
         deliveries=[_delivery(row) for row in found.deliveries],

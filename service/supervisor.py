@@ -15,6 +15,7 @@ from service.errors import Unavailable
 from service.leash import leashed
 from service.ledger import migrate
 from service.logs import log
+from service.private import only_for_us
 from service.stopping import stop_when_told
 
 #: Order of starting.
@@ -81,6 +82,7 @@ class Role:
         log.error("role died", action="role_died", role=self.name, exit_code=code, retry_in_s=wait_s)
 
 
+@only_for_us()
 def serve(settings: Settings, command: Sequence[str], *, told: threading.Event | None = None) -> int:
     """Run the whole node until it is told to stop; `command` followed by a role's name starts that role.
 
@@ -106,17 +108,20 @@ def serve(settings: Settings, command: Sequence[str], *, told: threading.Event |
 
 def _tend(roles: dict[str, Role], broker: EmbeddedBroker | None, told: threading.Event) -> int:
     while not told.is_set():
+        # A worker that finds no broker ends as misconfigured, so none is started while there is none.
+        held = set() if broker is None or _tend_broker(broker) else {"work"}
         for role in roles.values():
-            if role.tend() == MISCONFIGURED_EXIT:
+            if role.name not in held and role.tend() == MISCONFIGURED_EXIT:
                 return MISCONFIGURED_EXIT
-        if broker:
-            _tend_broker(broker)
         told.wait(_TICK_S)
     return 0
 
 
-def _tend_broker(broker: EmbeddedBroker) -> None:
+def _tend_broker(broker: EmbeddedBroker) -> bool:
+    """Keep the broker alive; tell whether it is."""
     try:
         broker.ensure()
     except Unavailable as error:
         log.error("broker does not start", action="broker_down", why=str(error))
+        return False
+    return True

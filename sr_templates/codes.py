@@ -130,7 +130,7 @@ DIRECTIONS: Final[Mapping[WedgingDirection, Code]] = {
     WedgingDirection.ANTERIOR: _own("WEDGING_ANT", "Anterior wedging"),
     WedgingDirection.POSTERIOR: _own("WEDGING_POST", "Posterior wedging"),
 }
-ASSESSMENT: Final = _own("WEDGING_LIMITS", "Posterior wedging against the limit of the level")
+ASSESSMENT: Final = _own("WEDGING_LIMITS", "Wedging against limits")
 #: CID 4254, save for the last.
 ASSESSMENTS: Final[Mapping[WedgingAssessment, Code]] = {
     WedgingAssessment.WITHIN_LIMITS: Code("125112009", "SCT", "Within normal limits"),

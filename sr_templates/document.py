@@ -25,6 +25,21 @@ SERIES_DESCRIPTION: Final = "Vertebral morphometry (unverified)"
 _KIND: Final = "sr"
 
 
+class _WithoutPatient:
+    """Keeps highdicom from copying patient and study: it fails at a SOP class that it does not know."""
+
+    def copy_patient_and_study_information(self, dataset: Dataset) -> None:
+        """Copy nothing: `headers.identity` is laid over the report."""
+
+
+class _Comprehensive(_WithoutPatient, ComprehensiveSR):
+    """Comprehensive SR of any sources."""
+
+
+class _Comprehensive3D(_WithoutPatient, Comprehensive3DSR):
+    """Comprehensive 3D SR of any sources."""
+
+
 def build_report(findings: StudyFindings, context: ReportContext) -> Dataset:
     """Return the report on `findings`.
 
@@ -61,7 +76,7 @@ def _document(findings: StudyFindings, context: ReportContext, source: Dataset) 
         vertebra.measured is not None and vertebra.measured.landmarks.space is Space.PATIENT
         for vertebra in findings.vertebrae
     )
-    document = Comprehensive3DSR if is_3d else ComprehensiveSR
+    document = _Comprehensive3D if is_3d else _Comprehensive
     moment = headers.local(context.started_at, source)
     return document(
         evidence=[headers.reference(item) for item in context.evidence],

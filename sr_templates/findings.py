@@ -63,7 +63,7 @@ class WedgingDirection(StrEnum):
 
 
 class WedgingAssessment(StrEnum):
-    """Posterior wedging against the level's limit."""
+    """Wedging against limits: a deformity's at any level, else the level's own for posterior wedging."""
 
     WITHIN_LIMITS = "within_limits"
     #: Within one SD of the limit.
@@ -110,7 +110,7 @@ class Reference:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """The numbers of one vertebra. Unrounded, except losses (0.1 point) and the grade made from them.
+    """The numbers of one vertebra: to 8 digits, so that unlike hosts agree; losses, and what is made of them, to 0.1.
 
     `heights_mm` is None where the image has no spacing; ratios, losses and angle remain.
     Signs: wedging and angle are positive for posterior wedging.

@@ -41,7 +41,7 @@ _UNMEASURED: Json = {
 
 
 def to_json(findings: StudyFindings) -> Json:
-    """Return the findings as what `json.dumps` takes: numbers unrounded, except losses (0.1 point)."""
+    """Return the findings as what `json.dumps` takes: numbers as they are, losses to 0.1 point."""
     study: Json = {
         "schema": SCHEMA,
         "study_instance_uid": findings.study_instance_uid,

@@ -4,10 +4,12 @@ Only this module knows patient attributes. highdicom never sees them: it raises 
 missing and logs names it finds odd. It gets a `reference`, and `identity` is laid over the finished report.
 """
 
+import re
 import struct
 import warnings
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
+from math import isfinite
 from typing import Final
 
 from pydicom import config
@@ -21,7 +23,7 @@ from pydicom.valuerep import PersonName
 #: Written in UTF-8, so no text of a source is lost (PS3.3 C.12.1.1.2).
 CHARACTER_SET: Final = "ISO_IR 192"
 #: What pydicom raises for a damaged element is not one family.
-_DAMAGE: Final = (
+DAMAGE: Final = (
     BytesLengthException,
     ValueError,
     TypeError,
@@ -31,6 +33,8 @@ _DAMAGE: Final = (
     EOFError,
     struct.error,
 )
+#: The range of a Timezone Offset From UTC is -1200 to +1400.
+_FARTHEST_OFFSET_MIN: Final = 14 * 60
 #: Type 2 in the Patient and General Study Modules: present, if need be empty (PS3.3 C.7.1.1, C.7.2.1).
 _ALWAYS: Final = (
     "PatientName",
@@ -85,7 +89,7 @@ def value(source: Dataset, keyword: str) -> object:
             # pydicom's warnings quote values, which may be a patient's.
             warnings.simplefilter("ignore")
             return source.get(keyword)
-    except _DAMAGE:
+    except DAMAGE:
         return None
 
 
@@ -101,6 +105,22 @@ def items(source: Dataset, keyword: str) -> list[Dataset]:
     """Return the items of a sequence; [] where it is missing, damaged or no sequence."""
     found = value(source, keyword)
     return [item for item in found if isinstance(item, Dataset)] if isinstance(found, Iterable) else []
+
+
+def numbers(source: Dataset, keyword: str) -> list[float]:
+    """Return the finite numbers of an attribute; [] where it is missing or damaged, or one of them is none."""
+    parts = [part for part in text(source, keyword).split("\\") if part.strip()]
+    try:
+        found = [float(part) for part in parts]
+    except ValueError:
+        return []
+    return found if all(isfinite(number) for number in found) else []
+
+
+def code(source: Dataset, keyword: str) -> tuple[str, str]:
+    """Return (scheme, value) of the first code in a code sequence; empty texts where there is none."""
+    item = next(iter(items(source, keyword)), Dataset())
+    return text(item, "CodingSchemeDesignator").strip(), text(item, "CodeValue").strip()
 
 
 def reference(source: Dataset) -> Dataset:
@@ -132,13 +152,21 @@ def identity(source: Dataset) -> Dataset:
     return header
 
 
+def offset(source: Dataset) -> timezone | None:
+    """Return the source's Timezone Offset From UTC (PS3.3 C.12.1.1.8); None where it states none that is one."""
+    stated = text(source, "TimezoneOffsetFromUTC").strip()
+    if not re.fullmatch(r"[+-][0-9]{4}", stated, re.ASCII):
+        return None
+    minutes = int(stated[1:3]) * 60 + int(stated[3:])
+    if minutes > _FARTHEST_OFFSET_MIN:
+        return None
+    return timezone(timedelta(minutes=minutes if stated[0] == "+" else -minutes))
+
+
 def local(moment: datetime, source: Dataset) -> datetime:
-    """Return `moment` as the source's clock shows it: in its Timezone Offset From UTC, unchanged where it has none."""
-    offset = text(source, "TimezoneOffsetFromUTC").strip()
-    if len(offset) != len("+0000") or offset[0] not in "+-" or not offset[1:].isdigit() or moment.tzinfo is None:
-        return moment
-    minutes = int(offset[1:3]) * 60 + int(offset[3:])
-    return moment.astimezone(timezone(timedelta(minutes=minutes if offset[0] == "+" else -minutes)))
+    """Return `moment` as the source's clock shows it; unchanged where either has no offset from UTC."""
+    zone = offset(source)
+    return moment if zone is None or moment.tzinfo is None else moment.astimezone(zone)
 
 
 def _requests(source: Dataset) -> Iterable[Dataset]:

@@ -1,8 +1,9 @@
 """One vertebra as a TID 1501 Measurement and Qualitative Evaluation Group.
 
-Every group has the same measurements in the same order, since 3D Slicer takes its columns from the first group; what
-not every vertebra has comes last. The first five are what OHIF writes next to the vertebra. Each NUM has at most one
-child, its line, since viewers read a single item as the item itself.
+Every group gives the numbers that it has in one order, since 3D Slicer takes its columns from the first group. Without
+mid-points the three middle numbers and the biconcavity ratio are missing; without a neighbour, a number at the end;
+without a grade, all that rests on expected heights. The first five of a graded vertebra are what OHIF writes next to
+it. Each NUM has at most one child, its line, since viewers read a single item as the item itself.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -123,10 +124,11 @@ def _numbers(measured: Measured) -> Iterator[_Number]:
     yield _Number(name=codes.WEDGE_ANGLE, value=measured.wedge_angle_deg, unit=codes.DEGREE)
     yield _Number(name=codes.RATIO_WEDGE, value=measured.wedge_ratio, unit=codes.RATIO)
     yield from _triple(_LOSSES, losses, codes.PERCENT, lines=not calibrated)
-    yield _Number(name=codes.LOSS_SD, value=measured.loss_sd_points, unit=codes.PERCENT)
-    yield from _certainty(measured)
-    if calibrated:
-        yield from _triple(_EXPECTED, measured.reference.heights, codes.MILLIMETRE, lines=False)
+    if measured.genant_grade is not None:
+        yield _Number(name=codes.LOSS_SD, value=measured.loss_sd_points, unit=codes.PERCENT)
+        yield from _certainty(measured.genant_grade, measured.grade_probabilities)
+        if calibrated:
+            yield from _triple(_EXPECTED, measured.reference.heights, codes.MILLIMETRE, lines=False)
     yield _Number(name=codes.RATIO_BICONCAVITY, value=measured.biconcavity_ratio, unit=codes.RATIO)
     yield _Number(name=codes.WEDGE_ANGLE_SD, value=measured.wedge_angle_sd_deg, unit=codes.DEGREE)
     yield _Number(name=codes.RATIO_CRUSH_ABOVE, value=measured.crush_above, unit=codes.RATIO)
@@ -145,17 +147,17 @@ def _triple(names: Sequence[Code], values: Triple, unit: Code, *, lines: bool) -
         yield _Number(name=name, value=value, unit=unit, line=line if lines else None)
 
 
-def _certainty(measured: Measured) -> Iterator[_Number]:
-    if measured.genant_grade is None or measured.grade_probabilities is None:
+def _certainty(grade: int, probabilities: Sequence[float] | None) -> Iterator[_Number]:
+    if probabilities is None:
         return
-    percent = [100.0 * probability for probability in measured.grade_probabilities]
-    yield _Number(name=codes.CERTAINTY, value=percent[measured.genant_grade], unit=codes.PERCENT)
+    percent = [round(100 * probability, 1) for probability in probabilities]
+    yield _Number(name=codes.CERTAINTY, value=percent[grade], unit=codes.PERCENT)
     for name, value in zip(codes.PROBABILITIES, percent, strict=True):
         yield _Number(name=name, value=value, unit=codes.PERCENT)
 
 
 def _evaluations(finding: VertebraFinding, measured: Measured) -> Iterator[tuple[Code, Code]]:
-    """Give question and answer of each qualitative evaluation, the reference rule and the certainty among them."""
+    """Give question and answer of each qualitative evaluation; what rests on expected heights only with a grade."""
     grade = measured.genant_grade
     yield codes.GENANT_GRADE, codes.NOT_GRADABLE if grade is None else codes.GRADES[grade]
     if grade is not None:
@@ -164,10 +166,11 @@ def _evaluations(finding: VertebraFinding, measured: Measured) -> Iterator[tuple
     if measured.deformity is not None:
         yield codes.DEFORMITY, codes.DEFORMITIES[measured.deformity]
     yield codes.DIRECTION, codes.DIRECTIONS[measured.wedging_direction]
-    yield codes.ASSESSMENT, codes.ASSESSMENTS[measured.wedging_assessment]
-    yield codes.REFERENCE, codes.REFERENCES[measured.reference.rule]
-    for level in measured.reference.levels:
-        yield codes.REFERENCE_LEVEL, codes.vertebra(level)
+    if grade is not None:
+        yield codes.ASSESSMENT, codes.ASSESSMENTS[measured.wedging_assessment]
+        yield codes.REFERENCE, codes.REFERENCES[measured.reference.rule]
+        for level in measured.reference.levels:
+            yield codes.REFERENCE_LEVEL, codes.vertebra(level)
     yield codes.LANDMARKS, codes.LANDMARK_SOURCES[finding.landmark_source]
 
 

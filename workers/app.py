@@ -8,17 +8,22 @@ from celery import Celery, signals
 
 from service.broker import celery_app
 from service.config import Settings
+from service.embedded import require_broker
 from service.leash import die_with_parent
 from service.logs import log
 from service.messages import JobKind
+from service.private import only_for_us
 from workers.tasks import Opened, register
 
 
+@only_for_us()
 def work(settings: Settings) -> int:
     """Do jobs until SIGTERM (the running ones are finished first); returns the exit code.
 
-    The ledger is opened by each process of the pool at its first job; the broker may come and go.
+    The ledger is opened by each process of the pool at its first job; the broker may come and go. Misconfigured where
+    it is the embedded one and nobody has started it: then it will never come.
     """
+    require_broker(settings)
     app = worker_app(settings)
     # Gossip and mingle make workers talk to each other; the ledger is what ours have in common.
     worker = app.Worker(

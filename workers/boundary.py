@@ -50,7 +50,7 @@ def boundary(node: Node, claim: Claim, rng: random.Random) -> Iterator[None]:
 
 def _fault(node: Node, claim: Claim, rng: random.Random, error: Exception, *, why: str) -> None:
     """Try again while attempts are left: a fault of the machine looks like a bug."""
-    log.error("job failed", action="job_failed", **_names(claim), exc_info=error)
+    log.error("a try failed", action="try_failed", **_names(claim), exc_info=error)
     if claim.job.attempts < node.settings.queue.max_attempts:
         _postpone(node, claim, rng, why=why)
     else:

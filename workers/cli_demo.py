@@ -10,7 +10,7 @@ import typer
 
 from service.cli.exits import ExitCode
 from service.cli.options import options_of
-from service.cli.output import note, working, write, write_table
+from service.cli.output import note, working, write, write_findings
 from service.errors import SpondylError
 
 if TYPE_CHECKING:
@@ -81,14 +81,10 @@ def _files(folder: Path | None, place: Path) -> list[Path]:
 
 def _show(result: "Result", copies: Path | None) -> bool:
     """Print one study; return whether its report arrived. `copies` is the folder that gets a copy of it."""
-    from service import findings_table
-
     study = result.detail.study
     write(f"Study {study.study_instance_uid}")
-    document = json.loads(result.findings) if result.findings else {"vertebrae": []}
-    if document["vertebrae"]:
-        write_table(findings_table.table(document, title=""))
-        write(findings_table.summary(document))
+    if result.findings:
+        write_findings(json.loads(result.findings))
     if result.report is None:
         who = f"; who must act: {study.who}" if study.who else ""
         write(f"{study.state.value.replace('_', ' ')}: {study.reason}{who}")

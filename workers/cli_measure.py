@@ -7,7 +7,7 @@ import typer
 
 from service.cli.exits import ExitCode
 from service.cli.options import AsJson, ConfigPath, options_of
-from service.cli.output import note, working, write, write_json, write_table
+from service.cli.output import note, working, write_findings, write_json
 from service.errors import SpondylError
 
 if TYPE_CHECKING:
@@ -70,12 +70,10 @@ def measure(
 
 def show(findings: "StudyFindings", *, as_json: bool) -> None:
     """Print findings on stdout: as JSON, or as a table with the summary below."""
-    from service import findings_table
     from sr_templates.findings_json import to_json
 
     document = to_json(findings)
     if as_json:
         write_json(document)
-    elif document["vertebrae"]:
-        write_table(findings_table.table(document, title=""))
-        write(findings_table.summary(document))
+    else:
+        write_findings(document)

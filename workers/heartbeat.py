@@ -28,10 +28,11 @@ def heartbeat(node: Node, claim: Claim) -> Iterator[None]:
 
 def _renew_until(over: threading.Event, node: Node, claim: Claim) -> None:
     lease_s = node.settings.queue.lease_s
+    about = {"study": claim.study.key, "job": claim.job.id}
     while not over.wait(lease_s / RENEWALS_PER_LEASE):
         try:
             if not node.ledger.jobs.renew(claim, now=node.clock(), lease_s=lease_s):
-                log.warning("claim lost", action="claim_lost", study=claim.study.key, job=claim.job.id)
+                log.warning("claim lost", action="claim_lost", **about)
                 return
         except Unavailable as error:
-            log.warning("lease not renewed", action="lease_not_renewed", job=claim.job.id, why=str(error))
+            log.warning("lease not renewed", action="lease_not_renewed", **about, why=str(error))

@@ -1,6 +1,7 @@
 """The files of one study, sorted by what they can tell: segmentations, reports, images."""
 
 import warnings
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from pydicom.uid import (
 )
 
 from service.errors import SpondylError
+from sr_templates.headers import DAMAGE, offset, text
 
 #: Label Map Segmentation Storage (PS3.4 B.5); pydicom 3.0 does not name it.
 LABEL_MAP_SEGMENTATION: Final = "1.2.840.10008.5.1.4.1.1.66.7"
@@ -33,13 +35,19 @@ _DATES: Final = (
     ("StudyDate", "StudyTime"),
 )
 #: Stands for "no object has a date"; it only has to be the same every time.
-_NO_DATE: Final = datetime(1900, 1, 1, tzinfo=UTC)
+_NO_DATE: Final = datetime(1900, 1, 1)  # noqa: DTZ001 - no clock is meant
+#: UIDs that a report must refer to.
+_NEEDED: Final = {
+    "StudyInstanceUID": "Study Instance UID",
+    "SOPInstanceUID": "SOP Instance UID",
+    "SOPClassUID": "SOP Class UID",
+}
 
 
 class NotOneStudy(SpondylError):
     """These files are not one DICOM study."""
 
-    who = "the caller"
+    who = "whoever supplied the files"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,15 +62,15 @@ class Inputs:
 
     def of_classes(self, sop_classes: frozenset[str]) -> list[Dataset]:
         """Return the headers of these SOP classes, ordered by SOP Instance UID."""
-        return [header for header in self.headers if header.get("SOPClassUID") in sop_classes]
+        return [header for header in self.headers if text(header, "SOPClassUID") in sop_classes]
 
     def header(self, sop_instance_uid: str) -> Dataset | None:
         """Return the header of one object, None where it was not received."""
-        return next((h for h in self.headers if h.get("SOPInstanceUID") == sop_instance_uid), None)
+        return next((h for h in self.headers if text(h, "SOPInstanceUID") == sop_instance_uid), None)
 
     def whole(self, header: Dataset) -> Dataset:
-        """Read an object again with its bulk data."""
-        return pydicom.dcmread(self.files[header.SOPInstanceUID])
+        """Read an object again with its bulk data; where that is damaged, its header is all there is."""
+        return _read(self.files[text(header, "SOPInstanceUID")]) or header
 
 
 def read_inputs(files: Iterable[Path]) -> Inputs:
@@ -75,13 +83,13 @@ def read_inputs(files: Iterable[Path]) -> Inputs:
     paths: dict[str, Path] = {}
     unreadable: list[Path] = []
     for path in files:
-        header = _header(path)
+        header = _read(path, stop_before_pixels=True)
         if header is None:
             unreadable.append(path)
             continue
-        uid = _text(header, "SOPInstanceUID")
-        if not uid or not _text(header, "StudyInstanceUID") or not _text(header, "SOPClassUID"):
-            raise NotOneStudy(f"{path.name}: Study Instance UID, SOP Instance UID or SOP Class UID is missing or empty")
+        if wrong := [name for keyword, name in _NEEDED.items() if not _is_one(text(header, keyword))]:
+            raise NotOneStudy(f"{path.name}: missing, empty or several: {', '.join(wrong)}")
+        uid = text(header, "SOPInstanceUID")
         headers[uid], paths[uid] = header, path
     return Inputs(
         study_instance_uid=_one_study(headers.values(), unreadable),
@@ -92,26 +100,33 @@ def read_inputs(files: Iterable[Path]) -> Inputs:
 
 
 def newest_date(headers: Sequence[Dataset]) -> datetime:
-    """Return the newest date among the objects, as UTC: the same inputs always have the same one.
+    """Return the newest date among the objects: the same inputs always have the same one.
 
-    A header without any date does not count; without any date at all it is 1900-01-01.
+    It has the Timezone Offset From UTC of its object; where that states none it has none, and is what the object's
+    clock showed (such clocks are compared as if they were UTC). A header without any date does not count; without any
+    date at all it is 1900-01-01.
     """
-    return max((date for header in headers if (date := _date(header)) is not None), default=_NO_DATE)
+    dates = [date for header in headers if (date := _date(header)) is not None]
+    return max(dates, key=lambda date: date if date.tzinfo else date.replace(tzinfo=UTC), default=_NO_DATE)
 
 
-def _header(path: Path) -> Dataset | None:
+def _read(path: Path, *, stop_before_pixels: bool = False) -> Dataset | None:
     try:
         with warnings.catch_warnings():
             # pydicom's warnings quote values, which may be a patient's.
             warnings.simplefilter("ignore")
-            return pydicom.dcmread(path, stop_before_pixels=True)
-    except (InvalidDicomError, EOFError, ValueError, KeyError, AttributeError, TypeError, NotImplementedError):
-        # What pydicom raises for a truncated or damaged header is not one family.
+            return pydicom.dcmread(path, stop_before_pixels=stop_before_pixels)
+    except (*DAMAGE, InvalidDicomError, zlib.error):
+        # What pydicom raises for a truncated or damaged file is not one family.
         return None
 
 
+def _is_one(uid: str) -> bool:
+    return bool(uid.strip()) and "\\" not in uid
+
+
 def _one_study(headers: Iterable[Dataset], unreadable: Sequence[Path]) -> str:
-    studies = sorted({str(header.StudyInstanceUID) for header in headers})
+    studies = sorted({text(header, "StudyInstanceUID") for header in headers})
     if len(studies) == 1:
         return studies[0]
     if studies:
@@ -120,15 +135,12 @@ def _one_study(headers: Iterable[Dataset], unreadable: Sequence[Path]) -> str:
     raise NotOneStudy(f"expected DICOM files, found none{named}")
 
 
-def _text(header: Dataset, keyword: str) -> str:
-    return str(header.get(keyword) or "").strip()
-
-
 def _date(header: Dataset) -> datetime | None:
     for date, time in _DATES:
-        clock = _text(header, time).split(".")[0].ljust(6, "0")
+        clock = text(header, time).strip().split(".")[0].ljust(6, "0")
         try:
-            return datetime.strptime(_text(header, date) + clock[:6], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+            moment = datetime.strptime(text(header, date).strip() + clock[:6], "%Y%m%d%H%M%S")  # noqa: DTZ007 - below
         except ValueError:  # absent, or not as PS3.5 6.2 wants it
             continue
+        return moment.replace(tzinfo=offset(header))
     return None

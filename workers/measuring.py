@@ -54,7 +54,7 @@ def _report(node: Node, claim: Claim, outcome: Outcome, findings: str, earlier: 
     if outcome.report is None:
         return None
     replace = node.settings.study.late_instances == "replace"
-    if earlier and replace and node.ledger.admin.findings(claim.study.key) == findings:
+    if earlier and replace and node.ledger.admin.findings(claim.study.key, revision=earlier.revision) == findings:
         return _again(earlier)
     name = f"{claim.job.revision:04d}-sr.dcm"
     node.spool.write_report(claim.study.key, name, outcome.report.data)

@@ -1,55 +1,63 @@
 """Which of a study's slices the measured points lie on or beside: the images that a report refers to."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from sr_templates.findings import Space
+from sr_templates import headers
+from sr_templates.findings import Landmarks, Space
 from workers.landmarks.points import VertebraLandmarks
+from workers.landmarks.slices import slices_of
 
 
 def images_at(vertebrae: Sequence[VertebraLandmarks], images: Sequence[Dataset]) -> tuple[Dataset, ...]:
     """Return the images nearest to the points, in the order given.
 
-    An image point lies on the image it names; a patient point lies nearest to the slice whose plane is closest
-    (PS3.3 C.7.6.2.1.1). An image without a plane of its own, a multi-frame one, is taken whole. A volume of hundreds of
-    slices is so referred to by the few that a reader needs beside the numbers.
+    An image point lies on the image it names. A patient point lies nearest to the slice of its frame of reference
+    whose plane is closest (PS3.3 C.7.6.2.1.1); where no image of it states a plane, they are taken whole. A volume of
+    hundreds of slices is so referred to by the few that a reader needs beside the numbers.
     """
-    named = {v.landmarks.sop_instance_uid for v in vertebrae if v.landmarks is not None}
-    points = _patient_points(vertebrae)
-    chosen = {n for n, image in enumerate(images) if image.get("SOPInstanceUID") in named or _plane(image) is None}
-    slices = {n: plane for n, image in enumerate(images) if (plane := _plane(image)) is not None}
-    if slices and len(points):
-        normals, origins = (np.array([plane[part] for plane in slices.values()]) for part in (0, 1))
-        distances = np.abs(points @ normals.T - np.sum(normals * origins, axis=1))
-        chosen |= {list(slices)[n] for n in np.argmin(distances, axis=1)}
-    return tuple(images[number] for number in sorted(chosen))
+    placed = [vertebra.landmarks for vertebra in vertebrae if vertebra.landmarks is not None]
+    chosen = {landmarks.sop_instance_uid for landmarks in placed if landmarks.space is Space.IMAGE}
+    patient = [landmarks for landmarks in placed if landmarks.space is Space.PATIENT]
+    for frame in {frame_of(landmarks) for landmarks in patient}:
+        inside = [image for image in images if frame_of_reference(image) == frame]
+        chosen |= _nearest(_points(one for one in patient if frame_of(one) == frame), inside)
+    return tuple(image for image in images if _uid(image) in chosen)
 
 
 def positions(images: Sequence[Dataset]) -> list[tuple[float, float, float]]:
     """Return the Image Position (Patient) of every image that states one, LPS mm (PS3.3 C.7.6.2.1.1)."""
-    stated = [image.get("ImagePositionPatient") for image in images]
-    return [(float(x), float(y), float(z)) for x, y, z in (position for position in stated if position)]
+    stated = [headers.numbers(image, "ImagePositionPatient") for image in images]
+    return [(found[0], found[1], found[2]) for found in stated if len(found) == 3]  # noqa: PLR2004 - x, y, z
 
 
-def _patient_points(vertebrae: Sequence[VertebraLandmarks]) -> NDArray[np.float64]:
-    """Return all patient points, (n, 3), LPS mm."""
-    found = [
-        point
-        for vertebra in vertebrae
-        if vertebra.landmarks is not None and vertebra.landmarks.space is Space.PATIENT
-        for point in vertebra.landmarks.points.values()
-    ]
-    return np.array(found, dtype=float).reshape(-1, 3)
+def frame_of_reference(image: Dataset) -> str:
+    """Return the Frame of Reference UID of an object, "" where it states none."""
+    return headers.text(image, "FrameOfReferenceUID").strip()
 
 
-def _plane(image: Dataset) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Return unit normal and origin of a slice, LPS mm; None where it states none."""
-    orientation, position = image.get("ImageOrientationPatient"), image.get("ImagePositionPatient")
-    if not orientation or not position:
-        return None
-    row, column = np.array(orientation, dtype=float).reshape(2, 3)
-    normal = np.cross(row, column)
-    return normal / np.linalg.norm(normal), np.array(position, dtype=float)
+def frame_of(landmarks: Landmarks) -> str:
+    """Return the Frame of Reference UID of patient points, "" where they have none."""
+    return landmarks.frame_of_reference_uid or ""
+
+
+def _nearest(points: NDArray[np.float64], images: Sequence[Dataset]) -> set[str | None]:
+    """Return the SOP Instance UIDs of the images whose slices are nearest to (n, 3) points, LPS mm."""
+    slices = [one for image in images for one in slices_of(image)]
+    if not slices:
+        return {_uid(image) for image in images}
+    normals, origins = (np.array(parts) for parts in zip(*((one.normal, one.origin) for one in slices), strict=True))
+    distances = np.abs(points @ normals.T - np.sum(normals * origins, axis=1))
+    return {_uid(slices[number].image) for number in np.argmin(distances, axis=1)}
+
+
+def _points(landmarks: Iterable[Landmarks]) -> NDArray[np.float64]:
+    """Return all points, (n, 3), LPS mm."""
+    return np.array([point for one in landmarks for point in one.points.values()], dtype=float).reshape(-1, 3)
+
+
+def _uid(image: Dataset) -> str:
+    return headers.text(image, "SOPInstanceUID")

@@ -18,16 +18,12 @@ from service.config_digest import config_digest
 from sr_templates.context import Predecessor, ReportContext
 from sr_templates.document import build_report, to_bytes
 from sr_templates.findings import LandmarkSource, StudyFindings
-from sr_templates.identity import is_own
-from workers.inputs import REPORTS, SEGMENTATIONS, Inputs, newest_date, read_inputs
-from workers.landmarks.document import LandmarksError, landmarks_of, parse
-from workers.landmarks.points import VertebraLandmarks
-from workers.landmarks.seg import from_segmentation
-from workers.landmarks.sr import from_report
+from workers.inputs import Inputs, newest_date, read_inputs
+from workers.landmarks.reasons import Note
 from workers.morphometry.findings import measure
 from workers.morphometry.policy import Policy
 from workers.morphometry.wedging import WedgingLimit
-from workers.nearby import images_at, positions
+from workers.sources import Found, find_landmarks
 
 #: Landmark protocol of points that we did not place: numbers of two protocols must not be compared.
 SUPPLIED_PROTOCOL: Final = "supplied"
@@ -61,17 +57,6 @@ class Outcome:
     report: ReportFile | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """Landmarks with the objects they rest on."""
-
-    vertebrae: tuple[VertebraLandmarks, ...]
-    #: Headers of the images that the points lie on or were derived from.
-    images: tuple[Dataset, ...] = ()
-    #: Headers of the segmentation or report that the points come from.
-    others: tuple[Dataset, ...] = ()
-
-
 def measure_files(
     files: Sequence[Path],
     *,
@@ -99,93 +84,16 @@ def measure_files(
         sop_class=settings.report.sop_class,
         uid_root=settings.report.uid_root,
         institution_name=settings.report.institution_name,
-        parameters=tuple(_parameters(settings.measure)),
+        parameters=tuple(_parameters(settings.measure, found)),
         predecessor=predecessor,
         revision=revision,
     )
     return Outcome(findings=findings, report=_report_file(build_report(findings, context), predecessor))
 
 
-def find_landmarks(inputs: Inputs, supplied: bytes | None = None) -> Found:
-    """Return the landmarks of the first source that has any: reviewed, supplied (SR, JSON), masks.
-
-    One source serves the whole study, since heights from two protocols must not be compared with each other.
-    """
-    found = [*_documents(inputs, supplied), *_reports(inputs)]
-    if not any(map(_placed, found)):
-        found += _segmentations(inputs)
-    return min((one for one in found if one.vertebrae), key=_preference, default=Found(vertebrae=()))
-
-
-def _placed(found: Found) -> int:
-    """Return how many vertebrae have points."""
-    return sum(vertebra.landmarks is not None for vertebra in found.vertebrae)
-
-
-def _preference(found: Found) -> tuple[bool, int, int]:
-    """Return the rank: points before reasons, then the order of the sources, then the most vertebrae."""
-    order = list(LandmarkSource)
-    placed = _placed(found)
-    return placed == 0, min(order.index(vertebra.source) for vertebra in found.vertebrae), -placed
-
-
-def _documents(inputs: Inputs, supplied: bytes | None) -> list[Found]:
-    if supplied is None:
-        return []
-    document = parse(supplied)
-    if document.study_instance_uid != inputs.study_instance_uid:
-        found = f"{inputs.study_instance_uid}, found {document.study_instance_uid}"
-        raise LandmarksError(f"study_instance_uid: expected that of the study, {found}")
-    vertebrae = landmarks_of(document, inputs.header)
-    image = inputs.header(document.sop_instance_uid) if document.sop_instance_uid else None
-    images = images_at(vertebrae, _images(inputs)) if image is None else (image,)
-    return [Found(vertebrae=tuple(vertebrae), images=images)]
-
-
-def _reports(inputs: Inputs) -> list[Found]:
-    return [
-        _resting_on(inputs, header, from_report(inputs.whole(header), inputs.header))
-        for header in inputs.of_classes(REPORTS)
-        if not _is_our_answer(header)
-    ]
-
-
-def _is_our_answer(report: Dataset) -> bool:
-    """Whether a report is what we said of this study, and nobody has verified it: it is no landmark source."""
-    ours = is_own(report.get("Manufacturer"), report.get("ManufacturerModelName"))
-    return ours and report.get("VerificationFlag") != "VERIFIED"
-
-
-def _segmentations(inputs: Inputs) -> list[Found]:
-    found = []
-    for header in inputs.of_classes(SEGMENTATIONS):
-        vertebrae = from_segmentation(inputs.whole(header), image_positions=positions(_imaged(inputs, header)))
-        found.append(_resting_on(inputs, header, vertebrae))
-    return found
-
-
-def _resting_on(inputs: Inputs, source: Dataset, vertebrae: Sequence[VertebraLandmarks]) -> Found:
-    images = images_at(vertebrae, _imaged(inputs, source, vertebrae))
-    return Found(vertebrae=tuple(vertebrae), images=images, others=(source,))
-
-
-def _imaged(inputs: Inputs, source: Dataset, vertebrae: Sequence[VertebraLandmarks] = ()) -> list[Dataset]:
-    """Return the images that `source` is about: those it names, else those in the frame of reference of its points."""
-    placed = [vertebra.landmarks for vertebra in vertebrae if vertebra.landmarks is not None]
-    points = {landmarks.sop_instance_uid for landmarks in placed}
-    frames = {landmarks.frame_of_reference_uid for landmarks in placed} | {source.get("FrameOfReferenceUID")}
-    series = {str(item.SeriesInstanceUID) for item in source.get("ReferencedSeriesSequence") or []}
-    images = _images(inputs)
-    named = [image for image in images if image.get("SeriesInstanceUID") in series or image.SOPInstanceUID in points]
-    return named or [image for image in images if image.get("FrameOfReferenceUID") in frames - {None}]
-
-
-def _images(inputs: Inputs) -> tuple[Dataset, ...]:
-    return tuple(h for h in inputs.headers if "Rows" in h and str(h.SOPClassUID) not in SEGMENTATIONS)
-
-
 def _findings(inputs: Inputs, found: Found, settings: Settings) -> StudyFindings:
     vertebrae, summary = measure(found.vertebrae, policy_of(settings.measure))
+    unreadable = [Note.UNREADABLE_FILES.told(len(inputs.unreadable))] if inputs.unreadable else []
     reason = None
     if not vertebrae:
         reason = StudyReason.NO_LANDMARKS
@@ -199,6 +107,7 @@ def _findings(inputs: Inputs, found: Found, settings: Settings) -> StudyFindings
         vertebrae=tuple(vertebrae),
         summary=summary,
         reason=reason,
+        notes=(*unreadable, *found.notes),
     )
 
 
@@ -217,8 +126,10 @@ def policy_of(measure: Measure) -> Policy:
     return Policy(severe_border_grade=measure.severe_border_grade, wedging_limits=limits, protocol=measure.protocol)
 
 
-def _parameters(measure: Measure) -> Iterator[str]:
-    """Yield the settings that a reader of the report must know, a line each."""
+def _parameters(measure: Measure, found: Found) -> Iterator[str]:
+    """Yield what a reader of the report must know: how the points came about, and the settings, a line each."""
+    if found.origin:
+        yield f"landmarks placed: {found.origin}"
     yield f"a loss of exactly 40 % is grade {measure.severe_border_grade}"
     for level, limit in sorted(measure.wedging_limits.items()):
         wedging = f"mean {limit.mean_percent:g} %, upper limit {limit.upper_percent:g} %"

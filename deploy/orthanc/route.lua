@@ -1,12 +1,23 @@
--- Sends the series of a stable study that Spondyl can use to the modality "spondyl", each series once.
+-- Sends the series of a stable spine study that Spondyl can use to the modality "spondyl", each series once.
 --
 -- Our own report makes the study stable again. It is never sent back, and a series whose objects Spondyl has got
 -- already is not sent again. A job that failed leaves no mark, so the next stable event sends its series again; until
 -- then an administrator can resubmit it (POST /jobs/{id}/resubmit), since Orthanc does not try again by itself.
 
+-- ---- For a site to edit.
+
 local MODALITY = 'spondyl'
 -- What Spondyl measures on (images), in (masks) or takes landmarks from (reports).
 local WANTED = { CT = true, MR = true, CR = true, DX = true, SEG = true, RTSTRUCT = true, SR = true }
+-- A study is a spine study where one of these words, in small letters, is part of one of the texts below; so is one
+-- with a mask or landmarks of a vertebra. The terms for Body Part Examined (PS3.16 CID 4031: SPINE, CSPINE, CTSPINE,
+-- TSPINE, TLSPINE, LSPINE, LSSPINE, SSPINE) all end in "spine". "thoracic" is missing: it is a chest as often.
+local WORDS = { 'spine', 'lumbar', 'vertebra', 'wirbel', 'hws', 'bws', 'lws', 'rachis', 'columna' }
+local TEXTS_OF_STUDY = { 'StudyDescription' }
+local TEXTS_OF_SERIES = { 'BodyPartExamined', 'SeriesDescription', 'ProtocolName' }
+
+-- ---- The rest need not be edited.
+
 local OWN_MANUFACTURER = 'Spondyl'
 -- User-defined metadata of a series (1024 and above): how many of its objects Spondyl has got.
 local SENT = '/metadata/4920'
@@ -39,9 +50,66 @@ local function isWanted(series)
     and sentBefore(series) < #series['Instances']
 end
 
+local function names(text)
+  for _, word in ipairs(WORDS) do
+    if string.find(string.lower(text), word, 1, true) then
+      return true
+    end
+  end
+  return false
+end
+
+local function anyNames(tags, texts)
+  for _, text in ipairs(texts) do
+    if names(tags[text] or '') then
+      return true
+    end
+  end
+  return false
+end
+
+-- A mask names what it shows (labels, meanings of codes). A report has landmarks where it has a Measurement Group
+-- (125007, DCM; PS3.16 TID 1501) and coordinates; one that only speaks of a spine has not.
+local function holdsVertebra(series)
+  local modality = series['MainDicomTags']['Modality']
+  if modality ~= 'SEG' and modality ~= 'SR' then
+    return false
+  end
+  for _, instance in ipairs(series['Instances']) do
+    local text = RestApiGet('/instances/' .. instance .. '/simplified-tags', false) or ''
+    local placed = string.find(text, '"125007"', 1, true) and string.find(text, '"SCOORD', 1, true)
+    if (modality == 'SEG' or placed) and names(text) then
+      return true
+    end
+  end
+  return false
+end
+
+local function isDescribed(series)
+  return anyNames(series['MainDicomTags'], TEXTS_OF_SERIES)
+end
+
+local function any(allSeries, says)
+  for _, series in ipairs(allSeries) do
+    if not isOurs(series) and says(series) then
+      return true
+    end
+  end
+  return false
+end
+
+-- What is cheap is asked first: the texts that Orthanc has in its index, then the content of masks and reports.
+local function isSpine(tags, allSeries)
+  return anyNames(tags, TEXTS_OF_STUDY) or any(allSeries, isDescribed) or any(allSeries, holdsVertebra)
+end
+
 function OnStableStudy(studyId, tags, metadata)
+  local allSeries = get('/studies/' .. studyId .. '/series') or {}
+  if not isSpine(tags, allSeries) then
+    return
+  end
   local chosen = {}
-  for _, series in ipairs(get('/studies/' .. studyId .. '/series') or {}) do
+  for _, series in ipairs(allSeries) do
     if isWanted(series) then
       table.insert(chosen, series['ID'])
     end

@@ -1,14 +1,16 @@
 """All checks in the order in which an administrator would look."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from service.checks import machine, peers, servers
 from service.checks.check import Check, tried
 from service.config import Settings
 
 
-def examine(settings: Settings) -> Iterator[Check]:
-    """Give every check as soon as it is known."""
+def examine(settings: Settings, file: Path | None) -> Iterator[Check]:
+    """Give every check as soon as it is known; `file` is where the settings were read from."""
+    yield machine.configuration(file)
     yield from machine.packages()
     yield from machine.decoders()
     yield from machine.storage(settings)

@@ -1,4 +1,4 @@
-"""This machine: are the packages ours, what can be decoded, are the ports free or ours, is there room."""
+"""This machine: which configuration, whose packages and ports, what can be decoded, is there room."""
 
 import http.client
 import importlib.metadata
@@ -6,12 +6,13 @@ import shutil
 import socket
 import urllib.request
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final
 
 from pydicom.pixels.decoders.base import get_decoder
 from pynetdicom import build_context
 
-from service import peer, sop_classes
+from service import config_text, peer, sop_classes
 from service.checks.check import Check, bad, good, noted
 from service.config import Destination, Settings, Storage, Web
 from service.errors import PeerRefused, SpondylError, Unavailable
@@ -23,6 +24,13 @@ _TIMEOUT_S: Final = 3.0
 _OK_BYTES: Final = 16
 #: Where a server that listens on all addresses is reached from here.
 _LOCAL: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 looked up, not bound
+
+
+def configuration(file: Path | None) -> Check:
+    """Say where the configuration comes from; without a file that may be what somebody wants, or an oversight."""
+    if file is None:
+        return noted("configuration", config_text.source(file), "if there is one, name it: --config or SPONDYL_CONFIG")
+    return good("configuration", config_text.source(file))
 
 
 def packages() -> Iterator[Check]:

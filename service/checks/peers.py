@@ -10,7 +10,7 @@ from service.errors import SpondylError
 
 
 def destinations(settings: Settings) -> Iterator[Check]:
-    """Ask every destination for a C-ECHO, and whether it takes the SOP classes of our reports."""
+    """Ask every destination for a C-ECHO, and whether it takes the SOP classes that our reports can have."""
     if not settings.destinations:
         yield noted("destinations", "none: reports stay in the spool", "add [[destinations]]")
     for destination in settings.destinations:
@@ -22,15 +22,20 @@ def _destination(destination: Destination, settings: Settings) -> Iterator[Check
     where = f"{destination.ae_title} at {destination.host}:{destination.port}"
     try:
         seconds = sending.echo(destination, calling_ae=settings.node.ae_title)
-        refused = sending.refused_classes(destination, sop_classes.REPORTS, calling_ae=settings.node.ae_title)
+        refused = sending.refused_classes(destination, _written(settings), calling_ae=settings.node.ae_title)
     except SpondylError as error:
         yield bad(name, str(error), f"see that {where} runs and knows {settings.node.ae_title} as a caller", peer=True)
         return
     if refused:
-        named = ", ".join(sop_classes.ACCEPTED[uid] for uid in refused)
-        yield bad(name, f"answers, and does not take: {named}", "allow these SOP classes there", peer=True)
+        named = ", ".join(f"{sop_classes.ACCEPTED[uid]} ({uid})" for uid in refused)
+        yield bad(name, f"answers, and does not take: {named}", "allow what is missing there", peer=True)
     else:
         yield good(name, f"answers in {seconds * 1000:.1f} ms and takes our reports", peer=True)
+
+
+def _written(settings: Settings) -> tuple[str, ...]:
+    """Return the SOP classes that this configuration writes."""
+    return sop_classes.REPORTS if settings.report.sop_class == "by_points" else (sop_classes.COMPREHENSIVE_3D_SR,)
 
 
 def certificates(settings: Settings) -> Iterator[Check]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.options import AsJson, ConfigPath, StudyName, options_of
-from service.cli.output import note, write, write_json, write_table
+from service.cli.output import note, write, write_findings, write_json, write_table
 from service.states import StudyState
 
 if TYPE_CHECKING:
@@ -24,14 +24,18 @@ def studies(
     as_json: AsJson = False,
     config: ConfigPath = None,
 ) -> None:
-    """List the studies, newest first, with their states and reasons; or tell all that is known of one."""
+    """List the studies, newest first, with their states and reasons; or tell all that is known of one.
+
+    Of one: its state, the findings with the reason of each vertebra that was not measured, jobs, reports, deliveries
+    with their errors, and everything that happened to it.
+    """
     from service.ledger import Ledger
 
     with closing(Ledger.open(options_of(ctx).settings(config).storage.ledger_url)) as ledger:
         if uid is None:
             _show_list(ledger.admin.studies(state=state, limit=limit), as_json=as_json)
         else:
-            _show_one(ledger.admin.study(uid), as_json=as_json)
+            _show_one(ledger.admin.study(uid), ledger.admin.findings(uid), as_json=as_json)
 
 
 def _show_list(rows: "Sequence[StudyRow]", *, as_json: bool) -> None:
@@ -46,14 +50,16 @@ def _show_list(rows: "Sequence[StudyRow]", *, as_json: bool) -> None:
         note("no studies")
 
 
-def _show_one(detail: "StudyDetail", *, as_json: bool) -> None:
+def _show_one(detail: "StudyDetail", findings: str | None, *, as_json: bool) -> None:
     from service import summaries, tables
 
-    found = summaries.detail(detail)
+    found = summaries.detail(detail, findings)
     if as_json:
         write_json(asdict(found))
         return
     write_table(tables.studies([found.study], title="Study"))
+    if found.findings:
+        write_findings(found.findings, title="Findings")
     for table in tables.parts(found):
         if table.rows:
             write_table(table)
@@ -68,12 +74,22 @@ def settle(ctx: typer.Context, uid: StudyName, config: ConfigPath = None) -> Non
     write("settled at the next pass of the running node")
 
 
-def retry(ctx: typer.Context, uid: StudyName, config: ConfigPath = None) -> None:
-    """Do again what failed: send the report again where delivery failed, else measure the study again."""
+def retry(
+    ctx: typer.Context,
+    uid: StudyName,
+    measure: Annotated[bool, typer.Option("--measure", help="Measure again in any case.")] = False,
+    config: ConfigPath = None,
+) -> None:
+    """Do the last step again: send a report that exists to its destinations, or measure where there is none.
+
+    A study that is reported, or failed in delivery, is sent again; while it is being delivered, what waits for a
+    destination goes at once. One that failed in measuring, could not be analysed or was ignored is measured again;
+    with --measure one that was sent is, too.
+    """
     from service.ledger import Ledger
 
     with closing(Ledger.open(options_of(ctx).settings(config).storage.ledger_url)) as ledger:
-        jobs = ledger.admin.retry(uid, now=time.time())
+        jobs = ledger.admin.retry(uid, now=time.time(), measure=measure)
     write(f"{len(jobs)} job(s) wait for the running node" if jobs else "settled at the next pass of the running node")
 
 

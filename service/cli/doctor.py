@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def doctor(ctx: typer.Context, as_json: AsJson = False, config: ConfigPath = None) -> None:
-    """Examine packages, decoders, spool, ports, ledger, broker and every destination.
+    """Examine configuration, packages, decoders, spool, ports, ledger, broker and every destination.
 
     Exit code 1 where something of this node failed, 4 where a server or destination does not answer or refuses,
     5 where other destinations do.
@@ -23,7 +23,7 @@ def doctor(ctx: typer.Context, as_json: AsJson = False, config: ConfigPath = Non
 
     options = options_of(ctx)
     settings = options.settings(config)
-    checks = progress(examine(settings), total=None, what="examining", quiet=options.quiet)
+    checks = progress(examine(settings, options.file(config)), total=None, what="examining", quiet=options.quiet)
     if as_json:
         write_json({"schema": "spondyl.doctor/1", "checks": [check.as_json() for check in checks]})
     else:

@@ -59,6 +59,6 @@ def told() -> Iterator[None]:
         yield
     except tuple(EXIT_CODES) as error:
         sys.stderr.write(f"error: {error}\n")
-        who = error.who if isinstance(error, SpondylError) else "the caller"
+        who = error.who_now if isinstance(error, SpondylError) else "the caller"
         sys.stderr.write(f"who must act: {who}\n")
         raise typer.Exit(exit_code(error)) from None

@@ -41,6 +41,12 @@ class Options:
         self.start_log(serving=serving)
         return load(config or self.config)
 
+    def file(self, config: Path | None = None) -> Path | None:
+        """Return the configuration file that `settings` reads, None where there is none."""
+        from service.config import file_in_force
+
+        return file_in_force(config or self.config)
+
     def start_log(self, *, serving: bool = False) -> None:
         """Log to stderr. A role that is `serving` says what it does; any other command says only what is wrong."""
         from service import logs

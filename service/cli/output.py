@@ -44,6 +44,15 @@ def write_table(shown: "Table") -> None:
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else _NO_EDGE).print(drawn)
 
 
+def write_findings(document: Mapping[str, Any], *, title: str = "") -> None:
+    """Print a study's findings (`spondyl.findings/1`) and the study at a glance; nothing where there is no vertebra."""
+    from service import findings_table
+
+    if document["vertebrae"]:
+        write_table(findings_table.table(document, title=title))
+        write(findings_table.summary(document))
+
+
 @contextmanager
 def _spinning(what: str) -> Iterator[None]:
     from rich.console import Console

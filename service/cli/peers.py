@@ -1,7 +1,7 @@
 """Talk to a configured destination: does it answer, does it take these files."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -9,7 +9,9 @@ from service.cli.exits import ExitCode, outcome
 from service.cli.options import AsJson, ConfigPath, options_of
 from service.cli.output import note, progress, write, write_json
 
-Destination = Annotated[str, typer.Argument(metavar="NAME", help="Name of one of the [[destinations]].")]
+#: No square brackets in a help text: rich takes them for markup.
+_NAME: Final = "Name of a destination in the configuration."
+Destination = Annotated[str, typer.Argument(metavar="NAME", help=_NAME)]
 
 
 def echo(ctx: typer.Context, name: Destination, as_json: AsJson = False, config: ConfigPath = None) -> None:
@@ -28,7 +30,7 @@ def echo(ctx: typer.Context, name: Destination, as_json: AsJson = False, config:
 def send(
     ctx: typer.Context,
     paths: Annotated[list[Path], typer.Argument(exists=True, metavar="PATH...", help="DICOM files or folders.")],
-    to: Annotated[str, typer.Option("--to", metavar="NAME", help="Name of one of the [[destinations]].")],
+    to: Annotated[str, typer.Option("--to", metavar="NAME", help=_NAME)],
     as_json: AsJson = False,
     config: ConfigPath = None,
 ) -> None:

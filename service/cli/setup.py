@@ -19,8 +19,15 @@ config_app = typer.Typer(no_args_is_help=True, help="Check or show the configura
 
 @config_app.command()
 def check(ctx: typer.Context, config: ConfigPath = None) -> None:
-    """Read the configuration and say whether it can be used; exit code 3 names the key, the value, what is allowed."""
-    options_of(ctx).settings(config)
+    """Say which configuration is read and whether it can be used.
+
+    Exit code 3 where it cannot: the key, the value and what is allowed are named.
+    """
+    from service.config_text import source
+
+    options = options_of(ctx)
+    write(f"configuration: {source(options.file(config))}")
+    options.settings(config)
     write("the configuration is valid")
 
 

@@ -1,15 +1,16 @@
 """What an administrator, a page or a command asks of the ledger, and what they may change."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, exists, func, select, update
+from sqlalchemy import Connection, Engine, case, exists, func, select, update
 
 from service.errors import Unknown
 from service.ledger import again
 from service.ledger.engine import reading, writing
 from service.ledger.moves import ADMIN, JOB, NODE, STUDY, cancel_jobs, locked, move_study, note_event
 from service.ledger.rows import AT_ONCE, DeliveryRow, EventRow, JobRow, ReportRow, StudyDetail, StudyRow
-from service.ledger.tables import columns, deliveries, events, jobs, reports, revisions, studies
+from service.ledger.tables import attempts, columns, deliveries, events, jobs, reports, revisions, studies
 from service.messages import JobKind
 from service.states import FINAL, JobState, StudyEvent, StudyState
 
@@ -43,13 +44,15 @@ class Admin:
                 events=tuple(EventRow(**r._asdict()) for r in connection.execute(its_events.order_by(events.c.id))),
             )
 
-    def findings(self, uid_or_key: str) -> str | None:
-        """Return the findings of the newest revision that has any, JSON text (spondyl.findings/1)."""
+    def findings(self, uid_or_key: str, *, revision: int | None = None) -> str | None:
+        """Return the findings of a revision, else of the newest that has any; JSON text (spondyl.findings/1)."""
         with reading(self.engine) as connection:
             study = _find(connection, uid_or_key)
             have = select(revisions.c.findings).where(
                 revisions.c.study_id == study.id, revisions.c.findings.is_not(None)
             )
+            if revision is not None:
+                have = have.where(revisions.c.number == revision)
             return connection.scalar(have.order_by(revisions.c.number.desc()).limit(1))
 
     def counts(self) -> dict[StudyState, int]:
@@ -77,16 +80,21 @@ class Admin:
             connection.execute(update(studies).where(studies.c.id == study.id).values(unsettled_since=AT_ONCE))
             note_event(connection, study.id, "settle_asked", now=now, actor=ADMIN)
 
-    def retry(self, uid_or_key: str, *, now: float) -> list[JobRow]:
-        """Do again what failed; return the jobs that are now to be done.
+    def retry(self, uid_or_key: str, *, now: float, measure: bool = False) -> list[JobRow]:
+        """Do the last step of a study again; return the jobs that are now to be done.
 
-        Where the newest revision got as far as its deliveries: those that failed wait again, those that wait need not
-        wait longer, and the circuits of their destinations close. Else it is measured again, with the same start, so
-        that the same inputs give the same bytes. A study that was taken out before it had a revision is settled
-        instead, and [] returned. NotAllowed where the study is on its way, or its files were removed for their age.
+        Reported, or failed in delivery: the report of the newest revision goes to each of its destinations again
+        (RESENT), at once and with new patience: their circuits close. While it is being delivered, so do the
+        deliveries that wait. Anything else is measured again (RETRIED), with the same start, so that the same inputs
+        give the same bytes; with `measure` a study that has a report, too, which is then sent to the destinations that
+        are configured now and have not got it. A report that was never to go anywhere can only be measured again.
+
+        A study that was taken out before it had a revision is settled instead, and [] returned. NotAllowed where the
+        study is on its way, or its files were removed for their age.
         """
         with writing(self.engine) as connection:
-            return again.retry(connection, locked(connection, _find(connection, uid_or_key).id), now=now)
+            study = locked(connection, _find(connection, uid_or_key).id)
+            return again.retry(connection, study, now=now, measure=measure)
 
     def ignore(self, uid_or_key: str, *, why: str, now: float) -> None:
         """Take a study out for good: its jobs are cancelled, and objects that still come change nothing.
@@ -130,11 +138,15 @@ class Admin:
         with reading(self.engine) as connection:
             return [StudyRow(**record._asdict()) for record in connection.execute(wanted)]
 
-    def forget_files(self, study_id: int, *, now: float) -> bool:
-        """Note that a study's spool folder was removed; False where an object has come since, which is then kept."""
+    def forget_files(self, study_id: int, *, remove: Callable[[], bool], now: float) -> bool:
+        """Have `remove` take away a study's spool folder, and note it; tell whether it is gone.
+
+        Nobody can ask for the study meanwhile: it is locked. Where somebody just has, or an object has come, or
+        `remove` says that it could not, the files stay.
+        """
         with writing(self.engine) as connection:
             study = locked(connection, study_id)
-            if study.unsettled_since is not None or study.state not in FINAL:
+            if study.unsettled_since is not None or study.state not in FINAL or not remove():
                 return False
             gone = update(studies).where(studies.c.id == study.id).values(files_removed_at=now, updated_at=now)
             connection.execute(gone)
@@ -151,7 +163,7 @@ def _find(connection: Connection, uid_or_key: str) -> StudyRow:
 
 
 def _deliveries(connection: Connection, study_id: int) -> tuple[DeliveryRow, ...]:
-    arrived = (deliveries.c.report_id == jobs.c.report_id) & (deliveries.c.destination == jobs.c.destination)
+    last = (attempts.c.job_id == jobs.c.id) & (attempts.c.number == jobs.c.attempts)
     wanted = (
         select(
             jobs.c.report_id,
@@ -161,11 +173,11 @@ def _deliveries(connection: Connection, study_id: int) -> tuple[DeliveryRow, ...
             jobs.c.attempts,
             jobs.c.not_before,
             jobs.c.error,
-            deliveries.c.delivered_at,
+            case((jobs.c.state == JobState.DONE, attempts.c.ended_at)).label("delivered_at"),
         )
         .join(reports, reports.c.id == jobs.c.report_id)
-        .join(deliveries, arrived, isouter=True)
-        .where(jobs.c.study_id == study_id)
+        .join(attempts, last, isouter=True)
+        .where(jobs.c.study_id == study_id, jobs.c.kind == JobKind.DELIVER)
         .order_by(jobs.c.id)
     )
     return tuple(DeliveryRow(**record._asdict()) for record in connection.execute(wanted))

@@ -1,30 +1,34 @@
-"""What failed is done again because somebody asked."""
+"""What was done is done again because somebody asked."""
 
 from sqlalchemy import Connection, select, update
 
 from service.ledger import circuit
-from service.ledger.moves import ADMIN, JOB, add_job, move_job, move_study, note_event
+from service.ledger.moves import ADMIN, JOB, add_job, move_job, move_study, newest_deliveries, note_event
 from service.ledger.rows import AT_ONCE, JobRow, StudyRow
 from service.ledger.tables import jobs, studies
 from service.messages import JobKind
 from service.states import JobEvent, JobState, NotAllowed, StudyEvent, StudyState
 
+#: A study in one of these has a report that can be sent again.
+_SENT = frozenset({StudyState.DELIVERING, StudyState.REPORTED, StudyState.FAILED})
 
-def retry(connection: Connection, study: StudyRow, *, now: float) -> list[JobRow]:
+
+def retry(connection: Connection, study: StudyRow, *, now: float, measure: bool) -> list[JobRow]:
     """Do for a locked study what `Admin.retry` says."""
     if connection.scalar(select(studies.c.files_removed_at).where(studies.c.id == study.id)) is not None:
         raise NotAllowed("the files of this study were removed for their age: send it again")
     last = _last_job(connection, study)
     if last is None:
         return _settle_again(connection, study, now=now)
-    if last.kind is JobKind.DELIVER and study.state in {StudyState.FAILED, StudyState.DELIVERING}:
-        return _deliver_again(connection, study, last, now=now)
+    deliveries = [] if measure or study.state not in _SENT else newest_deliveries(connection, last)
+    if deliveries:
+        return _send_again(connection, study, deliveries, now=now)
     study = move_study(connection, study, StudyEvent.RETRIED, now=now, actor=ADMIN)
     return [add_job(connection, JobKind.MEASURE, study, now=now)]
 
 
 def _last_job(connection: Connection, study: StudyRow) -> JobRow | None:
-    """Return the job that was made last; it tells how far the newest revision got."""
+    """Return the job that was made last: how far the newest revision got, and with which report."""
     wanted = select(*JOB).where(jobs.c.study_id == study.id, jobs.c.revision == study.revision)
     record = connection.execute(wanted.order_by(jobs.c.id.desc()).limit(1)).one_or_none()
     return None if record is None else JobRow(**record._asdict())
@@ -39,17 +43,22 @@ def _settle_again(connection: Connection, study: StudyRow, *, now: float) -> lis
     return []
 
 
-def _deliver_again(connection: Connection, study: StudyRow, last: JobRow, *, now: float) -> list[JobRow]:
-    """Let the deliveries that belong to `last` go now; to those that failed everybody's patience begins anew."""
-    siblings = (jobs.c.revision == last.revision) & (jobs.c.report_id == last.report_id)
-    wanted = select(*JOB).where(siblings, jobs.c.state.in_({JobState.FAILED, JobState.WAITING})).order_by(jobs.c.id)
-    found = [JobRow(**record._asdict()) for record in connection.execute(wanted)]
-    for job in found:
-        if job.state is JobState.FAILED:
-            move_job(connection, job, JobEvent.RETRIED, now=now, who=None, losses=0, created_at=now)
-    mine = jobs.c.id.in_([job.id for job in found])
-    due = update(jobs).where(mine).values(not_before=0.0, enqueued_at=None, updated_at=now).returning(*JOB)
-    ready = [JobRow(**record._asdict()) for record in connection.execute(due)]
-    circuit.close(connection, [job.destination or "" for job in ready])
-    move_study(connection, study, StudyEvent.RESENT, now=now, actor=ADMIN)
-    return sorted(ready, key=lambda job: job.id)
+def _send_again(connection: Connection, study: StudyRow, deliveries: list[JobRow], *, now: float) -> list[JobRow]:
+    """Make a new delivery for each old one, which stays as it ended; one that waits gives way to the new one.
+
+    While others are under way, a destination that has the report is left in peace.
+    """
+    done = {JobState.DONE} if study.state is StudyState.DELIVERING else set()
+    old = [job for job in deliveries if job.state not in {JobState.RUNNING, *done}]
+    if not old:
+        raise NotAllowed("the report is being sent at this moment")
+    for job in old:
+        if job.state is JobState.WAITING:
+            move_job(connection, job, JobEvent.CANCELLED, now=now)
+    names = [job.destination or "" for job in old]
+    circuit.close(connection, names)
+    study = move_study(connection, study, StudyEvent.RESENT, now=now, actor=ADMIN, detail=f"to {', '.join(names)}")
+    return [
+        add_job(connection, JobKind.DELIVER, study, now=now, report_id=job.report_id, destination=job.destination)
+        for job in old
+    ]

@@ -64,6 +64,11 @@ class Arrivals:
             record = connection.execute(select(*STUDY).where(studies.c.key == key)).one_or_none()
         return None if record is None else StudyRow(**record._asdict())
 
+    def key_of(self, study_id: int) -> str:
+        """Return the key of a study of this ledger."""
+        with reading(self.engine) as connection:
+            return str(connection.scalar(select(studies.c.key).where(studies.c.id == study_id)))
+
     def settle(self, study_id: int, *, fingerprint: str, now: float, arrivals: int | None = None) -> JobRow | None:
         """Enter a new revision and its measure job; jobs of older revisions that still wait are cancelled.
 

@@ -8,7 +8,7 @@ a job's move its attempt, in the same transaction.
 from collections.abc import Collection
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
 from service.ledger.rows import JobRow, StudyRow
 from service.ledger.tables import attempts, columns, events, jobs, studies
@@ -101,6 +101,14 @@ def move_job(
     row = JobRow(**record._asdict())
     _note_attempt(connection, job, row, event, now=now)
     return row
+
+
+def newest_deliveries(connection: Connection, job: JobRow) -> list[JobRow]:
+    """Return the deliveries of the report that `job` made or sends: of each destination the one made last."""
+    its = (jobs.c.study_id == job.study_id) & (jobs.c.report_id == job.report_id) & (jobs.c.kind == JobKind.DELIVER)
+    last = select(func.max(jobs.c.id)).where(its).group_by(jobs.c.destination)
+    wanted = select(*JOB).where(jobs.c.id.in_(last)).order_by(jobs.c.id)
+    return [JobRow(**record._asdict()) for record in connection.execute(wanted)]
 
 
 def cancel_jobs(connection: Connection, study_id: int, states: Collection[JobState], *, now: float) -> None:

@@ -5,13 +5,14 @@ running may end, but changes the study no more; it is not tried again either.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from sqlalchemy import Connection, exists, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from service.errors import SpondylError
 from service.ledger import circuit
 from service.ledger.engine import inserting
-from service.ledger.moves import NODE, add_job, locked, move_job, move_study
+from service.ledger.moves import NODE, add_job, locked, move_job, move_study, newest_deliveries
 from service.ledger.rows import Claim, JobRow, NewReport, StudyRow
 from service.ledger.tables import deliveries, jobs, reports, revisions
 from service.messages import JobKind
@@ -41,7 +42,8 @@ def measured(
         return []
     study = move_study(connection, study, StudyEvent.MEASURED, now=now, actor=actor)
     report_id = _enter_report(connection, job, report, now=now)
-    to_do = _without(connection, report_id, destinations)
+    connection.execute(update(jobs).where(jobs.c.id == job.id).values(report_id=report_id))
+    to_do = _without(connection, replace(job, report_id=report_id), destinations)
     if not to_do:
         nothing = "every destination has this report already" if destinations else "no destination is configured"
         move_study(connection, study, StudyEvent.DELIVERED, now=now, detail=nothing)
@@ -122,26 +124,26 @@ def _fail(connection: Connection, study: StudyRow, job: JobRow, *, who: str, why
 
 
 def _conclude(connection: Connection, study: StudyRow, job: JobRow, *, now: float) -> None:
-    """Complete the study when the last delivery of its report has ended: reported, or failed where one could not."""
+    """Complete the study when the last delivery of its report has ended: reported, or failed where one could not.
+
+    Of each destination the newest delivery counts, and none from before the study was last measured: what failed then
+    was overcome, or its destination is no longer configured.
+    """
     if job.revision != study.revision or study.state is not StudyState.DELIVERING:
         return
-    this = (jobs.c.report_id == job.report_id) & (jobs.c.revision == job.revision)
-    open_states = {JobState.WAITING, JobState.RUNNING}
-    if connection.scalar(select(exists().where(this, jobs.c.state.in_(open_states)))):
+    measured = jobs.c.study_id == study.id, jobs.c.kind == JobKind.MEASURE
+    since = connection.scalar(select(func.max(jobs.c.id)).where(*measured)) or 0
+    asked_for = [each for each in newest_deliveries(connection, job) if each.id > since]
+    if any(each.state in {JobState.WAITING, JobState.RUNNING} for each in asked_for):
         return
-    arrived = exists().where(deliveries.c.report_id == jobs.c.report_id, deliveries.c.destination == jobs.c.destination)
-    failed = (
-        select(jobs.c.error, jobs.c.who, jobs.c.destination)
-        .where(this, jobs.c.state == JobState.FAILED, ~arrived)
-        .order_by(jobs.c.id)
-    )
-    first = connection.execute(failed).first()
+    first = next((each for each in asked_for if each.state is JobState.FAILED), None)
     actor = job.worker or NODE
     if first is None:
         move_study(connection, study, StudyEvent.DELIVERED, now=now, actor=actor)
         return
     why = f"{first.destination}: {first.error}"
-    move_study(connection, study, StudyEvent.GAVE_UP, now=now, actor=actor, detail=why, reason=why, who=first.who)
+    who = connection.scalar(select(jobs.c.who).where(jobs.c.id == first.id))
+    move_study(connection, study, StudyEvent.GAVE_UP, now=now, actor=actor, detail=why, reason=why, who=who)
 
 
 def _keep_findings(connection: Connection, job: JobRow, findings: str, *, now: float) -> None:
@@ -168,7 +170,7 @@ def _enter_report(connection: Connection, job: JobRow, report: NewReport, *, now
     return int(connection.execute(entered.returning(reports.c.id)).scalar_one())
 
 
-def _without(connection: Connection, report_id: int, destinations: Iterable[str]) -> list[str]:
-    """Return those of `destinations`, each once, that have not got the report."""
-    have = set(connection.scalars(select(deliveries.c.destination).where(deliveries.c.report_id == report_id)))
+def _without(connection: Connection, job: JobRow, destinations: Iterable[str]) -> list[str]:
+    """Return those of `destinations`, each once, that have not got the report, or to which it was to go again."""
+    have = {each.destination for each in newest_deliveries(connection, job) if each.state is JobState.DONE}
     return [name for name in dict.fromkeys(destinations) if name not in have]

@@ -50,8 +50,9 @@ class JobRow:
     kind: JobKind
     study_id: int
     revision: int
-    #: Destination's name and report's id, for a delivery.
+    #: Where a delivery goes.
     destination: str | None
+    #: The report that a delivery sends, or that a measure job ended with.
     report_id: int | None
     state: JobState
     attempts: int
@@ -104,7 +105,7 @@ class NewReport:
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryRow:
-    """What became of one report at one destination."""
+    """One delivery of a report to a destination; sent again, the same report has a second one."""
 
     report_id: int
     sop_instance_uid: str

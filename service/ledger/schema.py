@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, text
 
 from service.errors import Misconfigured
 from service.ledger.engine import open_engine, reading, sqlite_file, writing
+from service.private import make_file, make_folder
 
 _SCRIPTS: Final = Path(__file__).parent / "migrations"
 #: Any number of our own; it names the lock under which one process at a time migrates PostgreSQL.
@@ -23,17 +24,18 @@ _ADVICE: Final = "run `spondyl migrate`"
 def migrate(url: str) -> tuple[str | None, str]:
     """Bring the ledger to the newest schema; return (revision before, revision now).
 
-    Makes the folder of a SQLite file. Any number of processes may call this at once: the whole migration is one
-    transaction under a lock, and who comes second finds nothing to do.
+    Makes a SQLite file and its folder for this user alone. Any number of processes may call this at once: the whole
+    migration is one transaction under a lock, and who comes second finds nothing to do. Misconfigured where a newer
+    version of Spondyl made the ledger.
     """
     engine = open_engine(url)
     file = sqlite_file(engine)
     if file is not None:
-        _make_folder(file.parent)
+        _make(file)
     with _disposed(engine), writing(engine) as connection:
         if file is None:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        before = _current(connection)
+        before = _known(_current(connection))
         command.upgrade(configuration(connection), "head")
         return before, newest()
 
@@ -44,7 +46,7 @@ def require_current(engine: Engine) -> None:
     if file is not None and not file.is_file():
         raise Misconfigured(f"there is no ledger yet: {_ADVICE}")
     with reading(engine) as connection:
-        found = _current(connection)
+        found = _known(_current(connection))
     if found != newest():
         raise Misconfigured(f"the ledger has schema {found or 'none'}, this version needs {newest()}: {_ADVICE}")
 
@@ -54,11 +56,13 @@ def newest() -> str:
     return str(ScriptDirectory(str(_SCRIPTS)).get_current_head())
 
 
-def _make_folder(folder: Path) -> None:
+def _make(file: Path) -> None:
+    """Make a ledger's file where it is missing; SQLite gives its journals the mode of the file."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(file.parent)
+        make_file(file)
     except OSError as error:
-        raise Misconfigured(f"storage.ledger: {error.strerror}: {folder}") from error
+        raise Misconfigured(f"storage.ledger: {error.strerror}: {file}") from error
 
 
 @contextmanager
@@ -71,6 +75,17 @@ def _disposed(engine: Engine) -> Iterator[None]:
 
 def _current(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
+
+
+def _known(revision: str | None) -> str | None:
+    """Return a ledger's revision; Misconfigured where this software has no migration of that name."""
+    scripts = ScriptDirectory(str(_SCRIPTS))
+    if revision is not None and revision not in {script.revision for script in scripts.walk_revisions()}:
+        raise Misconfigured(
+            f"the ledger has schema {revision}, newer than this version of Spondyl, which knows {newest()}: "
+            "run the version that made it, or a later one"
+        )
+    return revision
 
 
 def configuration(connection: Connection) -> Config:

@@ -2,8 +2,8 @@
 
 A study has revisions (what was found complete at one time), a revision has jobs (what is to be done), a job has
 attempts (who tried). A measure job makes a report; a delivery job brings one report to one destination. Effort stands
-in `jobs`; `deliveries` holds facts alone: this report reached that destination. `destinations` is the circuit of each
-destination. `events` says what happened to a study, written in the transaction that made it happen.
+in `jobs`; `deliveries` holds facts alone: this report reached that destination, the first time. `destinations` is the
+circuit of each destination. `events` says what happened to a study, written in the transaction that made it happen.
 
 Times are float seconds since the epoch, UTC.
 """
@@ -118,7 +118,7 @@ jobs: Final = Table(
     Column("state", _words(JobState), nullable=False),
     #: Claims so far; together with `state` it tells one holder of the job from the next.
     Column("attempts", Integer, nullable=False),
-    #: Workers that died with it since it was made, or since it was asked for again.
+    #: Workers that died with it.
     Column("losses", Integer, nullable=False),
     #: 0 means at once, whatever the clocks of two machines say.
     Column("not_before", Float(53), nullable=False),

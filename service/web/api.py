@@ -26,7 +26,7 @@ def list_studies(
 @router.get("/studies/{uid}")
 def one_study(node: TheNode, uid: str) -> summaries.Detail:
     """Return all that is known of one study; `uid` is its Study Instance UID or its key."""
-    return summaries.detail(node.ledger.admin.study(uid))
+    return summaries.detail(node.ledger.admin.study(uid), node.ledger.admin.findings(uid))
 
 
 @router.get("/studies/{uid}/findings")

@@ -40,7 +40,7 @@ def create_app(node: "Node", metrics: "Metrics") -> FastAPI:
 async def _told(request: Request, error: Exception) -> Response:
     statuses: dict[type[Exception], int] = {Unknown: 404, Unavailable: 503}
     status = next((code for kind, code in statuses.items() if isinstance(error, kind)), 500)
-    who = error.who if isinstance(error, SpondylError) else SpondylError.who
+    who = error.who_now if isinstance(error, SpondylError) else SpondylError.who
     return guard.problem(request, status, str(error), who=who)
 
 

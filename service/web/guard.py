@@ -1,5 +1,7 @@
 """What stands before every route: who may ask, headers that keep a browser strict, and the form of an error."""
 
+import base64
+import binascii
 import hmac
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -51,16 +53,35 @@ def problem(request: Request, status: int, message: str, *, who: str = "the call
     return PlainTextResponse(f"{message}\nwho must act: {who}\n", status_code=status)
 
 
+def said_token(authorization: str) -> bytes:
+    """Return the token in an Authorization header, empty where it holds none.
+
+    Programs say it as it is (Bearer, RFC 6750 2.1), browsers as the password of any user (Basic, RFC 7617 2).
+    """
+    scheme, _, said = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return said.strip().encode("latin-1")
+    if scheme.lower() != "basic":
+        return b""
+    try:
+        return base64.b64decode(said.strip().encode("latin-1"), validate=True).partition(b":")[2]
+    except binascii.Error:
+        return b""
+
+
 def only_with_token(token: str) -> Middleware:
-    """Return the middleware that asks for `Authorization: Bearer <token>` everywhere but on /healthz."""
-    expected = f"Bearer {token}".encode("ascii")
+    """Return the middleware that asks for the token everywhere but on /healthz."""
+    expected = token.encode("ascii")
 
     async def guard(request: Request, call_next: Next) -> Response:
-        said = request.headers.get("authorization", "").encode("latin-1")
+        said = said_token(request.headers.get("authorization", ""))
         if request.url.path == "/healthz" or hmac.compare_digest(said, expected):
             return await call_next(request)
-        refusal = problem(request, 401, "a token is required: Authorization: Bearer <web.token_file>")
-        refusal.headers["WWW-Authenticate"] = "Bearer"
+        refusal = problem(
+            request, 401, "the token in web.token_file is required: as password of any user, or Authorization: Bearer"
+        )
+        # A browser asks its user for nothing but Basic; a program that has the token does not ask.
+        refusal.headers["WWW-Authenticate"] = 'Basic realm="spondyl"'
         return refusal
 
     return guard

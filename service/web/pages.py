@@ -1,6 +1,5 @@
 """The plain pages: the list of studies, and one study with everything that happened to it."""
 
-import json
 from pathlib import Path
 from typing import Final
 
@@ -32,9 +31,8 @@ def list_of_studies(request: Request, node: TheNode, state: StudyState | None = 
 @router.get("/studies/{key}")
 def page_of_study(request: Request, node: TheNode, key: str) -> Response:
     """Show one study: its findings, jobs, reports, deliveries and events."""
-    detail = summaries.detail(node.ledger.admin.study(key))
-    text = node.ledger.admin.findings(key)
-    found = json.loads(text) if text else None
+    detail = summaries.detail(node.ledger.admin.study(key), node.ledger.admin.findings(key))
+    found = detail.findings
     shown = {
         "study": detail.study,
         "findings": found and findings_table.table(found),

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import pytest
 import typer
-from click import Command, Group
+from typer.core import TyperGroup
 
 from service.cli.exits import ExitCode
 from service.config import Settings, Storage
@@ -20,7 +19,6 @@ from workers.cli import app
 REPOSITORY = Path(__file__).resolve().parents[2]
 GUIDE = (REPOSITORY / "docs" / "operating.md").read_text(encoding="utf-8")
 SOURCES = [path for package in ("service", "workers", "sr_templates") for path in (REPOSITORY / package).rglob("*.py")]
-LONGEST_LINE = 140
 
 
 def _first_cells(heading: str) -> list[str]:
@@ -30,8 +28,8 @@ def _first_cells(heading: str) -> list[str]:
     return [word for cell in cells for word in re.findall(r"`([^`]+)`", cell)]
 
 
-def _commands(command: Command, name: str) -> Iterator[str]:
-    if isinstance(command, Group):
+def _commands(command: object, name: str) -> Iterator[str]:
+    if isinstance(command, TyperGroup):
         for each, below in command.commands.items():
             yield from _commands(below, f"{name} {each}")
     else:
@@ -45,20 +43,21 @@ def _texts(value: ast.expr) -> set[str]:
     return {value.value} if isinstance(value, ast.Constant) and isinstance(value.value, str) else set()
 
 
+def _said(node: ast.AST) -> Iterator[ast.expr]:
+    """Yield what stands as an action here: by keyword, by a variable of that name, or by a key of a dict."""
+    if isinstance(node, ast.keyword) and node.arg == "action":
+        yield node.value
+    elif isinstance(node, ast.Assign):
+        yield from (node.value for target in node.targets if isinstance(target, ast.Name) and target.id == "action")
+    elif isinstance(node, ast.Dict):
+        pairs = zip(node.keys, node.values, strict=True)
+        yield from (value for key, value in pairs if isinstance(key, ast.Constant) and key.value == "action")
+
+
 def _actions(path: Path) -> set[str]:
-    """Return what a file logs as its action: by keyword, by a variable of that name, or by a key of a dict."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.keyword) and node.arg == "action":
-            found |= _texts(node.value)
-        elif isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "action" for t in node.targets):
-            found |= _texts(node.value)
-        elif isinstance(node, ast.Dict):
-            pairs = zip(node.keys, node.values, strict=True)
-            found |= {
-                t for key, v in pairs if isinstance(key, ast.Constant) and key.value == "action" for t in _texts(v)
-            }
-    return found
+    """Return what a file logs as its actions."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {text for node in ast.walk(tree) for value in _said(node) for text in _texts(value)}
 
 
 def test_every_command_is_described() -> None:
@@ -69,10 +68,10 @@ def test_every_command_is_described() -> None:
 
 
 def test_every_exit_code_is_described() -> None:
-    """The section on commands gives each exit code with its meaning."""
-    section = GUIDE.split("Exit codes: ")[1].split("\n\n")[0]
+    """The section on commands gives each exit code with its meaning, in order."""
+    sentence = GUIDE.split("Exit codes: ")[1].split(".")[0]
 
-    assert [str(code.value) for code in ExitCode] == re.findall(r"(?:^|[\s,])(\d) [a-z]", section)[: len(ExitCode)]
+    assert [code.value for code in ExitCode] == [int(number) for number in re.findall(r"(\d) [a-z]", sentence)]
 
 
 def test_every_state_is_described() -> None:
@@ -97,14 +96,3 @@ def test_every_metric_is_described(tmp_path: Path) -> None:
         shown = re.findall(r"^# TYPE (\w+)", metrics.text(ledger), re.MULTILINE)
 
     assert sorted(shown) == sorted(_first_cells("Metrics"))
-
-
-@pytest.mark.parametrize("word", [r"/work/", r"/tmp/", r"\bhelper\b", r"\blead\b", r"\bissues?\b"])
-def test_nothing_of_the_workplace_is_named(word: str) -> None:
-    """The guide speaks to a site: no path of a developer's machine, no word of how it came about."""
-    assert re.search(word, GUIDE, re.IGNORECASE) is None
-
-
-def test_lines_fit_a_terminal() -> None:
-    """No line of the guide is longer than 140 characters."""
-    assert [] == [line for line in GUIDE.splitlines() if len(line) > LONGEST_LINE]

@@ -389,7 +389,7 @@ def test_measuring_ends_with_a_reason_or_with_a_report(ledger: Ledger, reason: s
 def test_the_same_report_again_goes_only_where_it_is_missing(ledger: Ledger) -> None:
     """Measured again with the same result: the report's row is kept, a destination that has it is left in peace."""
     deliver(ledger, measure(ledger, destinations=("pacs",))[0])
-    again = ledger.admin.retry("1.2.3", now=200.0)[0]
+    again = ledger.admin.retry("1.2.3", now=200.0, measure=True)[0]
     jobs = finish(ledger, claim(ledger, again, now=201.0), destinations=("pacs", "archive"), now=202.0)
 
     assert ["archive"] == [job.destination for job in jobs]
@@ -401,7 +401,7 @@ def test_the_same_report_again_goes_only_where_it_is_missing(ledger: Ledger) -> 
 def test_the_same_report_that_all_have_reports_the_study(ledger: Ledger) -> None:
     """Measured again with the same result, and every destination has it: reported, nothing is sent."""
     deliver(ledger, measure(ledger)[0])
-    again = ledger.admin.retry("1.2.3", now=200.0)[0]
+    again = ledger.admin.retry("1.2.3", now=200.0, measure=True)[0]
 
     assert [] == finish(ledger, claim(ledger, again, now=201.0), now=202.0)
     assert StudyState.REPORTED is study_of(ledger).state

@@ -74,6 +74,18 @@ def test_findings_are_those_of_the_newest_revision_that_has_any(ledger: Ledger) 
     assert '{"n": 2}' == ledger.admin.findings("1.2.3")
 
 
+def test_the_findings_of_one_revision_can_be_asked_for(ledger: Ledger) -> None:
+    """A report stands as long as its own revision's findings do, whatever a later one found."""
+    for number in (1, 2):
+        held = claim(ledger, settle(ledger, now=100.0 * number), now=100.0 * number + 1)
+        text = f'{{"n": {number}}}'
+        ledger.jobs.finish_measure(
+            held, findings=text, reason="x", report=None, destinations=[], now=100.0 * number + 2
+        )
+
+    assert ['{"n": 1}', '{"n": 2}', None] == [ledger.admin.findings("1.2.3", revision=n) for n in (1, 2, 3)]
+
+
 def test_every_state_is_counted(ledger: Ledger) -> None:
     """The counts name all states, those without a study too."""
     arrive(ledger, "1.1")
@@ -164,16 +176,74 @@ def _refused(ledger: Ledger) -> list[JobRow]:
     return jobs
 
 
+def test_retry_sends_a_report_again_to_everybody(ledger: Ledger) -> None:
+    """Reported, but the PACS lost it: each destination gets a new delivery; the old ones keep their history."""
+    for job in measure(ledger, destinations=("pacs", "archive")):
+        deliver(ledger, job, now=160.0)
+    jobs = ledger.admin.retry("1.2.3", now=900.0)
+
+    assert [("pacs", 0, 900.0), ("archive", 0, 900.0)] == [(j.destination, j.attempts, j.created_at) for j in jobs]
+    assert StudyState.DELIVERING is study_of(ledger).state
+    deliver(ledger, jobs[1], now=901.0)
+    assert StudyState.DELIVERING is study_of(ledger).state
+    deliver(ledger, jobs[0], now=902.0)
+    assert StudyState.REPORTED is study_of(ledger).state
+    found = [(d.destination, d.delivered_at) for d in ledger.admin.study("1.2.3").deliveries]
+    assert [("pacs", 160.0), ("archive", 160.0), ("pacs", 902.0), ("archive", 901.0)] == found
+    assert ["delivered", "resent", "delivered"] == event_names(ledger)[-3:]
+    resent = ledger.admin.study("1.2.3").events[-2]
+    assert ("to pacs, archive", "admin") == (resent.detail, resent.actor)
+
+
+def test_a_report_that_was_sent_again_and_refused_fails_its_study(ledger: Ledger) -> None:
+    """That it arrived once is no answer to who asked for it again."""
+    deliver(ledger, measure(ledger)[0], now=160.0)
+    again = ledger.admin.retry("1.2.3", now=900.0)[0]
+    ledger.jobs.give_up(claim(ledger, again, now=901.0), who="the PACS admin", why="0xA900", now=902.0)
+
+    row = study_of(ledger)
+    assert (StudyState.FAILED, "pacs: 0xA900", "the PACS admin") == (row.state, row.reason, row.who)
+
+
 def test_retry_sends_again_what_was_refused(ledger: Ledger) -> None:
-    """Failed in delivery: only who has not got the report gets it, at once, and with new patience."""
+    """Failed in delivery: every destination gets the report, at once, with new attempts and new patience."""
     pacs, _ = _refused(ledger)
     jobs = ledger.admin.retry("1.2.3", now=902.0)
 
-    assert [(pacs.id, JobState.WAITING, 1, 902.0)] == [(j.id, j.state, j.attempts, j.created_at) for j in jobs]
+    assert {("pacs", JobState.WAITING, 0, 902.0), ("archive", JobState.WAITING, 0, 902.0)} == {
+        (j.destination, j.state, j.attempts, j.created_at) for j in jobs
+    }
     assert (0, 0.0) == ledger.jobs.destination("pacs")
     assert StudyState.DELIVERING is study_of(ledger).state
-    deliver(ledger, jobs[0], now=903.0)
+    for job in jobs:
+        deliver(ledger, job, now=903.0)
     assert StudyState.REPORTED is study_of(ledger).state
+    old = next(delivery for delivery in ledger.admin.study("1.2.3").deliveries if delivery.destination == "pacs")
+    assert (pacs.report_id, JobState.FAILED, "0xA900", None) == (
+        old.report_id,
+        old.state,
+        old.error,
+        old.delivered_at,
+    )
+
+
+def test_a_report_that_stood_is_sent_again_under_the_newest_revision(ledger: Ledger) -> None:
+    """Late objects changed nothing, so revision 2 made the report of revision 1: that is what goes out."""
+    deliver(ledger, measure(ledger, report="2.25.1")[0], now=160.0)
+    assert [] == measure(ledger, report="2.25.1", now=250.0)
+    jobs = ledger.admin.retry("1.2.3", now=900.0)
+
+    assert [("pacs", 2)] == [(job.destination, job.revision) for job in jobs]
+    deliver(ledger, jobs[0], now=901.0)
+    assert StudyState.REPORTED is study_of(ledger).state
+
+
+def test_a_new_revision_does_not_forget_who_waited_for_the_report_again(ledger: Ledger) -> None:
+    """Sent again, overtaken by late objects that change nothing: the destination still gets the report."""
+    deliver(ledger, measure(ledger, report="2.25.1")[0], now=160.0)
+    ledger.admin.retry("1.2.3", now=200.0)
+
+    assert ["pacs"] == [job.destination for job in measure(ledger, report="2.25.1", now=250.0)]
 
 
 def test_retry_forgets_the_deaths_of_workers(ledger: Ledger) -> None:
@@ -191,14 +261,58 @@ def test_retry_forgets_the_deaths_of_workers(ledger: Ledger) -> None:
 
 
 def test_retry_while_delivering_waits_no_longer(ledger: Ledger) -> None:
-    """The PACS is back: what waits for its back-off goes now."""
-    job = measure(ledger)[0]
-    held = claim(ledger, job, now=160.0)
+    """The PACS is back: what waits for its back-off goes now; who has the report is left in peace."""
+    pacs, archive = measure(ledger, destinations=("pacs", "archive"))
+    deliver(ledger, archive, now=160.0)
+    held = claim(ledger, pacs, now=160.0)
     ledger.jobs.destination_failed("pacs", until=900.0, why="no answer", now=161.0)
     ledger.jobs.postpone(held, until=900.0, why="no answer", now=161.0)
+    jobs = ledger.admin.retry("1.2.3", now=200.0)
 
-    assert [job.id] == [again.id for again in ledger.admin.retry("1.2.3", now=200.0)]
-    deliver(ledger, job, now=200.0)
+    assert [("pacs", 0.0)] == [(again.destination, again.not_before) for again in jobs]
+    assert ledger.jobs.claim(pacs.id, worker="w2", now=950.0, lease_s=15.0) is None
+    deliver(ledger, jobs[0], now=200.0)
+    assert StudyState.REPORTED is study_of(ledger).state
+
+
+def test_a_report_that_is_being_sent_is_not_sent_again(ledger: Ledger) -> None:
+    """A worker has it in hand: there is nothing to hasten."""
+    claim(ledger, measure(ledger)[0], now=160.0)
+
+    with pytest.raises(NotAllowed, match="is being sent at this moment"):
+        ledger.admin.retry("1.2.3", now=161.0)
+    assert "delivering" == study_of(ledger).state
+
+
+@pytest.mark.parametrize("end", ["reported", "failed"])
+def test_who_asks_for_it_has_a_study_with_a_report_measured_again(ledger: Ledger, end: str) -> None:
+    """`measure`: the way to new bytes after a change of software, and to a destination that was configured later."""
+    job = measure(ledger)[0]
+    if end == "failed":
+        ledger.jobs.give_up(claim(ledger, job, now=160.0), who="x", why="y", now=161.0)
+    else:
+        deliver(ledger, job, now=160.0)
+    jobs = ledger.admin.retry("1.2.3", now=200.0, measure=True)
+
+    assert ([(JobKind.MEASURE, 1)], StudyState.QUEUED) == ([(j.kind, j.revision) for j in jobs], study_of(ledger).state)
+
+
+def test_a_study_that_is_being_delivered_is_not_measured_again(ledger: Ledger) -> None:
+    """Its report is on the way; the table of states has no row for it."""
+    measure(ledger)
+
+    with pytest.raises(NotAllowed, match="a study that is delivering cannot be retried"):
+        ledger.admin.retry("1.2.3", now=200.0, measure=True)
+
+
+def test_a_destination_that_is_no_longer_configured_fails_nothing_once_measured_again(ledger: Ledger) -> None:
+    """The PACS was replaced: measured again, the report goes to the new one, and the old one's refusal is history."""
+    job = measure(ledger, destinations=("old",))[0]
+    ledger.jobs.give_up(claim(ledger, job, now=160.0), who="x", why="not configured", now=161.0)
+    again = ledger.admin.retry("1.2.3", now=200.0, measure=True)[0]
+    jobs = finish(ledger, claim(ledger, again, now=201.0), destinations=("new",), now=202.0)
+    deliver(ledger, jobs[0], now=203.0)
+
     assert StudyState.REPORTED is study_of(ledger).state
 
 
@@ -294,7 +408,7 @@ def test_only_what_is_done_and_old_expires(ledger: Ledger) -> None:
 def test_removed_files_are_an_event_and_happen_once(ledger: Ledger) -> None:
     """A folder is removed once; what was decided stays in the ledger."""
     measure(ledger, destinations=(), now=100.0)
-    assert ledger.admin.forget_files(study_of(ledger).id, now=900.0)
+    assert ledger.admin.forget_files(study_of(ledger).id, remove=lambda: True, now=900.0)
 
     assert [] == ledger.admin.expired(before=1e6)
     assert ("spool removed", StudyState.REPORTED) == (event_names(ledger)[-1], study_of(ledger).state)
@@ -303,7 +417,7 @@ def test_removed_files_are_an_event_and_happen_once(ledger: Ledger) -> None:
 def test_files_that_are_gone_cannot_be_measured_again(ledger: Ledger) -> None:
     """A retry after retention is refused; once the study was sent again it is allowed."""
     measure(ledger, destinations=(), now=100.0)
-    ledger.admin.forget_files(study_of(ledger).id, now=900.0)
+    ledger.admin.forget_files(study_of(ledger).id, remove=lambda: True, now=900.0)
 
     with pytest.raises(NotAllowed, match="removed for their age"):
         ledger.admin.retry("1.2.3", now=901.0)
@@ -316,4 +430,4 @@ def test_a_study_that_got_an_object_is_not_forgotten(ledger: Ledger) -> None:
     measure(ledger, destinations=(), now=100.0)
     arrive(ledger, now=899.0)
 
-    assert not ledger.admin.forget_files(study_of(ledger).id, now=900.0)
+    assert not ledger.admin.forget_files(study_of(ledger).id, remove=lambda: True, now=900.0)

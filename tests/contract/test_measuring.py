@@ -17,6 +17,7 @@ from service.ledger import Claim, JobRow, Ledger
 from service.spool import Spool, study_key
 from service.states import JobState, StudyState
 from service.wiring import Node
+from workers import measuring
 from workers.measuring import measure_job
 
 KEY = study_key(STUDY)
@@ -112,12 +113,12 @@ def test_a_study_without_landmarks_ends_with_its_reason(node: Node) -> None:
 
 
 def test_measured_again_it_is_the_same_report(node: Node) -> None:
-    """An administrator's retry of a reported study makes the same bytes, so nothing is sent twice."""
+    """Where an administrator has a reported study measured again it has the same bytes, so nothing is sent twice."""
     measure_job(node, _claimed(node, _file(ct_slice(1)), supplied()))
     _delivered(node, _deliveries(node))
     before = node.ledger.admin.study(KEY).reports
 
-    again = node.ledger.admin.retry(KEY, now=NOW)
+    again = node.ledger.admin.retry(KEY, now=NOW, measure=True)
     measure_job(node, claim(node.ledger, again[0], now=NOW))
 
     detail = node.ledger.admin.study(KEY)
@@ -134,6 +135,19 @@ def test_a_late_object_that_changes_nothing_sends_nothing(node: Node) -> None:
 
     detail = node.ledger.admin.study(KEY)
     assert (2, 1, StudyState.REPORTED) == (detail.study.revision, len(detail.reports), detail.study.state)
+
+
+def test_only_a_report_of_the_same_findings_stands(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Revision 2 found something else and reached nobody; 3 finds the same as 2: what 1 had sent must not stand."""
+    found = iter([1, 2, 2])
+    monkeypatch.setattr(measuring, "to_json", lambda _: {"n": next(found)})
+    measure_job(node, _claimed(node, _file(ct_slice(1)), supplied()))
+    _delivered(node, _deliveries(node))
+    measure_job(node, _claimed(node, _file(ct_slice(40)), now=300.0))
+    measure_job(node, _claimed(node, _file(ct_slice(41)), now=400.0))
+
+    sent = {job.report_id for job in _deliveries(node)}
+    assert [3] == [report.revision for report in node.ledger.admin.study(KEY).reports if report.id in sent]
 
 
 def test_every_revision_is_reported_where_the_site_wants_it(node: Node) -> None:

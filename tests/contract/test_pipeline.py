@@ -10,7 +10,17 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
-from report_samples import FRAME_OF_REFERENCE, STUDY, ct_slice, patient_points, report_bytes
+from report_samples import (
+    FRAME_OF_REFERENCE,
+    STUDY,
+    ct_slice,
+    groups,
+    header,
+    named,
+    patient_points,
+    report_bytes,
+    segmentation,
+)
 
 from service.config import Report, Settings
 from sr_templates.context import Predecessor
@@ -179,3 +189,118 @@ def test_only_our_own_points_claim_our_protocol(images: list[Path]) -> None:
     outcome = measure_files(images, settings=Settings(), supplied=_document())
 
     assert "supplied" == outcome.findings.landmark_protocol
+
+
+def _report_of(files: Sequence[Path], supplied: bytes) -> Dataset:
+    outcome = measure_files(files, settings=Settings(), supplied=supplied)
+    assert outcome.report is not None
+    return pydicom.dcmread(BytesIO(outcome.report.data))
+
+
+def _evidence(report: Dataset) -> list[str]:
+    return [
+        item.ReferencedSOPInstanceUID
+        for study in report.CurrentRequestedProcedureEvidenceSequence
+        for series in study.ReferencedSeriesSequence
+        for item in series.ReferencedSOPSequence
+    ]
+
+
+def test_a_secondary_capture_is_no_evidence(tmp_path: Path) -> None:
+    """An image without a place in the frame of reference is not what the points lie on."""
+    capture = header("1.2.840.10008.5.1.4.1.1.7", 9, "OT")
+    capture.Rows = capture.Columns = 10
+    files = _write(tmp_path / "images", [ct_slice(1), capture])
+
+    assert [f"{STUDY}.2.1"] == _evidence(_report_of(files, _document(sop_instance_uid=None)))
+
+
+def test_a_named_image_gives_the_frame_and_the_points_choose_the_slices(images: list[Path]) -> None:
+    """The evidence is the slices that the points lie nearest to, whichever of the series was named."""
+    assert [f"{STUDY}.2.1"] == _evidence(_report_of(images, _document(sop_instance_uid=f"{STUDY}.2.3")))
+
+
+def test_without_a_frame_of_reference_there_is_nothing_to_place_points_in(tmp_path: Path) -> None:
+    """Images without one, no images, images of two: the document is refused before any report is built."""
+    bare, other = ct_slice(1), ct_slice(2)
+    del bare.FrameOfReferenceUID
+    other.FrameOfReferenceUID = "1.2.3.4"
+    studies = ([bare], [segmentation()], [ct_slice(1), other])
+    for number, study in enumerate(studies):
+        files = _write(tmp_path / str(number), study)
+        for uid in (None, study[0].SOPInstanceUID)[: 2 if number < 2 else 1]:
+            with pytest.raises(LandmarksError, match="sop_instance_uid"):
+                measure_files(files, settings=Settings(), supplied=_document(sop_instance_uid=uid))
+
+
+@pytest.mark.usefixtures("images")
+def test_points_in_a_frame_of_reference_without_an_image_are_not_graded(tmp_path: Path) -> None:
+    """A report on another study's frame of reference gives its reason, and the study no report."""
+    _supply_report(tmp_path / "images")
+    for path in (tmp_path / "images").glob("1.*"):
+        image = pydicom.dcmread(path)
+        image.FrameOfReferenceUID = "1.2.3.4"
+        image.save_as(path)
+    found = _measured(sorted((tmp_path / "images").iterdir()))
+
+    assert {"IMAGE_MISSING"} == {vertebra.reason for vertebra in found.values()}
+
+
+def test_coarse_slices_give_no_grade_to_supplied_points(tmp_path: Path) -> None:
+    """Points read off axial slices 5 mm apart have heights and no grade."""
+    slices = [ct_slice(number) for number in range(1, 31)]
+    for number, image in enumerate(slices):
+        image.ImageOrientationPatient, image.ImagePositionPatient = [1, 0, 0, 0, 1, 0], [-100, -100, 5 * number - 75]
+    found = _measured(_write(tmp_path / "images", slices), _document())["L1"]
+
+    assert ("SAMPLING_TOO_COARSE" in found.flags, None) == (True, found.measured.genant_grade)
+    assert 24.0 == pytest.approx(found.measured.heights_mm.anterior)
+
+
+@pytest.mark.usefixtures("images")
+def test_what_was_withheld_stays_withheld_when_our_report_is_verified(tmp_path: Path) -> None:
+    """A vertebra that was sampled too coarsely has no grade after a reader verified the report either."""
+    _supply_report(tmp_path / "images", Manufacturer="Spondyl", VerificationFlag="VERIFIED")
+    report = pydicom.dcmread(tmp_path / "images" / "sr.dcm")
+    for group in groups(report):
+        named(group, "Measurement flag")[0].TextValue = "SAMPLING_TOO_COARSE"
+    report.save_as(tmp_path / "images" / "sr.dcm")
+    found = _measured(sorted((tmp_path / "images").iterdir()))["L1"]
+
+    assert ("reviewed", None) == (found.landmark_source, found.measured.genant_grade)
+    assert "SAMPLING_TOO_COARSE" in found.flags
+
+
+@pytest.mark.usefixtures("images")
+def test_what_is_not_used_is_said(tmp_path: Path) -> None:
+    """Unreadable files, and sources that another one went before, are coded words with their number."""
+    _supply_report(tmp_path / "images")
+    (tmp_path / "images" / "cut.dcm").write_bytes(b"cut")
+    files = sorted((tmp_path / "images").iterdir())
+    reviewed = measure_files(files, settings=Settings(), supplied=_document(source="reviewed"))
+    manual = measure_files(files, settings=Settings(), supplied=_document())
+
+    assert ("UNREADABLE_FILES: 1", "REPORTS_NOT_USED: 1") == reviewed.findings.notes
+    assert ("UNREADABLE_FILES: 1", "DOCUMENT_NOT_USED: 1") == manual.findings.notes
+
+
+def test_the_report_says_how_points_came_about(images: list[Path]) -> None:
+    """The document's source and observer stand among the algorithm's parameters of each group."""
+    document = _document(source="automatic", observer="Reader, One")
+    outcome = measure_files(images, settings=Settings(), supplied=document)
+
+    assert outcome.report is not None
+    assert len(MIDDLES) == outcome.report.data.count(b"landmarks placed: automatic, by Reader, One")
+
+
+@pytest.mark.parametrize("offset", ["", "+0900"])
+def test_the_content_date_is_what_the_objects_clock_showed(tmp_path: Path, offset: str) -> None:
+    """With or without an offset from UTC, a report made from files alone has the wall-clock time of the newest."""
+    image = ct_slice(1)
+    image.InstanceCreationDate, image.InstanceCreationTime = "20260304", "180000"
+    if offset:
+        image.TimezoneOffsetFromUTC = offset
+    report = _report_of(_write(tmp_path / "images", [image]), _document())
+
+    assert ("20260304", "180000") == (report.ContentDate, str(report.ContentTime)[:6])
+    assert offset == report.get("TimezoneOffsetFromUTC", "")

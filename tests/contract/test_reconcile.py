@@ -10,10 +10,11 @@ from ledgers import arrive, claim, event_names, finish, settle, study_of
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import ExplicitVRLittleEndian
+from structlog.testing import capture_logs
 
 from service.config import Settings
 from service.errors import Unavailable
-from service.ledger import JobRow, Ledger
+from service.ledger import Admin, JobRow, Ledger
 from service.reconcile import Reconciler, Repairs
 from service.retention import remove_expired
 from service.settle import Settler
@@ -153,6 +154,18 @@ def test_our_own_report_alone_is_ignored(ledger: Ledger, spool: Spool, settler: 
         study_of(ledger).reason,
         broker.taken,
     )
+
+
+def test_a_study_whose_folder_was_lost_waits_to_be_sent_again(ledger: Ledger, spool: Spool, settler: Settler) -> None:
+    """Spool lost, ledger kept: the rule says so; sent again, the study is measured."""
+    arrive(ledger, now=100.0)
+    assert 0 == settler.run(130.0)
+    assert (StudyState.IGNORED, "spool_empty") == (study_of(ledger).state, study_of(ledger).reason)
+    store(spool, at=200.0)
+    arrive(ledger, now=200.0)
+
+    assert 1 == settler.run(230.0)
+    assert StudyState.QUEUED is study_of(ledger).state
 
 
 def test_our_own_report_beside_the_images_changes_nothing(ledger: Ledger, spool: Spool, settler: Settler) -> None:
@@ -322,8 +335,10 @@ def test_the_third_death_is_the_last(ledger: Ledger, reconciler: Reconciler, bro
         reconciler.run(start + 50, whole_spool=False)
     claim(ledger, job, now=400.0)
 
-    assert Repairs(lost=1) == reconciler.run(450.0, whole_spool=False)
+    with capture_logs() as said:
+        assert Repairs(lost=1) == reconciler.run(450.0, whole_spool=False)
     assert (StudyState.FAILED, [job.id, job.id]) == (study_of(ledger).state, broker.taken)
+    assert ("job_given_up", KEY, job.id) == (said[0]["action"], said[0]["study"], said[0]["job"])
 
 
 def test_a_message_that_was_lost_is_sent_again(ledger: Ledger, reconciler: Reconciler, broker: Broker) -> None:
@@ -361,6 +376,20 @@ def test_retention_takes_no_object_that_the_ledger_does_not_know(ledger: Ledger,
 
     assert 0 == remove_expired(ledger, spool, retention_days=30, now=now)
     assert 2 == len(spool.files(KEY))
+
+
+def test_retention_takes_no_files_of_a_study_that_somebody_has_just_asked_for(
+    ledger: Ledger, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An administrator's order came after the look for what is old, and before the removal: the files are needed."""
+    _reported(ledger, spool, at=1000.0)
+    now = 1000.0 + 40 * DAY_S
+    old = ledger.admin.expired(before=now)
+    ledger.admin.retry("1.2.3", now=now)
+    monkeypatch.setattr(Admin, "expired", lambda _self, **_: old)
+
+    assert 0 == remove_expired(ledger, spool, retention_days=30, now=now)
+    assert 1 == len(spool.files(KEY))
 
 
 def test_what_fails_stays_a_failure(ledger: Ledger, reconciler: Reconciler) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pydicom
 import pytest
 import structlog
-from ledgers import arrive, claim, deliver, finish, settle
+from contract_findings import contract_findings
+from ledgers import arrive, claim, deliver, finish, new_report, settle
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, RTDoseStorage
 from servers import free_port
@@ -105,6 +106,43 @@ def test_one_study_is_told_in_full(ledger: Ledger, by: str) -> None:
     assert "2.25.7" == json.loads(_spondyl("studies", name, "--json").stdout)["reports"][0]["sop_instance_uid"]
 
 
+def test_one_study_shows_why_each_vertebra_was_not_measured(ledger: Ledger) -> None:
+    """`studies UID` shows the findings as `measure` does: the numbers, and the reason where there are none."""
+    claimed = claim(ledger, settle(ledger))
+    ledger.jobs.finish_measure(
+        claimed,
+        findings=json.dumps(contract_findings()),
+        reason=None,
+        report=new_report("2.25.7"),
+        destinations=("pacs",),
+        now=150.0,
+    )
+
+    shown = _spondyl("studies", "1.2.3").stdout
+    for said in ("Findings", "14.2 / 13.0 / 22.9", "not measured: CUT OFF", "1 graded; not gradable: L2"):
+        assert said in shown
+    assert contract_findings() == json.loads(_spondyl("studies", "1.2.3", "--json").stdout)["findings"]
+
+
+def test_one_study_without_findings_has_none(ledger: Ledger) -> None:
+    """Before the first measurement there is no table of findings."""
+    arrive(ledger)
+
+    assert "Findings" not in _spondyl("studies", "1.2.3").stdout
+    assert json.loads(_spondyl("studies", "1.2.3", "--json").stdout)["findings"] is None
+
+
+def test_one_study_shows_why_a_delivery_failed(ledger: Ledger) -> None:
+    """`studies UID` names each destination with the error of its last try."""
+    jobs = finish(ledger, claim(ledger, settle(ledger)), report="2.25.7")
+    claimed = ledger.jobs.claim(jobs[0].id, worker="w", now=160.0, lease_s=60.0)
+    assert claimed is not None
+    ledger.jobs.give_up(claimed, who="the administrator of the destination", why="pacs answered 0xA900", now=170.0)
+
+    deliveries = _spondyl("studies", "1.2.3").stdout.split("Deliveries")[1].split("Events")[0]
+    assert "pacs answered 0xA900" in deliveries
+
+
 @pytest.mark.parametrize("words", ["studies 9.9", "settle 9.9", "retry 9.9", "ignore 9.9 --why test"])
 def test_an_unknown_study_is_told(ledger: Ledger, words: str) -> None:
     """A study that nobody sent fails with 1, and the caller must act."""
@@ -133,12 +171,52 @@ def test_retry_gives_a_failed_study_new_work(ledger: Ledger) -> None:
     assert (1, True) == (again.exit_code, again.stderr.startswith("error: "))
 
 
+@pytest.mark.parametrize(
+    ("words", "kind", "state"),
+    [([], "spondyl.deliver", "delivering"), (["--measure"], "spondyl.measure", "queued")],
+)
+def test_retry_sends_a_report_again_or_measures_again(ledger: Ledger, words: list[str], kind: str, state: str) -> None:
+    """A reported study is sent again, the PACS may have lost it; only --measure measures it again."""
+    jobs = finish(ledger, claim(ledger, settle(ledger)), report="2.25.7")
+    deliver(ledger, jobs[0])
+
+    assert "1 job(s)" in _spondyl("retry", "1.2.3", *words).stdout
+    detail = ledger.admin.study("1.2.3")
+    assert (kind, "waiting", state) == (detail.jobs[-1].kind, detail.jobs[-1].state, detail.study.state)
+
+
+def test_retry_measures_what_was_not_analysable(ledger: Ledger) -> None:
+    """Where there is no report there is nothing to send."""
+    ledger.jobs.finish_measure(
+        claim(ledger, settle(ledger)),
+        findings="{}",
+        reason="NO_LANDMARKS",
+        report=None,
+        destinations=("pacs",),
+        now=150.0,
+    )
+
+    assert "1 job(s)" in _spondyl("retry", "1.2.3").stdout
+    assert "queued" == ledger.admin.study("1.2.3").study.state
+
+
 def test_ignore_takes_a_study_out_with_its_reason(ledger: Ledger) -> None:
     """`ignore` keeps the reason with the study."""
     arrive(ledger)
     assert _spondyl("ignore", "1.2.3", "--why", "a test object").exit_code == 0
     study = ledger.admin.study("1.2.3").study
     assert ("ignored", "a test object") == (study.state, study.reason)
+
+
+def test_nobody_must_act_on_a_study_that_was_ignored(ledger: Ledger) -> None:
+    """Who took a study out is no one who must act on it: list, detail and JSON name nobody."""
+    arrive(ledger)
+    _spondyl("ignore", "1.2.3", "--why", "a test object")
+
+    listed = json.loads(_spondyl("studies", "--json").stdout)["studies"]
+    assert [None] == [study["who_must_act"] for study in listed]
+    assert "admin" not in _spondyl("studies").stdout
+    assert "admin" not in _spondyl("studies", "1.2.3").stdout.split("Events")[0]
 
 
 def test_migrate_may_be_run_again(ledger: Ledger) -> None:
@@ -169,6 +247,17 @@ def test_a_destination_that_is_down_is_4(tmp_path: Path, words: str) -> None:
     assert (4, "") == (shown.exit_code, shown.stdout)
     errors = [line for line in shown.stderr.splitlines() if not line.startswith("passed over")]
     assert ["error", "who must act"] == [line.split(":")[0] for line in errors]
+    assert "tried again" not in shown.stderr
+
+
+def test_a_migration_that_cannot_be_made_is_4(tmp_path: Path) -> None:
+    """`migrate` without its database: somebody must act, since a command that has ended does not try again."""
+    url = f"postgresql://nobody@127.0.0.1:{free_port()}/x"
+    (tmp_path / "spondyl.toml").write_text(f'[storage]\nledger = "{url}"\n', encoding="utf-8")
+    shown = _spondyl("migrate")
+
+    assert (4, "") == (shown.exit_code, shown.stdout)
+    assert "who must act: whoever looks after what does not answer" in shown.stderr
 
 
 def _object(path: Path, sop_class: str, number: int = 1) -> None:

@@ -14,10 +14,12 @@ from socketserver import BaseServer
 
 import pydicom
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, build_context, evt
 from pynetdicom.association import Association
+from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode, encode_file_meta
 from pynetdicom.transport import ThreadedAssociationServer
@@ -217,6 +219,30 @@ def test_a_peer_that_aborts_a_kept_association_is_called_again(deliverer: Delive
         with pytest.raises(Unavailable, match="gave no answer"):
             deliverer.send(at(state.port), path)
         assert state.aborts == 0
+
+
+def test_an_answer_that_comes_too_late_is_not_the_next_ones(
+    deliverer: Deliverer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time limit strikes while the PACS thinks: its answer must not be taken for that to the next report."""
+    get_msg = DIMSEServiceProvider.get_msg
+
+    def strike(provider: DIMSEServiceProvider, block: bool = False) -> object:
+        if block:  # the requestor waits for its answer; the PACS only looks
+            raise SoftTimeLimitExceeded
+        return get_msg(provider, block)
+
+    with pacs() as state:
+        monkeypatch.setattr(DIMSEServiceProvider, "get_msg", strike)
+        with pytest.raises(SoftTimeLimitExceeded):
+            deliverer.send(at(state.port), report(tmp_path / "first.dcm"))
+        monkeypatch.setattr(DIMSEServiceProvider, "get_msg", get_msg)
+        wait_until(lambda: len(state.received) == 1, "the first report arrived")
+        time.sleep(0.1)  # its success is on the way
+        state.status = 0xC000
+        with pytest.raises(PeerRefused, match="0xC000"):
+            deliverer.send(at(state.port), report(tmp_path / "second.dcm"))
+        assert state.associations == 2
 
 
 def test_an_association_that_is_gone_before_the_send_is_unavailable(

@@ -26,6 +26,9 @@ from service.small_pacs import SmallPacs
 from service.wiring import open_node
 from workers.cli import app
 
+#: PS3.6: Comprehensive SR and Comprehensive 3D SR, the two that a report of ours can be.
+SR, SR_3D = "1.2.840.10008.5.1.4.1.1.88.33", "1.2.840.10008.5.1.4.1.1.88.34"
+
 
 @pytest.fixture
 def document(tmp_path: Path) -> dict[str, Any]:
@@ -41,7 +44,7 @@ def document(tmp_path: Path) -> dict[str, Any]:
 
 
 def _found(document: dict[str, Any]) -> dict[str, Check]:
-    return {check.name: check for check in examine(Settings.model_validate(document))}
+    return {check.name: check for check in examine(Settings.model_validate(document), Path("own.toml"))}
 
 
 def _destination(port: int) -> dict[str, Any]:
@@ -61,6 +64,7 @@ def test_nothing_is_wrong_with_a_new_node(document: dict[str, Any]) -> None:
     ours = {name: check.verdict for name, check in found.items() if not name.startswith("package")}
 
     assert ours == {
+        "configuration": Verdict.OK,
         "decoders": Verdict.OK,
         "spool": Verdict.OK,
         f"DICOM port {document['node']['port']}": Verdict.OK,
@@ -69,6 +73,16 @@ def test_nothing_is_wrong_with_a_new_node(document: dict[str, Any]) -> None:
         "broker": Verdict.NOTE,
         "destinations": Verdict.NOTE,
     }
+
+
+def test_the_configuration_is_named(tmp_path: Path) -> None:
+    """Which file was read stands first; that there was none is a remark, with how to name one."""
+    file = machine.configuration(tmp_path / "own.toml")
+    nothing = machine.configuration(None)
+
+    assert (Verdict.OK, str(tmp_path / "own.toml")) == (file.verdict, file.found)
+    assert (Verdict.NOTE, True) == (nothing.verdict, "defaults and environment alone" in nothing.found)
+    assert "SPONDYL_CONFIG" in nothing.remedy
 
 
 @pytest.mark.parametrize(("section", "name"), [("node", "DICOM port"), ("web", "web port")])
@@ -207,19 +221,34 @@ def test_a_destination_that_does_not_know_us(document: dict[str, Any]) -> None:
     assert (Verdict.FAILED, True) == (check.verdict, "rejected the association" in check.found)
 
 
-def test_a_destination_that_takes_no_reports(document: dict[str, Any]) -> None:
-    """A destination that answers and would refuse our reports is found before the first report is."""
+@pytest.mark.parametrize(
+    ("wish", "taken", "missing"),
+    [
+        ("by_points", [], [SR, SR_3D]),
+        ("by_points", [SR], [SR_3D]),
+        ("by_points", [SR_3D], [SR]),
+        ("by_points", [SR, SR_3D], []),
+        ("comprehensive_3d", [SR], [SR_3D]),
+        ("comprehensive_3d", [SR_3D], []),
+    ],
+)
+def test_a_destination_that_does_not_take_our_reports(
+    document: dict[str, Any], wish: str, taken: list[str], missing: list[str]
+) -> None:
+    """Every SOP class that this configuration writes must be taken, and no other; what is missing is named."""
     ae = AE(ae_title="SMALLPACS")
-    ae.add_supported_context(Verification)
-    ae.add_supported_context(CTImageStorage)
+    for sop_class in (Verification, CTImageStorage, *taken):
+        ae.add_supported_context(sop_class)
     server = ae.start_server(("127.0.0.1", 0), block=False)
     document["destinations"] = [_destination(server.server_address[1])]  # type: ignore[union-attr]  # not blocking
+    document["report"] = {"sop_class": wish}
     try:
         check = next(peers.destinations(Settings.model_validate(document)))
     finally:
         server.shutdown()  # type: ignore[union-attr]  # as above
 
-    assert check.failed
+    assert bool(missing) == check.failed
+    assert missing == [sop_class for sop_class in (SR, SR_3D) if f"({sop_class})" in check.found]
 
 
 @pytest.mark.parametrize(
@@ -278,3 +307,4 @@ def test_the_command_prints_a_table_or_json(
     assert table.stderr == ""
     checks = {check["name"]: check["verdict"] for check in json.loads(answer.stdout)["checks"]}
     assert ("failed", "ok") == (checks["destination pacs"], checks["ledger"])
+    assert str(file) in table.stdout

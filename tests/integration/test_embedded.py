@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,11 +15,12 @@ from pathlib import Path
 import psutil
 import pytest
 import redis
+from pydantic import SecretStr
 from servers import missing, wait_until
 
 from service import embedded
 from service.config import Settings, Storage
-from service.embedded import EmbeddedBroker, find_server, version, wheel_server
+from service.embedded import EmbeddedBroker, find_server, require_broker, version, wheel_server
 from service.errors import Misconfigured, Unavailable
 
 
@@ -86,6 +88,39 @@ def test_it_is_private(broker: EmbeddedBroker) -> None:
     assert stat.S_IMODE(broker.socket.parent.stat().st_mode) == 0o700
     assert stat.S_IMODE(broker.folder.stat().st_mode) == 0o700
     assert [c for c in psutil.Process(broker.pid).net_connections("inet") if c.status == psutil.CONN_LISTEN] == []
+
+
+def test_what_it_writes_is_private(settings: Settings, server: Path) -> None:
+    """Whatever umask it is started under: its data and what it says are 0600, its folders 0700."""
+    before = os.umask(0o022)
+    try:
+        with run(settings.storage.root, server) as broker, closing(client(broker)) as connection:
+            connection.set("key", "value")
+            root = settings.storage.root
+            made = [root, *(path for path in root.rglob("*") if not path.is_socket())]
+            modes = {(path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in made}
+    finally:
+        os.umask(before)
+    assert modes == {(True, 0o700), (False, 0o600)}
+
+
+def test_a_worker_without_its_broker_is_misconfigured(broker: EmbeddedBroker, settings: Settings) -> None:
+    """Only `serve` starts it: without, a worker would wait for ever; with a broker of one's own it is not missed."""
+    require_broker(settings, wait_s=0.0)
+    broker.stop()
+    with pytest.raises(Misconfigured, match=r"no broker answers at .*broker.sock: only `spondyl serve` starts it"):
+        require_broker(settings, wait_s=0.0)
+    configured = settings.queue.model_copy(update={"broker": SecretStr("redis://127.0.0.1:1/0")})
+    require_broker(settings.model_copy(update={"queue": configured}), wait_s=0.0)
+
+
+def test_a_worker_waits_for_a_broker_that_is_being_started(settings: Settings, server: Path) -> None:
+    """`serve` starts a broker that died again; the worker that asks meanwhile is patient."""
+    asking = threading.Thread(target=require_broker, args=(settings,), kwargs={"wait_s": 10.0})
+    asking.start()
+    with run(settings.storage.root, server):
+        asking.join(10.0)
+        assert not asking.is_alive()
 
 
 def test_what_it_holds_survives_its_death(broker: EmbeddedBroker) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from servers import free_port, listens, wait_until
+from structlog.testing import capture_logs
 
 from service import listening
 from service.config import Node, Settings, Storage
@@ -51,6 +52,15 @@ def test_it_listens_counts_and_ends_when_told(settings: Settings) -> None:
     assert code == [0]
     assert "spondyl_listener_timestamp_seconds" in counts(settings)[0]
     assert not listens(settings.node.port)
+
+
+def test_a_missing_broker_is_said_once(settings: Settings) -> None:
+    """Without `serve` nobody starts the embedded broker: what is received is kept, and the log says what is amiss."""
+    with capture_logs() as said, listening_to(settings, threading.Event()):
+        wait_until(lambda: any(line["action"] == "broker_missing" for line in said), "the broker is missed")
+
+    [line] = [line for line in said if line["action"] == "broker_missing"]
+    assert "spondyl serve" in line["why"]
 
 
 def test_it_ends_when_its_steward_has_died(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,11 @@
 """Migrations, on an empty SQLite file and on an empty PostgreSQL database."""
 
+import os
 import sqlite3
+import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -85,22 +88,33 @@ def test_a_ledger_that_was_never_migrated_is_refused(url: str) -> None:
 
 
 def test_a_ledger_of_another_version_is_refused(url: str) -> None:
-    """A schema that this version does not know is not written to."""
+    """A schema that this version does not know is neither written to nor migrated: both revisions are named."""
     migrate(url)
     engine = open_engine(url)
     with writing(engine) as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     engine.dispose()
 
-    with pytest.raises(Misconfigured, match="schema 9999, this version needs 0001"):
-        Ledger.open(url)
+    newer = f"schema 9999, newer than this version of Spondyl, which knows {NEWEST}"
+    for use in (Ledger.open, migrate):
+        with pytest.raises(Misconfigured, match=newer):
+            use(url)
 
 
-def test_the_folder_of_a_ledger_is_private(tmp_path: Path) -> None:
-    """Nobody but this user reads the ledger: its folder is made for the owner alone."""
-    migrate(f"sqlite:///{tmp_path / 'made' / 'ledger.sqlite'}")
+def test_a_ledger_is_private(tmp_path: Path) -> None:
+    """Nobody but this user reads it: every folder that is made for it is 0700, its file and its journals 0600."""
+    url = f"sqlite:///{tmp_path / 'made' / 'too' / 'ledger.sqlite'}"
+    before = os.umask(0o022)
+    try:
+        migrate(url)
+        with closing(Ledger.open(url)) as ledger, writing(ledger.engine):
+            modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "made").rglob("*")}
+    finally:
+        os.umask(before)
 
-    assert 0o700 == (tmp_path / "made").stat().st_mode & 0o777
+    assert 0o700 == stat.S_IMODE((tmp_path / "made").stat().st_mode)
+    journals = dict.fromkeys(("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"), 0o600)
+    assert {"too": 0o700} | journals == modes
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

@@ -304,7 +304,7 @@ def test_a_fault_says_where_and_never_what(node: Node, tmp_path: Path) -> None:
     with worker(tmp_path, faulty) as said, stewarded(node):
         node.dispatch(job)
         found = wait_for(node, job, StudyState.FAILED)
-        lines = [line for line in said() if line["action"] == "job_failed"]
+        lines = [line for line in said() if line["action"] == "try_failed"]
 
     assert (found.study.who, found.study.reason) == ("developers", "ValueError")
     assert [line["error"] for line in lines] == ["ValueError"] * 2

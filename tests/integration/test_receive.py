@@ -22,6 +22,7 @@ from pynetdicom import AE, build_context
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode, encode_file_meta
 from servers import program, run_storescp, wait_until
+from structlog.testing import capture_logs
 
 from service import peer, sop_classes
 from service.config import Destination, Settings
@@ -464,6 +465,20 @@ def test_a_fault_of_ours_is_answered(ear: Ear, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(ear.spool, "store", fail)
     assert send(ear, dataset()) == (0xC211, "fault of the receiving node; see its log")
     assert ear.counted.refusals == ["our_fault"]
+
+
+def test_a_refusal_names_its_sender(ear: Ear, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose object was refused, ours the fault or not: by AE title and address, which are no patient's."""
+    with capture_logs() as said:
+        send(ear, dataset(StudyInstanceUID=None))
+        monkeypatch.setattr(ear.spool, "store", lambda **_: 1 / 0)
+        send(ear, dataset())
+    refused = [line for line in said if line["action"] == "object_refused"]
+
+    assert [("cannot_understand", "127.0.0.1"), ("our_fault", "127.0.0.1")] == [
+        (line["cause"], line["address"]) for line in refused
+    ]
+    assert {"HAND"} == {line["calling_ae"] for line in refused}
 
 
 # ---- our own reports

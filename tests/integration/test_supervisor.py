@@ -247,7 +247,7 @@ def test_without_the_private_broker_none_is_started(folder: Path, monkeypatch: p
 
 
 def test_a_broker_that_cannot_be_started_does_not_end_the_node(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Jobs wait in the ledger while the broker is tried again and again."""
+    """Jobs wait in the ledger while the broker is tried again and again; no worker is started to find it missing."""
     told = threading.Event()
     asked: list[bool] = []
 
@@ -257,8 +257,10 @@ def test_a_broker_that_cannot_be_started_does_not_end_the_node(folder: Path, mon
             told.set()
         raise Unavailable
 
+    started: list[str] = []
     monkeypatch.setattr(EmbeddedBroker, "ensure", ensure)
-    monkeypatch.setattr(Role, "_start", lambda _role: None)
+    monkeypatch.setattr(Role, "_start", lambda role: started.append(role.name))
 
     assert supervisor.serve(load(folder / "spondyl.toml", {}), ["/bin/true"], told=told) == 0
     assert len(asked) == 2
+    assert set(started) == {"listen", "web"}

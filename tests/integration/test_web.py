@@ -1,4 +1,5 @@
 import asyncio
+import base64
 import http.client
 import json
 import os
@@ -284,7 +285,7 @@ def test_a_study_is_found_by_uid_and_by_key(node: Node, client: Client, by: str)
         detail["study"]["key"],
         detail["deliveries"][0]["destination"],
     )
-    assert contract_findings() == client.get(f"/api/v1/studies/{name}/findings").json()
+    assert contract_findings() == client.get(f"/api/v1/studies/{name}/findings").json() == detail["findings"]
 
 
 @pytest.mark.parametrize("path", ["/api/v1/studies/9.9", "/api/v1/studies/9.9/findings"])
@@ -314,21 +315,53 @@ def test_the_api_describes_itself(client: Client) -> None:
 # ---- guards
 
 
+def _basic(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
 @pytest.mark.parametrize(
     "path", ["/", "/readyz", "/metrics", "/api/v1/studies", "/api/v1/openapi.json", "/static/spondyl.css"]
 )
-@pytest.mark.parametrize("said", [None, "Bearer wrong", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x", "Bearer \xe9"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        None,
+        "Bearer wrong",
+        "Bearer",
+        TOKEN,
+        f"Bearer {TOKEN}x",
+        "Bearer \xe9",
+        f"Digest {TOKEN}",
+        f"Basic {TOKEN}",
+        f"Basic {_basic('admin:wrong')}",
+        f"Basic {_basic('admin:')}",
+        f"Basic {_basic(TOKEN)}",
+        f"Basic {_basic(f'{TOKEN}:admin')}",
+        "Basic \xe9",
+        "Basic",
+    ],
+)
 def test_without_the_token_nothing_is_told(guarded: Client, path: str, said: str | None) -> None:
-    """Every route but /healthz asks for the token."""
+    """Every route but /healthz asks for the token, in the words that make a browser ask its user (RFC 7617 2)."""
     headers = {} if said is None else {"Authorization": said.encode("latin-1")}
     answer = guarded.get(path, headers=headers)
 
-    assert (401, "Bearer") == (answer.status_code, answer.headers["www-authenticate"])
+    assert (401, 'Basic realm="spondyl"') == (answer.status_code, answer.headers["www-authenticate"])
 
 
-def test_with_the_token_all_is_told(guarded: Client) -> None:
-    """The token opens the page and the API; the probe of life needs none."""
-    headers = {"Authorization": f"Bearer {TOKEN}"}
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"Bearer {TOKEN}",
+        f"bearer {TOKEN}",
+        f"Basic {_basic(f'admin:{TOKEN}')}",
+        f"basic {_basic(f':{TOKEN}')}",
+        f"Basic {_basic(f'Müller:{TOKEN}')}",
+    ],
+)
+def test_with_the_token_all_is_told(guarded: Client, said: str) -> None:
+    """The token opens page and API, for a program as Bearer, in a browser as password of any user; /healthz is open."""
+    headers = {"Authorization": said}
 
     assert [200, 200, 200] == [
         guarded.get("/", headers=headers).status_code,
@@ -396,7 +429,9 @@ def test_a_ledger_that_is_away_is_503(node: Node, client: Client, monkeypatch: p
 
     monkeypatch.setattr(type(node.ledger.admin), "studies", away)
 
-    assert [503, 503] == [client.get(path).status_code for path in ("/", "/api/v1/studies")]
+    answers = [client.get(path) for path in ("/", "/api/v1/studies")]
+    assert [503, 503] == [answer.status_code for answer in answers]
+    assert answers[1].json()["who_must_act"] == "whoever looks after what does not answer; then try again"
 
 
 # ---- the role

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from service.arriving import HOLD_S, Arriving
+from service.arriving import FLOWING_S, HOLD_S, Arriving
 from service.errors import Unavailable
 
 
@@ -121,8 +121,8 @@ def test_an_association_that_delivered_nothing_ends_silently(world: World) -> No
 def test_a_study_that_another_association_delivers_stays_held(world: World) -> None:
     """Two associations, one study: the first to end does not let go of it."""
     first, second = world.call(), world.call()
-    world.arrive(first, "a")
     world.arrive(first, "b")
+    world.arrive(first, "a")
     world.arrive(second, "a")
     world.arriving.over(first)
     assert world.heard.releases == [(["b"], 100.0)]
@@ -132,15 +132,54 @@ def test_a_study_that_another_association_delivers_stays_held(world: World) -> N
 
 def test_holds_are_renewed_while_associations_are_open(world: World) -> None:
     """A sender that takes its time between two objects keeps its study open."""
-    call = world.call()
+    call, other = world.call(), world.call()
     world.arrive(call, "b")
-    world.arrive(call, "a")
+    world.arrive(other, "a")
     world.now = 105.0
     world.arriving.renew()
     assert world.heard.holds == [(["a", "b"], 105.0 + HOLD_S)]
     world.arriving.over(call)
+    world.arriving.over(other)
     world.arriving.renew()
     assert len(world.heard.holds) == 1
+
+
+def test_a_router_that_goes_on_to_the_next_study_lets_go_of_the_last(world: World) -> None:
+    """One association for all traffic: what it has moved on from is told to its end and held no longer."""
+    call = world.call()
+    world.arrive(call, "a")
+    world.now = 100.5
+    world.arrive(call, "a")
+    world.now = 102.0
+    world.arrive(call, "b")
+    world.arriving.renew()
+    assert [note[:3] for note in world.heard.notes] == [("a", "ct1", 100.0), ("b", "ct1", 102.0), ("a", "ct1", 100.5)]
+    assert world.heard.releases == [(["a"], 102.0)]
+    assert world.heard.holds == [(["b"], 102.0 + HOLD_S)]
+
+
+def test_an_association_that_falls_silent_lets_go_of_its_study(world: World) -> None:
+    """It may stay open for ever: the last study is held for as long as an object may take, and released once."""
+    call = world.call()
+    world.arrive(call)
+    world.now = 100.0 + FLOWING_S - 1
+    world.arriving.renew()
+    world.now = 100.0 + FLOWING_S
+    world.arriving.renew()
+    world.arriving.renew()
+    assert world.heard.holds == [(["a"], 100.0 + FLOWING_S - 1 + HOLD_S)]
+    assert world.heard.releases == [(["a"], 100.0 + FLOWING_S)]
+
+
+def test_what_comes_after_a_study_was_let_go_of_is_told_and_held(world: World) -> None:
+    """The association comes back to a study: it is held again."""
+    call = world.call()
+    for now, key in ((100.0, "a"), (101.0, "b"), (101.5, "a")):
+        world.now = now
+        world.arrive(call, key)
+        world.arriving.renew()
+    assert world.heard.notes[2] == ("a", "ct1", 101.5, 101.5 + HOLD_S)
+    assert [held for held, _ in world.heard.holds] == [["a"], ["b"], ["a"]]
 
 
 def test_an_association_that_died_without_a_word_is_ended(world: World) -> None:
@@ -184,7 +223,7 @@ def test_a_ledger_that_does_not_answer_is_told_later(world: World) -> None:
     world.heard.down = False
     world.now = 102.5
     world.arriving.over(call)
-    assert [note[2] for note in world.heard.notes] == [101.0, 102.5]
+    assert [note[2] for note in world.heard.notes] == [101.0, 102.0]
 
 
 def test_a_ledger_that_is_down_at_the_end_does_not_matter(world: World) -> None:

@@ -185,7 +185,7 @@ def test_a_fault_is_tried_again_while_attempts_are_left(stream: io.StringIO) -> 
     assert last == [("given up", "developers", "ValueError")]
     assert PATIENT not in stream.getvalue()
     first = json.loads(stream.getvalue().splitlines()[0])
-    assert (first["action"], first["error"], first["study"]) == ("job_failed", "ValueError", STUDY.key)
+    assert (first["action"], first["error"], first["study"]) == ("try_failed", "ValueError", STUDY.key)
     assert first["where"][-1].startswith("unit/test_boundary.py:")
 
 

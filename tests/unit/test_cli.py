@@ -5,10 +5,12 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 import typer
+from rich.text import Text
 from typer.testing import CliRunner
 
 from service import __version__
@@ -62,6 +64,32 @@ def test_every_command_explains_itself(runner: CliRunner, command: str) -> None:
     assert len(shown.stdout.splitlines()) > 5
 
 
+def _helps(command: Any, name: str) -> Iterator[tuple[str, str]]:
+    """Give every help text of a command and of those below it, with where it stands."""
+    yield name, command.help or ""
+    yield name, command.epilog or ""
+    for parameter in command.params:
+        yield f"{name} {parameter.name}", getattr(parameter, "help", None) or ""
+    for each, below in getattr(command, "commands", {}).items():
+        yield from _helps(below, f"{name} {each}")
+
+
+def test_no_help_text_is_taken_for_markup() -> None:
+    """A help text is shown as it was written: rich would take words in square brackets or colons out of it."""
+    helps = list(_helps(typer.main.get_command(app), "spondyl"))
+
+    assert len(helps) > 50
+    assert [] == [(where, said) for where, said in helps if Text.from_markup(said).plain != said]
+
+
+@pytest.mark.parametrize("command", ["echo", "send"])
+def test_help_says_where_a_destination_gets_its_name(runner: CliRunner, command: str) -> None:
+    """The name of a destination is one of the configuration; the sentence is whole."""
+    shown = runner.invoke(app, [command, "--help"], terminal_width=200)
+
+    assert "Name of a destination in the configuration." in shown.stdout
+
+
 def test_help_names_the_exit_codes(runner: CliRunner) -> None:
     """The help of `spondyl` documents the exit codes."""
     shown = runner.invoke(app, ["--help"], terminal_width=200)
@@ -95,6 +123,18 @@ def test_an_error_is_told_in_two_lines(capsys: pytest.CaptureFixture[str]) -> No
 
     assert left.value.exit_code == 4
     assert said == ("", "error: pacs does not know us\nwho must act: the administrator of the destination\n")
+
+
+def test_a_command_does_not_promise_to_try_again(capsys: pytest.CaptureFixture[str]) -> None:
+    """A command runs once: where something does not answer somebody must act, and nothing tries again by itself."""
+    with pytest.raises(typer.Exit) as left, told():
+        raise Unavailable("pacs does not answer")
+    said = capsys.readouterr().err
+
+    assert left.value.exit_code == 4
+    assert said == (
+        "error: pacs does not answer\nwho must act: whoever looks after what does not answer; then try again\n"
+    )
 
 
 def test_a_bug_is_not_told_as_a_failure() -> None:
@@ -144,6 +184,28 @@ def test_the_configuration_may_be_named_by_the_environment(runner: CliRunner, tm
     shown = runner.invoke(app, ["config", "show", "--json"], env={"SPONDYL_CONFIG": "own.toml"})
 
     assert json.loads(shown.stdout)["node"]["ae_title"] == "ELSEWHERE"
+
+
+@pytest.mark.parametrize("named", ["by option", "by environment", "beside"])
+def test_config_check_says_which_file_it_reads(runner: CliRunner, tmp_path: Path, named: str) -> None:
+    """The file is told with its whole path, however it was found, and before anything that is wrong with it."""
+    file = tmp_path / ("spondyl.toml" if named == "beside" else "own.toml")
+    file.write_text("[node]\ncolour = 1\n", encoding="utf-8")
+    words = ["--config", "own.toml"] if named == "by option" else []
+    environment = {"SPONDYL_CONFIG": "own.toml"} if named == "by environment" else {}
+    wrong = runner.invoke(app, ["config", "check", *words], env=environment)
+    file.write_text("", encoding="utf-8")
+    right = runner.invoke(app, ["config", "check", *words], env=environment)
+
+    assert (ExitCode.CONFIGURATION, f"configuration: {file}\n") == (wrong.exit_code, wrong.stdout)
+    assert f"configuration: {file}\nthe configuration is valid\n" == right.stdout
+
+
+def test_config_check_says_that_there_is_no_file(runner: CliRunner) -> None:
+    """Without a file somebody may think that theirs was read."""
+    shown = runner.invoke(app, ["config", "check"])
+
+    assert shown.stdout.startswith("configuration: no file; defaults and environment alone are in force\n")
 
 
 def test_secrets_are_not_shown(runner: CliRunner, tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ PUBLISHED = {
     "WEDGING": "Wedging percentage, positive for posterior wedging",
     "WEDGING_ANT": "Anterior wedging",
     "WEDGING_DIR": "Wedging direction",
-    "WEDGING_LIMITS": "Posterior wedging against the limit of the level",
+    "WEDGING_LIMITS": "Wedging against limits",
     "WEDGING_NONE": "No wedging",
     "WEDGING_POST": "Posterior wedging",
 }

@@ -64,6 +64,16 @@ def test_queue_and_ledger_are_not_reachable_from_outside(compose: dict[str, Any]
     assert compose["networks"]["data"] == {"internal": True}
 
 
+def test_the_worker_reaches_destinations_outside(compose: dict[str, Any]) -> None:
+    """Reports go to any PACS, so the worker has a network with a way out; nothing on it can be reached from outside."""
+    networks, services = compose["networks"], compose["services"]
+    out = [name for name in services["worker"]["networks"] if not networks[name].get("internal", False)]
+
+    assert ["out"] == out
+    assert ["worker"] == [name for name, service in services.items() if "out" in service["networks"]]
+    assert "ports" not in services["worker"]
+
+
 def test_the_queue_keeps_what_it_is_given(compose: dict[str, Any]) -> None:
     """Append-only file, and a full memory refuses."""
     command = compose["services"]["valkey"]["command"]
@@ -147,7 +157,46 @@ def test_a_secret_named_like_a_setting_is_one(compose: dict[str, Any]) -> None:
     assert ours == {"SPONDYL_QUEUE__BROKER", "SPONDYL_STORAGE__LEDGER"}
     assert environ["SPONDYL_QUEUE__BROKER"] == settings.queue.broker.get_secret_value()
     assert environ["SPONDYL_STORAGE__LEDGER"] == settings.storage.ledger_url
-    assert "/run/secrets/SPONDYL_*" in (DEPLOY / "entrypoint.sh").read_text(encoding="utf-8")
+
+
+def _run_entrypoint(folder: Path, *words: str) -> list[str]:
+    """Run the image's `spondyl` with its secrets and the program below `folder`; give the lines of the program."""
+    script = (DEPLOY / "entrypoint.sh").read_text(encoding="utf-8")
+    for place in ("/run/secrets/", "/opt/spondyl/bin/"):
+        assert place in script
+        script = script.replace(place, f"{folder}/")
+    program = folder / "spondyl"
+    program.write_text('#!/bin/sh\necho "$@"\nenv | sed -n /^SPONDYL_/p | sort\n', encoding="utf-8")
+    program.chmod(0o755)
+    command, environment = ["sh", "-c", script, "sh", *words], {"PATH": os.defpath}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_a_command_by_hand_gets_the_secrets_too(tmp_path: Path) -> None:
+    """`docker compose exec listener spondyl ...` finds queue and ledger: the image's `spondyl` reads the secrets."""
+    (tmp_path / "SPONDYL_STORAGE__LEDGER").write_text("postgresql://spondyl:a b$c@postgres/spondyl\n", encoding="utf-8")
+    (tmp_path / "SPONDYL_QUEUE__BROKER").write_text("redis://:secret@valkey/0", encoding="utf-8")
+    (tmp_path / "web_token").write_text("not a setting", encoding="utf-8")
+
+    assert [
+        "ignore 1.2.3 --why a test",
+        "SPONDYL_QUEUE__BROKER=redis://:secret@valkey/0",
+        "SPONDYL_STORAGE__LEDGER=postgresql://spondyl:a b$c@postgres/spondyl",
+    ] == _run_entrypoint(tmp_path, "ignore", "1.2.3", "--why", "a test")
+
+
+def test_without_secrets_the_command_is_the_same(tmp_path: Path) -> None:
+    """The image runs without compose as well: no secret is no error."""
+    assert ["serve"] == _run_entrypoint(tmp_path, "serve")
+
+
+def test_there_is_one_command_in_the_image() -> None:
+    """The program itself is not on PATH; what is, and what the roles start with, reads the secrets."""
+    image = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+
+    assert "deploy/entrypoint.sh /usr/local/bin/spondyl\n" in image
+    assert 'ENTRYPOINT ["spondyl"]' in image
+    assert "PATH=/opt" not in image
 
 
 def test_a_running_measurement_may_finish(compose: dict[str, Any]) -> None:

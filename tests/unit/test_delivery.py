@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from ledgers import claim, empty_sqlite, measure, sqlite_url, study_of
+from structlog.testing import capture_logs
 
 from service.config import Destination, Settings
 from service.deliver import Deliverer, Unsendable, backoff_s, check_status
@@ -152,6 +153,24 @@ def test_a_destination_that_is_configured_no_more_is_given_up(ledger: Ledger, pl
     assert attempt(ledger, played, Settings(), job).state is JobState.FAILED
     assert study_of(ledger).who == "the administrator of this node"
     assert played.sent == []
+
+
+@pytest.mark.parametrize("error", [None, Unavailable("down"), PeerRefused("0xA900")])
+def test_who_lost_the_claim_says_nothing_of_it(
+    ledger: Ledger, played: Played, settings: Settings, error: SpondylError | None
+) -> None:
+    """Another worker holds the delivery: neither the ledger nor the log hears how the first one's try ended."""
+    [job] = measure(ledger)
+    stale = claim(ledger, job, now=NOW)
+    ledger.jobs.release_lost(now=NOW + 60, max_attempts=3)
+    claim(ledger, job, now=NOW + 61, worker="w2")
+    if error:
+        played.failures["pacs"] = error
+    with capture_logs() as said:
+        deliver(stale, ledger, played, settings, lambda: NOW + 62)
+
+    assert said == []
+    assert study_of(ledger).state is StudyState.DELIVERING
 
 
 def test_a_measure_job_is_no_delivery(ledger: Ledger, played: Played, settings: Settings) -> None:

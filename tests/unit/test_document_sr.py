@@ -212,6 +212,17 @@ def test_sources_with_stripped_headers_are_reported() -> None:
     assert len(groups(made)) == 3
 
 
+def test_sources_of_any_sop_class_are_reported() -> None:
+    """A private SOP class, or a newer one than highdicom knows, is evidence like any other."""
+    private = deepcopy(context("image").images[0])
+    private.SOPClassUID = "1.3.12.2.1107.5.9.1"
+    made = build_report(SMALL, replace(context("image"), images=(private,)))
+    evidence = made.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
+
+    assert ["1.3.12.2.1107.5.9.1"] == [item.ReferencedSOPClassUID for item in evidence.ReferencedSOPSequence]
+    assert (STUDY, "P-4711") == (made.StudyInstanceUID, made.PatientID)
+
+
 def test_a_corrected_report_names_what_it_replaces() -> None:
     """The predecessor is referred to in the same study (PS3.3 C.17.2), and the revision is the instance number."""
     earlier = Predecessor(sop_class_uid=COMPREHENSIVE, sop_instance_uid="1.2.7", series_instance_uid="1.2.6")

@@ -93,13 +93,13 @@ def test_keys_of_a_measured_vertebra() -> None:
 
 
 def test_values_of_a_measured_vertebra() -> None:
-    """Losses are rounded, other numbers are not, and words are the contract's."""
+    """Losses have one decimal, other numbers eight digits, and words are the contract's."""
     vertebra = document(stack(WEDGED))["vertebrae"][1]
     assert ("L1", "measured", None, "supplied_json", []) == tuple(
         vertebra[key] for key in ("level", "status", "reason", "landmark_source", "flags")
     )
     assert {"anterior": 32.1, "middle": 14.8, "posterior": 0.0} == vertebra["height_loss_percent"]
-    assert 19 / 28 == vertebra["ratios"]["wedge"]
+    assert 0.67857143 == vertebra["ratios"]["wedge"]
     assert ({"rule": "adjacent_2", "levels": ["T12", "L2"]}, 2) == (vertebra["reference"], vertebra["genant_grade"])
     assert ("anterior_wedge", {"direction": "anterior", "assessment": "outside_limits"}) == (
         vertebra["deformity"],

@@ -12,6 +12,7 @@ from workers.morphometry.grading import (
     grade_probabilities,
     largest,
     loss_percent,
+    other_grade,
     rounded,
 )
 
@@ -140,3 +141,15 @@ def test_distance_to_border() -> None:
 def test_largest_leaves_out_what_is_not_there() -> None:
     """A position without a height takes no part, even against negative losses."""
     assert (2, -1.0) == largest(np.array((-3.0, math.nan, -1.0)))
+
+
+@pytest.mark.parametrize(
+    ("loss", "grade", "other"),
+    [
+        *((0.0, 0, 1), (19.9, 0, 1), (20.0, 1, 0), (22.5, 1, 0), (22.6, 1, 2), (25.0, 2, 1), (32.4, 2, 1)),
+        *((32.6, 2, 3), (40.0, 2, 3), (40.0, 3, 2), (40.1, 3, 2), (80.0, 3, 2), (-5.0, 0, 1)),
+    ],
+)
+def test_the_other_grade_lies_beyond_the_nearest_border(loss: float, grade: int, other: int) -> None:
+    """Of two borders as near the lower counts."""
+    assert other == other_grade(loss, grade)

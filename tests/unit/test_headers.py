@@ -130,7 +130,15 @@ def test_nested_text_is_decoded_before_it_is_written_elsewhere() -> None:
 
 @pytest.mark.parametrize(
     ("offset", "expected"),
-    [("+0100", "06:06"), ("-0430", "00:36"), ("", "05:06"), ("0100", "05:06"), ("+1h00", "05:06")],
+    [
+        ("+0100", "06:06"),
+        ("-0430", "00:36"),
+        ("", "05:06"),
+        ("0100", "05:06"),
+        ("+1h00", "05:06"),
+        ("+1400", "19:06"),
+        ("+9999", "05:06"),
+    ],
 )
 def test_times_are_told_by_the_clock_of_the_source(offset: str, expected: str) -> None:
     """05:06 UTC is shown in the source's Timezone Offset From UTC (0008,0201); as it is where that is none."""
@@ -150,6 +158,26 @@ def test_damaged_attributes_are_missing_ones() -> None:
     assert headers.items(odd_length, "GraphicData") == []
     assert headers.items(no_sequence, "PatientID") == []
     assert headers.items(no_sequence, "ContentSequence") == []
+
+
+@pytest.mark.parametrize(
+    ("vr", "stated", "expected"),
+    [
+        ("DS", ["1.5", "-2"], [1.5, -2.0]),
+        ("DS", "3", [3.0]),
+        ("DS", None, []),
+        ("LO", ["1", "x"], []),
+        ("LO", ["1", "nan"], []),
+        ("LO", ["1", "inf"], []),
+    ],
+)
+def test_numbers_are_read_or_there_are_none(vr: str, stated: object, expected: list[float]) -> None:
+    """One value or several; text, NaN and infinity among them leave none to rely on."""
+    source = Dataset()
+    source.add(DataElement("PixelSpacing", vr, stated, validation_mode=config.IGNORE))
+
+    assert expected == headers.numbers(source, "PixelSpacing")
+    assert [] == headers.numbers(source, "ImageOrientationPatient")
 
 
 def test_several_values_are_one_text() -> None:

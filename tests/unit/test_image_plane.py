@@ -123,6 +123,36 @@ def test_a_radiograph_is_turned_as_its_letters_say(
     assert (anterior, superior) == (plane.anterior, plane.superior)
 
 
+@pytest.mark.parametrize(
+    ("letters", "expected"),
+    [(["A", "F"], True), (["L", "F"], False), (["P", "L"], False), (["A"], None), (["", ""], None), (["X", "F"], None)],
+)
+def test_a_direction_out_of_the_plane_is_told_from_an_unknown_one(letters: list[str], expected: bool | None) -> None:
+    """Both letters known: lateral or not; else nobody knows."""
+    assert expected is _plane(_radiograph(PatientOrientation=letters)).is_lateral
+
+
+@pytest.mark.parametrize(
+    ("cosines", "expected"),
+    [
+        ([0, 1, 0, 0, 0, -1], True),
+        ([1, 0, 0, 0, 0, -1], False),
+        ([1, 0, 0, 0, 1, 0], False),
+        ([0, 0, 0, 0, 0, 0], None),
+        ([0, 1, 0, 0, 1, 0], None),
+        ([0, 1, 0, 0, 0], None),
+    ],
+    ids=["sagittal", "coronal", "axial", "zero", "parallel", "five"],
+)
+def test_a_section_shows_the_side_or_not(cosines: list[float], expected: bool | None) -> None:
+    """Two unit vectors at right angles tell the plane; anything else tells nothing."""
+    image = ct_slice(1)
+    image.ImageOrientationPatient = cosines
+
+    assert expected is _plane(image).is_lateral
+    assert _plane(image).is_section
+
+
 def test_a_sagittal_slice_is_turned_as_its_cosines_say() -> None:
     """Columns go posterior and rows inferior, so anterior is left and superior up; the scale is that of the slice."""
     plane = _plane(ct_slice(1))

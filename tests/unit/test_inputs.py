@@ -1,10 +1,11 @@
 """The files of one study, sorted."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pydicom
 import pytest
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
     ComprehensiveSRStorage,
@@ -71,19 +72,39 @@ def test_a_truncated_file_is_no_object(tmp_path: Path) -> None:
     whole = _write(tmp_path, "whole").read_bytes()
     (tmp_path / "cut").write_bytes(whole[:200])
 
-    with pytest.raises(NotOneStudy, match="cut"):
+    with pytest.raises(NotOneStudy, match="cut") as caught:
         read_inputs([tmp_path / "cut"])
+    # True of who sent the study to a node, and of who named the files on a command line.
+    assert caught.value.who == "whoever supplied the files"
 
 
-@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SOPInstanceUID", "SOPClassUID"])
-def test_a_missing_uid_is_refused(tmp_path: Path, keyword: str) -> None:
-    """An object that a report could not refer to is refused by name."""
+@pytest.mark.parametrize(
+    ("keyword", "name"),
+    [
+        ("StudyInstanceUID", "Study Instance UID"),
+        ("SOPInstanceUID", "SOP Instance UID"),
+        ("SOPClassUID", "SOP Class UID"),
+    ],
+)
+def test_a_missing_uid_is_refused(tmp_path: Path, keyword: str, name: str) -> None:
+    """An object that a report could not refer to is refused by name, with the one UID that is missing."""
     path = _write(tmp_path, "image")
     dataset = pydicom.dcmread(path)
     dataset[keyword].value = ""
     dataset.save_as(path)
 
-    with pytest.raises(NotOneStudy, match=r"image: .* missing or empty"):
+    with pytest.raises(NotOneStudy, match=rf"^image: missing, empty or several: {name}$"):
+        read_inputs([path])
+
+
+def test_two_values_are_no_uid(tmp_path: Path) -> None:
+    """A UID with two values names nothing."""
+    path = _write(tmp_path, "image")
+    dataset = pydicom.dcmread(path)
+    dataset.StudyInstanceUID = [STUDY, f"{STUDY}.2"]
+    dataset.save_as(path)
+
+    with pytest.raises(NotOneStudy, match="several: Study Instance UID$"):
         read_inputs([path])
 
 
@@ -109,11 +130,48 @@ def test_the_newest_date_counts(tmp_path: Path) -> None:
         _write(tmp_path, "none"),
     ]
 
-    assert datetime(2020, 2, 3, 4, 5, tzinfo=UTC) == newest_date(read_inputs(files).headers)
+    assert datetime(2020, 2, 3, 4, 5) == newest_date(read_inputs(files).headers)  # noqa: DTZ001 - none is stated
+
+
+def test_a_date_is_that_of_its_own_clock(tmp_path: Path) -> None:
+    """A date has its object's offset from UTC: 18:00 at +09:00 is before 10:00 UTC; a bad offset is none."""
+    files = [
+        _write(tmp_path, "east", ContentDate="20200203", ContentTime="180000", TimezoneOffsetFromUTC="+0900"),
+        _write(tmp_path, "bad", ContentDate="20200203", ContentTime="085959", TimezoneOffsetFromUTC="+9900"),
+    ]
+    later = _write(tmp_path, "later", ContentDate="20200203", ContentTime="100000", TimezoneOffsetFromUTC="+0000")
+
+    east = newest_date(read_inputs(files).headers)
+
+    assert datetime(2020, 2, 3, 18, tzinfo=timezone(timedelta(hours=9))) == east
+    assert timedelta(hours=9) == east.utcoffset()
+    assert datetime(2020, 2, 3, 10, tzinfo=UTC) == newest_date(read_inputs([*files, later]).headers)
+
+
+def test_damage_in_the_bulk_data_leaves_the_header(tmp_path: Path) -> None:
+    """Where an object cannot be read whole its header is what there is."""
+    path = _write(tmp_path, "seg", SOPClassUID=SegmentationStorage)
+    inputs = read_inputs([path])
+    path.write_bytes(path.read_bytes()[:100])
+
+    assert inputs.headers[0] is inputs.whole(inputs.headers[0])
+
+
+def test_a_damaged_uid_is_a_missing_one(tmp_path: Path) -> None:
+    """A length that does not fit the value, which pydicom raises an exception of its own for, is no traceback."""
+    path = _write(tmp_path, "image")
+    dataset = pydicom.dcmread(path)
+    dataset[0x0020000D] = RawDataElement(
+        dataset[0x0020000D].tag, "FD", 3, b"abc", 0, is_implicit_VR=False, is_little_endian=True
+    )
+    dataset.save_as(path)
+
+    with pytest.raises(NotOneStudy, match=r"image: missing, empty or several: Study Instance UID$"):
+        read_inputs([path])
 
 
 def test_no_date_is_the_same_every_time(tmp_path: Path) -> None:
     """Without any date the content date is a fixed one, never the clock."""
     headers = read_inputs([_write(tmp_path, "none")]).headers
 
-    assert datetime(1900, 1, 1, tzinfo=UTC) == newest_date(headers)
+    assert datetime(1900, 1, 1) == newest_date(headers)  # noqa: DTZ001 - no clock is meant

@@ -137,14 +137,14 @@ def test_any_value_in_any_place_is_read_or_refused(key: str, value: object) -> N
 )
 def test_reviewed_points_are_told_apart(source: str, expected: LandmarkSource) -> None:
     """Only points that a reader reviewed count as reviewed."""
-    (vertebra,) = landmarks_of(_parse(source=source), _images)
+    (vertebra,) = landmarks_of(_parse(source=source), _images, ())
 
     assert expected is vertebra.source
 
 
 def test_image_points_come_with_the_plane_of_their_image() -> None:
     """Size, scale and directions are those of the image in the study."""
-    (vertebra,) = landmarks_of(_parse(), _images)
+    (vertebra,) = landmarks_of(_parse(), _images, ())
 
     assert vertebra.landmarks is not None
     assert vertebra.plane is not None
@@ -153,21 +153,58 @@ def test_image_points_come_with_the_plane_of_their_image() -> None:
     assert (vertebra.plane.anterior, vertebra.plane.superior) == ((-1.0, 0.0), (0.0, -1.0))
 
 
+PATIENT = [{"level": "L4", "points": {name: list(point) for name, point in patient_points(0.0).items()}}]
+
+
 def test_patient_points_take_the_frame_of_reference_of_the_named_image() -> None:
-    """Without an image they have none of their own; with one, that of the image."""
-    points = [{"level": "L4", "points": {name: list(point) for name, point in patient_points(0.0).items()}}]
-    (alone,) = landmarks_of(_parse(space="patient", sop_instance_uid="absent", vertebrae=points), _images)
-    (placed,) = landmarks_of(_parse(space="patient", vertebrae=points), lambda _: ct_slice(1))
+    """Without an image they have the one that all images share; with one, that of the image."""
+    (alone,) = landmarks_of(
+        _parse(space="patient", sop_instance_uid="absent", vertebrae=PATIENT), _images, {FRAME_OF_REFERENCE}
+    )
+    (placed,) = landmarks_of(_parse(space="patient", vertebrae=PATIENT), lambda _: ct_slice(1), {"1.2", "1.3"})
 
     assert alone.landmarks is not None
     assert placed.landmarks is not None
-    assert alone.landmarks.frame_of_reference_uid is None
-    assert placed.landmarks.frame_of_reference_uid == FRAME_OF_REFERENCE
+    assert [FRAME_OF_REFERENCE] * 2 == [v.landmarks.frame_of_reference_uid for v in (alone, placed) if v.landmarks]
     assert placed.plane is None
+
+
+@pytest.mark.parametrize("frames", [(), ("1.2", "1.3")])
+def test_the_frame_of_reference_of_patient_points_is_not_guessed(frames: tuple[str, ...]) -> None:
+    """None, or several to choose from, is an error of the document; so is an image that states none."""
+    with pytest.raises(LandmarksError, match=f"tells the frame of reference, found {len(frames)}"):
+        landmarks_of(_parse(space="patient", sop_instance_uid="absent", vertebrae=PATIENT), _images, frames)
+    with pytest.raises(LandmarksError, match="tells the frame of reference, found 0"):
+        landmarks_of(_parse(space="patient", vertebrae=PATIENT), _images, frames)
+
+
+def test_patient_points_on_an_unknown_image_are_refused() -> None:
+    """An image that the study does not have tells nothing, even where the study has one frame of reference only."""
+    with pytest.raises(LandmarksError, match="expected an image of this study, found none"):
+        landmarks_of(_parse(space="patient", vertebrae=PATIENT), lambda _: None, {FRAME_OF_REFERENCE})
+
+
+def test_points_on_a_coronal_image_are_refused() -> None:
+    """An image that is known not to show anterior is told from one that does not say."""
+    coronal = ct_slice(1)
+    coronal.ImageOrientationPatient = [1, 0, 0, 0, 0, -1]
+    silent = dx_lateral()
+    del silent.PatientOrientation
+
+    with pytest.raises(LandmarksError, match="expected a lateral or sagittal image"):
+        landmarks_of(_parse(), lambda _: coronal, ())
+    assert ["L4"] == [vertebra.level for vertebra in landmarks_of(_parse(), lambda _: silent, ())]
+
+
+@pytest.mark.parametrize("observer", [7, "x" * 65, "a\nb"])
+def test_an_observer_is_a_name(observer: object) -> None:
+    """What the report says of who placed the points is one line of a name's length."""
+    with pytest.raises(LandmarksError, match="observer: expected a name of at most 64 characters"):
+        _parse(observer=observer)
 
 
 @pytest.mark.parametrize("changes", [{"sop_instance_uid": "1.2.3"}, {"frame": 2}])
 def test_points_in_an_image_that_is_not_there_are_refused(changes: dict[str, object]) -> None:
     """An image or a frame that the study does not have is an error of the document, said as one."""
     with pytest.raises(LandmarksError, match="expected an image of this study, found none"):
-        landmarks_of(_parse(**changes), _images)
+        landmarks_of(_parse(**changes), _images, ())

@@ -29,6 +29,10 @@ MIDDLES = {"T12": 0.0, "L1": -32.0, "L6": -192.0}
 CLOSE = 1e-4
 
 
+#: Frames of reference of the study's images.
+FRAMES = {FRAME_OF_REFERENCE}
+
+
 def _report(sample: Sample) -> Dataset:
     return dcmread(BytesIO(report_bytes(sample)))
 
@@ -38,7 +42,7 @@ def _images(uid: str) -> Dataset | None:
 
 
 def _read(made: Dataset) -> dict[str, VertebraLandmarks]:
-    return {vertebra.level: vertebra for vertebra in from_report(made, _images)}
+    return {vertebra.level: vertebra for vertebra in from_report(made, _images, FRAMES)}
 
 
 def _points(vertebra: VertebraLandmarks) -> dict[str, Point]:
@@ -93,7 +97,7 @@ def test_a_verified_report_holds_reviewed_points(flag: str, expected: LandmarkSo
     made = _report("patient")
     made.VerificationFlag = flag
 
-    assert {expected} == {vertebra.source for vertebra in from_report(made, _images)}
+    assert {expected} == {vertebra.source for vertebra in from_report(made, _images, FRAMES)}
 
 
 def test_a_moved_point_is_read_where_it_is_now() -> None:
@@ -122,7 +126,7 @@ def test_without_a_superior_direction_the_written_order_counts() -> None:
     """Where the image does not say where superior is, the superior point is the first, as we write it."""
     bare = dx_lateral()
     del bare.PatientOrientation
-    (vertebra, *_) = from_report(_report("image"), lambda _: bare)
+    (vertebra, *_) = from_report(_report("image"), lambda _: bare, FRAMES)
 
     assert _points(vertebra)["AS"] == (483.0, 988.0)
 
@@ -231,14 +235,10 @@ def test_heights_of_other_producers_are_read_by_code_or_words() -> None:
 def test_single_points_are_read_by_their_names() -> None:
     """A POINT named by its concept, or by the label of its group as OHIF writes it, is that point."""
     points = patient_points(0.0)
-    named_points = [
-        _item("SCOORD3D", _code(name, "99OTHER", name), GraphicType="POINT", GraphicData=list(points[name]))
-        for name in ("AS", "AI", "PS")
-    ]
-    by_label = _group(
-        _label("L1 PI"),
-        _item("NUM", _code("1", "99OTHER", "Length"), _item("SCOORD3D", SOURCE, GraphicData=list(points["PI"]))),
-    )
+    named_points = [_line(*points[name]) for name in ("AS", "AI", "PS")]
+    for name, item in zip(("AS", "AI", "PS"), named_points, strict=True):
+        item.ConceptNameCodeSequence = [_code(name, "99OTHER", name)]
+    by_label = _group(_label("L1 PI"), _item("NUM", _code("1", "99OTHER", "Length"), _line(*points["PI"])))
     found = _read(_foreign(_group(_is(SITE, L1), *named_points), by_label))
 
     assert {name: points[name] for name in ("AS", "PS", "AI", "PI")} == _points(found["L1"])
@@ -248,15 +248,15 @@ def test_numbers_other_than_heights_are_left_alone() -> None:
     """A line under a loss, a ratio or a length is no height, and its group holds no points of ours."""
     for meaning in ("height loss", "height ratio", "expected height", "length"):
         numbers = _heights(lambda position, meaning=meaning: _code("X", "99OTHER", f"{position} {meaning}"))  # type: ignore[misc]  # bound now
-        assert from_report(_foreign(_group(_is(SITE, L1), *numbers)), _images) == []
+        assert from_report(_foreign(_group(_is(SITE, L1), *numbers)), _images, FRAMES) == []
 
 
 def test_groups_that_name_no_vertebra_are_left_alone() -> None:
     """A tumour on the liver is none of ours, nor is a lobe called T2."""
     liver = _is(SITE, _code("10200004", "SCT", "Liver"))
 
-    assert from_report(_foreign(_group(liver, *_heights(_own_words))), _images) == []
-    assert from_report(_foreign(_group(_label("Lung T2"), *_heights(_own_words))), _images) == []
+    assert from_report(_foreign(_group(liver, *_heights(_own_words))), _images, FRAMES) == []
+    assert from_report(_foreign(_group(_label("Lung T2"), *_heights(_own_words))), _images, FRAMES) == []
 
 
 def test_contradictions_are_refused_with_their_reason() -> None:
@@ -276,9 +276,57 @@ def test_contradictions_are_refused_with_their_reason() -> None:
 
 def test_points_in_an_image_that_is_not_there_are_refused() -> None:
     """Without its image a point has no scale and no direction."""
-    found = from_report(_report("image"), lambda _: None)
+    found = from_report(_report("image"), lambda _: None, FRAMES)
 
     assert ["IMAGE_MISSING"] * 3 == [vertebra.reason for vertebra in found]
+
+
+def test_points_in_a_frame_of_reference_that_is_not_there_are_refused() -> None:
+    """Patient points of a frame of reference that no image has lie nowhere, nor do those that name none."""
+    nowhere = _foreign(_group(_is(SITE, L1), *_heights(_own_words)))
+    for number in named(named(nowhere, "Imaging Measurements")[0], "Measurement Group")[0].ContentSequence[1:]:
+        del number.ContentSequence[0].ReferencedFrameOfReferenceUID
+
+    assert ["IMAGE_MISSING"] * 3 == [v.reason for v in from_report(_report("patient"), _images, {"1.2"})]
+    assert {"L1": "FRAME_OF_REFERENCE_UNKNOWN"} == _reasons(nowhere)
+
+
+def test_an_image_of_another_sop_class_is_another_image() -> None:
+    """A reference that does not fit the object of that UID is not followed."""
+    other = dx_lateral()
+    other.SOPClassUID = "1.2.840.10008.5.1.4.1.1.1"
+
+    assert ["IMAGE_MISSING"] * 3 == [v.reason for v in from_report(_report("image"), lambda _: other, FRAMES)]
+
+
+def test_points_on_a_coronal_image_are_refused() -> None:
+    """Where anterior is known to be out of the plane there is nothing to measure; where nobody knows, it is said."""
+    coronal, silent = dx_lateral(), dx_lateral()
+    coronal.PatientOrientation = ["L", "F"]
+    del silent.PatientOrientation
+
+    assert ["NOT_LATERAL"] * 3 == [v.reason for v in from_report(_report("image"), lambda _: coronal, FRAMES)]
+    assert [None] * 3 == [v.reason for v in from_report(_report("image"), lambda _: silent, FRAMES)]
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("SAMPLING_TOO_COARSE", ("SAMPLING_TOO_COARSE",)),
+        ("LIMITED_SAMPLING", ("LIMITED_SAMPLING",)),
+        ("CEMENT", ("CEMENT",)),
+        ("PLANE_UNCERTAIN", ("PLANE_UNCERTAIN",)),
+        ("MIXED", ()),
+        ("ORIENTATION_UNVERIFIED", ()),
+    ],
+)
+def test_flags_that_points_cannot_tell_are_read_back(word: str, expected: tuple[str, ...]) -> None:
+    """What an earlier report of ours says of sampling and body lasts; what follows from points and image does not."""
+    made = _report("patient")
+    for group in groups(made):
+        named(group, "Measurement flag")[0].TextValue = word
+
+    assert {expected} == {vertebra.flags for vertebra in _read(made).values()}
 
 
 def test_other_objects_hold_no_points() -> None:
@@ -286,9 +334,9 @@ def test_other_objects_hold_no_points() -> None:
     made = _report("patient")
     made.SOPClassUID = "1.2.840.10008.5.1.4.1.1.88.11"
 
-    assert from_report(made, _images) == []
-    assert from_report(dx_lateral(), _images) == []
-    assert from_report(Dataset(), _images) == []
+    assert from_report(made, _images, FRAMES) == []
+    assert from_report(dx_lateral(), _images, FRAMES) == []
+    assert from_report(Dataset(), _images, FRAMES) == []
 
 
 @pytest.mark.parametrize("data", [["1", "x", "3"], ["1", "nan", "3"], ["1", "2"]])

@@ -222,9 +222,16 @@ def test_the_algorithm_is_identified() -> None:
 
 
 def test_a_vertebra_without_a_grade_says_so() -> None:
-    """Heights without a grade: not gradable, and neither severity, nor certainty, nor shape."""
+    """Heights without a grade: not gradable, and nothing that rests on expected heights."""
     group = _only_group(
-        _first(findings("patient"), genant_grade=None, grade_probabilities=None, deformity=None), "patient"
+        _first(
+            findings("patient"),
+            genant_grade=None,
+            grade_probabilities=None,
+            deformity=None,
+            height_loss_percent=Triple(anterior=None, middle=None, posterior=None),
+        ),
+        "patient",
     )
 
     assert _answers(group, codes.GENANT_GRADE[2]) == ["Not gradable"]
@@ -232,6 +239,23 @@ def test_a_vertebra_without_a_grade_says_so() -> None:
     assert not named(group, "Grade is borderline")
     assert not named(group, "Probability of the reported grade")
     assert not named(group, "Type of height-loss deformity")
+    assert not named(group, codes.ASSESSMENT[2])
+    assert not named(group, codes.REFERENCE[2])
+    assert not named(group, codes.REFERENCE_LEVEL[2])
+    assert _answers(group, "Wedging direction") == ["Anterior wedging"]
+    assert [
+        *("HEIGHT_ANTERIOR", "HEIGHT_MIDDLE", "HEIGHT_POSTERIOR", "WEDGING", "WEDGE_ANGLE", "RATIO_WEDGE"),
+        *("RATIO_BICONCAVE", "RATIO_CRUSH_UP", "RATIO_CRUSH_LOW"),
+    ] == [name for name, _, _ in _numbers(group)]
+
+
+def test_probabilities_have_one_decimal() -> None:
+    """Nobody knows a probability to more than 0.1 %: neither 6.29e-11 nor 99.9999972 is written."""
+    sure = (6.29e-13, 0.0123456, 0.9876541, 2.5e-9)
+    group = _only_group(_first(findings("patient"), grade_probabilities=sure), "patient")
+    written = {name: value for name, value, _ in _numbers(group) if name.startswith("GRADE_")}
+
+    assert [98.8, 0.0, 1.2, 98.8, 0.0] == list(written.values())
 
 
 def test_four_points_give_no_middle_height() -> None:

@@ -1,5 +1,6 @@
 """The metrics page: what listeners counted, what the ledger says, and nothing a peer made up."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -103,6 +104,17 @@ def test_two_listeners_are_told_apart(settings: Settings) -> None:
     found = {s.labels["listener"].rsplit("-")[-1]: s.value for s in family.samples if s.name.endswith("_total")}
     assert found == {"104": 1, "11112": 2}
     assert text.count("# TYPE spondyl_received_objects_total counter") == 1
+
+
+@pytest.mark.parametrize(("hours", "shown_again"), [(23.9, True), (24.1, False)])
+def test_a_listener_that_is_gone_for_a_day_is_forgotten(settings: Settings, hours: float, shown_again: bool) -> None:
+    """Its last words stay for an alarm to see; a host or port that is no more does not stay for ever."""
+    Metrics(settings).save(104, free_bytes=0)
+    [file] = (settings.storage.root / "metrics").glob("*.prom")
+    os.utime(file, (NOW, NOW))
+    page = shown(Metrics(settings, lambda: NOW + hours * 3600), Answers())
+
+    assert shown_again == (("spondyl_listener_timestamp_seconds",) in page)
 
 
 def test_a_listener_that_starts_again_replaces_its_counts(settings: Settings) -> None:

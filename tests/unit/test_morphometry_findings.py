@@ -192,6 +192,94 @@ def test_an_image_without_spacing_gives_ratios_and_a_grade() -> None:
     assert (Flag.UNCALIBRATED,) == found(flat, "L1").flags
 
 
+def run_of(share: float) -> dict[str, Heights]:
+    """Return ten vertebrae, each 1 mm higher than the one above; T11 to L2 have lost a percentage anteriorly."""
+    levels = ("T8", "T9", "T10", "T11", "T12", "L1", "L2", "L3", "L4", "L5")
+    lost = {"T11", "T12", "L1", "L2"}
+    return {
+        level: (h * (1 - share / 100) if level in lost else h, h, h)
+        for level, h in zip(levels, (22.0 + step for step in range(10)), strict=True)
+    }
+
+
+@pytest.mark.parametrize(("share", "grade"), [(0.0, 0), (22.0, 1), (30.0, 2), (45.0, 3)])
+def test_a_run_of_deformed_vertebrae_is_graded(share: float, grade: int) -> None:
+    """Four deformed vertebrae in a row have their own grades, the sound ones none (2.2)."""
+    findings, summary = measure(stack(run_of(share)), Policy())
+    grades = {f.level: f.measured.genant_grade for f in findings if f.measured is not None}
+    assert dict.fromkeys(grades, 0) | dict.fromkeys(("T11", "T12", "L1", "L2"), grade) == grades
+    assert 4 * grade == summary.spinal_deformity_index
+    assert not any(Flag.REFERENCE_DOUBTFUL in finding.flags for finding in findings)
+
+
+def test_a_crushed_end_of_the_column_is_not_certain() -> None:
+    """A low L5 beside low ones can only be compared with itself: grade 0 is said with doubt and the other grade."""
+    column: dict[str, Heights] = dict.fromkeys(("T10", "T11", "T12", "L1", "L2"), (26.0, 26.0, 26.0))
+    vertebrae = stack(column | dict.fromkeys(("L3", "L4", "L5"), (15.0, 15.0, 15.0)))
+    finding = found(vertebrae, "L5")
+    assert finding.measured is not None
+    assert (0, True, ReferenceRule.WITHIN_VERTEBRA) == (
+        finding.measured.genant_grade,
+        finding.measured.borderline,
+        finding.measured.reference.rule,
+    )
+    assert (Flag.CRUSH_NOT_ASSESSABLE, Flag.REFERENCE_DOUBTFUL, Flag.MAY_BE_GRADE_3) == finding.flags
+    assert finding.measured.grade_probabilities is not None
+    assert finding.measured.grade_probabilities[0] < 0.8
+    assert 3 == numbers(vertebrae, "L3").genant_grade
+
+
+def test_a_vertebra_above_its_references_is_not_certain() -> None:
+    """Where a vertebra is 20 % higher than expected, what is expected is doubtful, and grade 0 less than certain."""
+    vertebrae = stack({"L1": NORMAL, "L2": (33.6, 33.0, 33.6), "L3": NORMAL})
+    finding = found(vertebrae, "L2")
+    assert finding.measured is not None
+    assert Flag.REFERENCE_DOUBTFUL in finding.flags
+    assert finding.measured.grade_probabilities is not None
+    assert 0.5 < finding.measured.grade_probabilities[0] < 0.9
+
+
+def test_a_column_wedged_throughout_is_not_silent() -> None:
+    """Where every vertebra has the same wedge of 40 %, neighbours show no loss, but its own walls do."""
+    vertebrae = stack(dict.fromkeys(("T11", "T12", "L1", "L2", "L3", "L4"), (15.0, 20.0, 25.0)))
+    for finding in measure(vertebrae, Policy())[0]:
+        assert finding.measured is not None
+        assert (0, True) == (finding.measured.genant_grade, finding.measured.borderline)
+        assert (Flag.OWN_RATIO_LOW, Flag.MAY_BE_GRADE_2) == finding.flags
+        assert WedgingAssessment.NO_LIMIT_FOR_LEVEL is finding.measured.wedging_assessment
+
+
+@pytest.mark.parametrize(
+    ("anterior", "other"), [(22.3, "MAY_BE_GRADE_0"), (21.1, "MAY_BE_GRADE_2"), (20.9, "MAY_BE_GRADE_1")]
+)
+def test_a_borderline_grade_names_the_other_one(anterior: float, other: str) -> None:
+    """Beside the grade stands the one on the other side of the nearest border: 1 and 0, 1 and 2, 2 and 1 (3.5)."""
+    vertebrae = stack(dict.fromkeys(COLUMN, (28.0, 28.0, 28.0)) | {"L1": (anterior, 28.0, 28.0)})
+    assert numbers(vertebrae, "L1").borderline
+    assert [other] == [flag for flag in found(vertebrae, "L1").flags if flag.startswith("MAY_BE")]
+
+
+@pytest.mark.parametrize(
+    ("heights", "deformity"),
+    [((21.0, 20.0, 19.7), Deformity.CRUSH), ((23.0, 18.0, 21.9), Deformity.BICONCAVE)],
+)
+def test_a_posterior_loss_is_outside_limits_whatever_the_shape(heights: Heights, deformity: Deformity) -> None:
+    """An L4 with a posterior loss of 20 % is outside limits, though its wedging is below 8.3 % (4b)."""
+    around: Heights = (28.0, 27.0, 28.0)
+    measured = numbers(stack({"L2": around, "L3": around, "L4": heights, "L5": around}), "L4")
+    assert (deformity, WedgingAssessment.OUTSIDE_LIMITS) == (measured.deformity, measured.wedging_assessment)
+
+
+def test_direction_and_limit_act_on_what_is_printed() -> None:
+    """+0.03 % is no wedging, and 8.34 % prints as 8.3 and is within the limit of L4."""
+    level = numbers([film("L4", (30.0, 29.0, 29.991))], "L4")
+    assert 0.03 == pytest.approx(level.wedging_percent)
+    assert WedgingDirection.NONE is level.wedging_direction
+    near = numbers([film("L4", (30.0, 29.0, 27.498))], "L4")
+    assert 8.34 == pytest.approx(near.wedging_percent)
+    assert WedgingAssessment.WITHIN_LIMITS is near.wedging_assessment
+
+
 def references(findings: tuple[VertebraFinding, ...]) -> list[object]:
     """Return which heights each loss stands against."""
     return [(m.reference.rule, m.reference.levels) for f in findings if (m := f.measured) is not None]
@@ -316,7 +404,7 @@ def test_uniform_scale(columns: list[Heights], factor: float) -> None:
         if (m := f.measured) is not None
     )
     assert words(small, summary) == words(large, other)
-    assert figures(scaled, summary) == pytest.approx(figures(large, other), abs=1e-6, nan_ok=True)
+    assert figures(scaled, summary) == pytest.approx(figures(large, other), rel=1e-7, abs=1e-6, nan_ok=True)
 
 
 def times(triple: Triple, factor: float) -> dict[str, float | None]:

@@ -1,13 +1,14 @@
 """The slices that a report refers to."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
 from sr_templates.findings import Landmarks, LandmarkSource, Space
 from workers.landmarks.points import VertebraLandmarks
-from workers.nearby import images_at
+from workers.nearby import images_at, positions
 
 SAGITTAL = [0.0, 1.0, 0.0, 0.0, 0.0, -1.0]
 
@@ -23,9 +24,11 @@ def _slices(count: int, *, spacing_mm: float = 3.0) -> list[Dataset]:
     return slices
 
 
-def _vertebra(*points: tuple[float, ...], space: Space = Space.PATIENT, image: str | None = None) -> VertebraLandmarks:
+def _vertebra(
+    *points: tuple[float, ...], space: Space = Space.PATIENT, image: str | None = None, frame: str | None = None
+) -> VertebraLandmarks:
     named = dict(zip(("AS", "MS", "PS"), points, strict=False))
-    landmarks = Landmarks(space=space, points=named, sop_instance_uid=image)
+    landmarks = Landmarks(space=space, points=named, sop_instance_uid=image, frame_of_reference_uid=frame)
     return VertebraLandmarks(level="L1", source=LandmarkSource.SEGMENTATION, landmarks=landmarks)
 
 
@@ -57,12 +60,64 @@ def test_image_points_lie_on_the_image_they_name() -> None:
     assert ["1.2.3"] == [image.SOPInstanceUID for image in images_at([vertebra], _slices(5))]
 
 
-def test_a_multi_frame_image_is_taken_whole() -> None:
-    """An image without a plane of its own is always referred to."""
-    enhanced = Dataset()
-    enhanced.SOPInstanceUID = "1.2.99"
+def test_images_without_a_plane_are_taken_whole_where_there_are_no_others() -> None:
+    """An image that does not say where it lies is referred to only where no image of the frame of reference does."""
+    unplaced = Dataset()
+    unplaced.SOPInstanceUID = "1.2.99"
 
-    assert (enhanced,) == images_at([_vertebra((0.0, 0.0, 0.0))], [enhanced])
+    assert (unplaced,) == images_at([_vertebra((0.0, 0.0, 0.0))], [unplaced])
+    assert ["1.2.1"] == [i.SOPInstanceUID for i in images_at([_vertebra((0.0, 0.0, 0.0))], [unplaced, *_slices(2)])]
+
+
+def test_only_images_of_the_frame_of_reference_are_near() -> None:
+    """A slice or a secondary capture elsewhere is no evidence, however near its plane."""
+    slices = _slices(3)
+    for image in slices[1:]:
+        image.FrameOfReferenceUID = "1.9"
+    capture = Dataset()
+    capture.SOPInstanceUID = "1.2.99"
+    found = images_at([_vertebra((0.0, 0.0, 0.0), frame="1.9", image="1.2.1")], [*slices, capture])
+
+    assert ["1.2.2"] == [image.SOPInstanceUID for image in found]
+
+
+def test_the_frames_of_an_enhanced_image_are_its_slices() -> None:
+    """A multi-frame image is near where one of its frames is."""
+    group, orientation, position = Dataset(), Dataset(), Dataset()
+    orientation.ImageOrientationPatient, position.ImagePositionPatient = SAGITTAL, [3.0, 0.0, 0.0]
+    group.PlaneOrientationSequence, group.PlanePositionSequence = [orientation], [position]
+    enhanced = Dataset()
+    enhanced.SOPInstanceUID, enhanced.NumberOfFrames = "1.2.99", 1
+    enhanced.PerFrameFunctionalGroupsSequence = [group]
+
+    for x, expected in ((0.0, "1.2.1"), (2.9, "1.2.99")):
+        found = images_at([_vertebra((x, 0.0, 0.0))], [*_slices(1), enhanced])
+        assert [expected] == [image.SOPInstanceUID for image in found]
+
+
+@pytest.mark.parametrize(
+    ("keyword", "stated"),
+    [
+        ("ImagePositionPatient", [1.0, 2.0]),
+        ("ImageOrientationPatient", [0.0, 1.0, 0.0, 0.0, 0.0]),
+        ("ImageOrientationPatient", [0.0] * 6),
+    ],
+)
+def test_a_slice_with_a_broken_plane_is_none(keyword: str, stated: list[float]) -> None:
+    """Too few numbers, or vectors of no length, are no plane; the next slice is the nearest."""
+    slices = _slices(2)
+    setattr(slices[0], keyword, stated)
+
+    assert ["1.2.2"] == [image.SOPInstanceUID for image in images_at([_vertebra((0.0, 0.0, 0.0))], slices)]
+    assert (3.0, 0.0, 0.0) in positions(slices)
+
+
+def test_a_localizer_is_not_near() -> None:
+    """It only shows the way: a stack passes through it wherever it lies."""
+    slices = _slices(2)
+    slices[0].ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+
+    assert ["1.2.2"] == [image.SOPInstanceUID for image in images_at([_vertebra((0.0, 0.0, 0.0))], slices)]
 
 
 def test_nothing_is_near_where_there_are_no_points() -> None:

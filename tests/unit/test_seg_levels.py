@@ -1,7 +1,7 @@
 import pytest
 from pydicom import Dataset
 
-from workers.landmarks.seg import from_segmentation
+from workers.landmarks.seg import from_segmentation, from_segmentations, names_vertebrae
 
 
 def _code(scheme: str, value: str) -> list[Dataset]:
@@ -94,3 +94,46 @@ def test_a_segmentation_that_cannot_be_read_gives_the_reason() -> None:
     ds.SharedFunctionalGroupsSequence, ds.PerFrameFunctionalGroupsSequence = [shared], frames
     ds.NumberOfFrames, ds.Rows, ds.Columns = 2, 4, 4
     assert [("L2", "UNREADABLE", ())] == [(v.level, v.reason, v.flags) for v in from_segmentation(ds)]
+
+
+def _object(uid: str, *segments: Dataset) -> Dataset:
+    ds = Dataset()
+    ds.SOPInstanceUID = uid
+    ds.SegmentSequence = list(segments)
+    return ds
+
+
+def test_objects_are_read_as_one() -> None:
+    """Each vertebra may have an object of its own; a level in two objects is not guessed; unneeded ones stay unread."""
+    l1, l2 = _segment(1, "a", "SCT", "66794005"), _segment(1, "a", "SCT", "14293000")
+    objects = [_object("2.25.1", l2), _object("2.25.2", l1), _object("2.25.3", l2), _object("2.25.4")]
+    opened = []
+
+    def whole(ds: Dataset) -> Dataset:
+        opened.append(str(ds.SOPInstanceUID))
+        return ds
+
+    found = from_segmentations(objects, whole, frame_of_reference_uid="1.2")
+
+    assert [("L1", "NO_GEOMETRY"), ("L2", "LEVEL_DUPLICATED")] == [(v.level, v.reason) for v in found]
+    assert ["2.25.2"] == opened
+
+
+def test_a_segment_without_a_number_is_unreadable() -> None:
+    """No frame can belong to it, be its number empty or missing; the other segments are not touched by it."""
+    empty, missing = _segment(1, "a", "SCT", "66794005"), _segment(1, "a", "SCT", "66794005")
+    empty.SegmentNumber = None
+    del missing.SegmentNumber
+
+    for item in (empty, missing):
+        expected = [("L1", "UNREADABLE", ()), ("L2", "NO_GEOMETRY", ())]
+        assert expected == _found(item, _segment(2, "a", "SCT", "14293000"))
+
+
+def test_a_code_without_a_value_names_nothing() -> None:
+    """An empty code leaves the label to name the level."""
+    item = _segment(1, "L1 vertebra", "SCT", "66794005")
+    item.SegmentedPropertyTypeCodeSequence[0].CodeValue = None
+
+    assert ["L1"] == [level for level, _, _ in _found(item)]
+    assert not names_vertebrae(_object("2.25.1", _segment(1, "liver", "SCT", "10200004")))

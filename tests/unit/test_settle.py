@@ -116,7 +116,14 @@ def test_late_instances_never_does_not_keep_a_study_from_its_first_revision() ->
 
 def test_nothing_but_our_own_reports_is_ignored_by_rule() -> None:
     """The PACS routes our report back and nothing else: the study is not for us, and the rule says why."""
-    assert Verdict(action=Action.IGNORE, why="own_report") == verdict(ROW, fingerprint=None, study=RULE)
+    found = verdict(ROW, fingerprint=None, own_reports=True, study=RULE)
+
+    assert Verdict(action=Action.IGNORE, why="own_report") == found
+
+
+def test_a_study_whose_folder_was_lost_is_ignored_by_a_rule_of_its_own() -> None:
+    """The ledger heard of objects that the spool does not hold: no report is to blame, and none is named."""
+    assert Verdict(action=Action.IGNORE, why="spool_empty") == verdict(ROW, fingerprint=None, study=RULE)
 
 
 @pytest.mark.parametrize("state", [state for state in StudyState if state is not StudyState.RECEIVING])

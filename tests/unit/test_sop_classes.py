@@ -77,6 +77,11 @@ def test_documents_have_no_pixels_to_encode() -> None:
     assert with_video == {"1.2.840.10008.5.1.4.1.1.7.4"}
 
 
+def test_no_other_report_is_asked_for() -> None:
+    """We write Comprehensive SR and Comprehensive 3D SR (PS3.4 B.5); a PACS need not take Enhanced SR for us."""
+    assert [UID(uid).name for uid in sop_classes.REPORTS] == ["Comprehensive SR Storage", "Comprehensive 3D SR Storage"]
+
+
 def test_our_reports_are_among_what_we_take() -> None:
     """A PACS may route them back."""
     assert set(sop_classes.REPORTS) <= set(sop_classes.STRUCTURED_REPORTS)

@@ -74,8 +74,9 @@ def test_nobody_else_may_read(store: Store, tmp_path: Path) -> None:
     """Folders are 0700 and files 0600: they hold patient data."""
     path = store("1", b"x").path
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    folders = [path.parent, path.parent.parent, tmp_path / "root" / "spool", tmp_path / "root" / "incoming"]
-    assert [stat.S_IMODE(folder.stat().st_mode) for folder in folders] == [0o700] * 4
+    root = tmp_path / "root"
+    folders = [path.parent, path.parent.parent, root / "spool", root / "incoming", root]
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in folders] == [0o700] * 5
 
 
 def test_the_same_bytes_again_are_not_new(spool: Spool, store: Store) -> None:

@@ -19,6 +19,7 @@ from workers.morphometry.uncertainty import (
     point_sd,
     reader_point_sd,
     reader_sd,
+    residual_sd,
     sampling_sd,
     scatter,
 )
@@ -94,8 +95,24 @@ def test_residual_of_the_fit_counts_where_it_is_larger() -> None:
     fit = Expected(
         rule=ReferenceRule.FIT, levels=(), heights=np.full(3, 25.0), error_factor=0.5, residual=np.array((0, 0, 2.0))
     )
-    assert 4 * math.hypot(1, 0.5) == pytest.approx(loss_sd(25.0, 1.0, 0.0, fit, 0))
-    assert 4 * math.hypot(1, 0.5 * 2) == pytest.approx(loss_sd(25.0, 1.0, 0.0, fit, 2))
+    assert residual_sd(25.0, 1.0, fit, 0) == 0
+    whole = math.hypot(loss_sd(25.0, 1.0, 0.0, fit, 2), residual_sd(25.0, 1.0, fit, 2))
+    assert 4 * math.hypot(1, 0.5 * 2) == pytest.approx(whole)
+
+
+def test_references_that_scatter_widen_the_loss_of_supplied_points() -> None:
+    """Hand-placed points have the readers' SD and, beside it, what their references scatter about the line."""
+    heights = dict(zip(("T12", "L1", "L2", "L3", "L4"), (28.0, 25.0, 28.0, 25.0, 28.0), strict=True))
+    found = estimated(stack({level: (height, height, height) for level, height in heights.items()}))["L2"]
+    reader = math.sqrt(2) * 0.03 / math.sqrt(3) * 28
+    unexplained = 100 * 28 / 26.5**2 * 0.5 * math.sqrt(4 * 1.5**2 / 2 - reader**2)
+    assert math.hypot(3.0, unexplained) == pytest.approx(found.loss_sd_points, rel=0.01)
+
+
+def test_what_contradicts_the_expected_height_widens() -> None:
+    """A vertebra 20 % above what is expected is no surer than that: its expected height is as far off."""
+    found = estimated(stack({"L1": (28.0, 28.0, 28.0), "L2": (33.6, 33.6, 33.6), "L3": (28.0, 28.0, 28.0)}))
+    assert math.hypot(3.0, 20) == pytest.approx(found["L2"].loss_sd_points)
 
 
 def test_own_reference_has_its_own_scatter() -> None:

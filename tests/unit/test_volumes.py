@@ -168,6 +168,15 @@ def test_a_frame_without_a_position_makes_no_volume() -> None:
     assert Reason.NO_GEOMETRY is read_stack(ds)
 
 
+@pytest.mark.parametrize("spacing", [0.5, [0.5], [0.5, 0.0], None])
+def test_a_spacing_that_is_none_makes_no_volume(spacing: object) -> None:
+    """A single value, zero or nothing where two spacings belong is a coded reason."""
+    ds = _segmentation(_patterned(2), [(0, 0, 0), (3, 0, 0)], [1, 1])
+    ds.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing = spacing
+
+    assert Reason.NO_GEOMETRY is read_stack(ds)
+
+
 def test_a_segment_without_pixels_is_empty() -> None:
     """A segment that no frame fills gives the reason."""
     ds = _segmentation(_patterned(2), [(0, 0, 0), (3, 0, 0)], [1, 1])

@@ -1,7 +1,7 @@
 import pytest
 
 from sr_templates.findings import Deformity, ReferenceRule, WedgingAssessment, WedgingDirection
-from workers.morphometry.wedging import DEFAULT_LIMITS, against_neighbours, assess, direction, is_unusual
+from workers.morphometry.wedging import DEFAULT_LIMITS, WedgingLimit, assess, direction, is_deformed, is_unusual
 
 L4 = DEFAULT_LIMITS["L4"]
 WITHIN, OUTSIDE = WedgingAssessment.WITHIN_LIMITS, WedgingAssessment.OUTSIDE_LIMITS
@@ -22,21 +22,32 @@ def test_limits_are_those_of_l4_alone() -> None:
         (5.0, WedgingDirection.POSTERIOR),
         (-5.0, WedgingDirection.ANTERIOR),
         (0.0, WedgingDirection.NONE),
-        (1e-12, WedgingDirection.NONE),
-        (-1e-12, WedgingDirection.NONE),
+        (0.05001, WedgingDirection.POSTERIOR),
+        (0.03, WedgingDirection.NONE),
+        (-0.03, WedgingDirection.NONE),
+        (-0.06, WedgingDirection.ANTERIOR),
     ],
 )
 def test_direction(percent: float, expected: WedgingDirection) -> None:
-    """The sign names the lower side; binary noise names none."""
+    """The sign names the lower side; what is printed as 0.0 names none."""
     assert expected is direction(percent)
 
 
 @pytest.mark.parametrize(
     ("percent", "expected"),
-    [(0.0, WITHIN), (4.8, WITHIN), (8.3, WITHIN), (8.3 + 1e-12, WITHIN), (8.34, OUTSIDE), (-3.0, NO_LIMIT)],
+    [
+        (0.0, WITHIN),
+        (4.8, WITHIN),
+        (8.3, WITHIN),
+        (8.34, WITHIN),
+        (8.36, OUTSIDE),
+        (9.0, OUTSIDE),
+        (-19.9, WITHIN),
+        (-20.0, NO_LIMIT),
+    ],
 )
 def test_limit_of_the_level(percent: float, expected: WedgingAssessment) -> None:
-    """Above the limit is outside, the limit itself is not; anterior wedging has no limit."""
+    """What prints above the limit is outside; anterior wedging is within, unless neighbours share it."""
     assert expected is assess(percent, L4)
 
 
@@ -54,26 +65,39 @@ def test_borderline_needs_a_measured_spread(percent: float, sd: float | None, ex
     assert expected is assess(percent, L4, sd_percent=sd)
 
 
+@pytest.mark.parametrize("limit", [L4, None])
+@pytest.mark.parametrize("percent", [-30.0, 0.0, 5.0, 30.0])
+def test_a_deformity_is_outside_any_limit(percent: float, limit: WedgingLimit | None) -> None:
+    """What neighbours show to be deformed is beyond limits at every level, also where the level's own are kept."""
+    assert OUTSIDE is assess(percent, limit, is_deformed=True)
+
+
 @pytest.mark.parametrize(
-    ("percent", "deformity", "expected"),
+    ("percent", "deformity", "posterior_loss", "expected"),
     [
-        (30.0, Deformity.POSTERIOR_WEDGE, OUTSIDE),
-        (-30.0, Deformity.ANTERIOR_WEDGE, OUTSIDE),
-        (-30.0, Deformity.POSTERIOR_WEDGE, NO_LIMIT),
-        (30.0, Deformity.CRUSH, NO_LIMIT),
-        (5.0, Deformity.NONE, NO_LIMIT),
+        (30.0, Deformity.POSTERIOR_WEDGE, 30.0, True),
+        (-30.0, Deformity.ANTERIOR_WEDGE, 0.0, True),
+        (30.0, Deformity.ANTERIOR_WEDGE, 0.0, False),
+        (0.03, Deformity.ANTERIOR_WEDGE, 19.9, False),
+        (-8.0, Deformity.CRUSH, 20.0, True),
+        (6.2, Deformity.CRUSH, 29.6, True),
+        (4.8, Deformity.BICONCAVE, 21.8, True),
+        (4.8, Deformity.BICONCAVE, 19.9, False),
+        (0.0, Deformity.NONE, 0.0, False),
+        (0.0, None, None, False),
+        (-30.0, None, None, False),
     ],
 )
-def test_a_graded_wedge_is_outside_any_limit(percent: float, deformity: Deformity, expected: WedgingAssessment) -> None:
-    """A height loss of 20 % on the wedge's side is beyond limits at every level (4b, last row)."""
-    assert expected is assess(percent, None, deformity=deformity)
+def test_what_neighbours_show(
+    percent: float, deformity: Deformity | None, posterior_loss: float | None, expected: bool
+) -> None:
+    """A wedge of the same side, or a posterior loss of 20 % whatever the shape, is a deformity (4b, last row)."""
+    assert expected is is_deformed(percent, deformity, posterior_loss, ReferenceRule.FIT)
 
 
-@pytest.mark.parametrize("rule", list(ReferenceRule))
-def test_deformity_must_come_from_neighbours(rule: ReferenceRule) -> None:
+def test_own_heights_show_no_deformity() -> None:
     """The vertebra's own heights cannot say that it is outside limits."""
-    expected = None if rule is ReferenceRule.WITHIN_VERTEBRA else Deformity.POSTERIOR_WEDGE
-    assert expected is against_neighbours(Deformity.POSTERIOR_WEDGE, rule)
+    assert not is_deformed(30.0, Deformity.POSTERIOR_WEDGE, 30.0, ReferenceRule.WITHIN_VERTEBRA)
 
 
 @pytest.mark.parametrize(

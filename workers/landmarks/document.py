@@ -4,7 +4,7 @@ It is read strictly: a guess would be a wrong level or a wrong height.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, cast, get_args
 
@@ -14,7 +14,7 @@ from sr_templates import headers
 from sr_templates.findings import POINT_NAMES, Landmarks, LandmarkSource, Point, Space
 from sr_templates.levels import LEVELS
 from workers.landmarks.image_plane import plane_of
-from workers.landmarks.points import VertebraLandmarks
+from workers.landmarks.points import ImagePlane, VertebraLandmarks
 
 SCHEMA: Final = "spondyl.landmarks/1"
 Origin = Literal["manual", "automatic", "reviewed"]
@@ -25,6 +25,9 @@ _OPTIONAL: Final = frozenset({"sop_instance_uid", "frame", "observer"})
 _DIMENSIONS: Final = {Space.IMAGE: 2, Space.PATIENT: 3}
 #: Far beyond any image or patient; a larger number is a mistake.
 _LIMIT: Final = 1e6
+#: Characters of the observer's name, as of a person's name (PS3.5 6.2).
+_LONGEST_NAME: Final = 64
+_NO_IMAGE: Final = "sop_instance_uid, frame: expected an image of this study, found none"
 
 
 class LandmarksError(ValueError):
@@ -70,24 +73,31 @@ def parse(text: bytes) -> LandmarksDocument:
         frame=_frame(document.get("frame")),
         space=space,
         source=cast("Origin", _one_of(document["source"], get_args(Origin), "source")),
-        observer=str(document.get("observer") or ""),
+        observer=_observer(document.get("observer")),
         vertebrae=_vertebrae(document["vertebrae"], space),
     )
 
 
-def landmarks_of(document: LandmarksDocument, image_of: Callable[[str], Dataset | None]) -> list[VertebraLandmarks]:
+def landmarks_of(
+    document: LandmarksDocument, image_of: Callable[[str], Dataset | None], frames_of_reference: Collection[str]
+) -> list[VertebraLandmarks]:
     """Return the points with the plane of their image, or with the frame of reference of the image that is named.
 
-    `image_of` gives the header of an object of the study. Raises LandmarksError where the image or its frame is not
-    in the study.
+    `image_of` gives the header of an object of the study. Patient points without a named image are accepted where the
+    study's images share one of the `frames_of_reference`. Raises LandmarksError where the image, its frame or its
+    frame of reference is not in the study, or the image is known not to show a vertebra from the side.
     """
     image = None if document.sop_instance_uid is None else image_of(document.sop_instance_uid)
-    plane = None
-    if document.space is Space.IMAGE:
-        plane = None if image is None else plane_of(image, document.frame)
-        if plane is None:
-            raise LandmarksError("sop_instance_uid, frame: expected an image of this study, found none")
-    frame_of_reference_uid = "" if image is None else headers.text(image, "FrameOfReferenceUID")
+    if image is None and document.sop_instance_uid is not None:
+        raise LandmarksError(_NO_IMAGE)
+    is_flat = document.space is Space.IMAGE
+    plane = _plane(image, document.frame) if is_flat and image is not None else None
+    stated = set(frames_of_reference) if image is None else {headers.text(image, "FrameOfReferenceUID").strip()}
+    if not is_flat and (len(stated) != 1 or stated == {""}):
+        raise LandmarksError(
+            f"sop_instance_uid: expected an image that tells the frame of reference, found {len(stated - {''})}"
+        )
+    frame_of_reference_uid = "".join(stated)
     return [
         VertebraLandmarks(
             level=vertebra.level,
@@ -103,6 +113,15 @@ def landmarks_of(document: LandmarksDocument, image_of: Callable[[str], Dataset 
         )
         for vertebra in document.vertebrae
     ]
+
+
+def _plane(image: Dataset, frame: int | None) -> ImagePlane:
+    plane = plane_of(image, frame)
+    if plane is None:
+        raise LandmarksError(_NO_IMAGE)
+    if plane.is_lateral is False:
+        raise LandmarksError("sop_instance_uid: expected a lateral or sagittal image, found another orientation")
+    return plane
 
 
 def _vertebrae(found: object, space: Space) -> tuple[SuppliedVertebra, ...]:
@@ -142,6 +161,14 @@ def _frame(found: object) -> int | None:
     if found is None or (isinstance(found, int) and not isinstance(found, bool) and found >= 1):
         return found
     raise LandmarksError(f"frame: expected a number from 1 or null, found {_shown(found)}")
+
+
+def _observer(found: object) -> str:
+    if found is None:
+        return ""
+    if isinstance(found, str) and len(found) <= _LONGEST_NAME and found.isprintable():
+        return found.strip()
+    raise LandmarksError(f"observer: expected a name of at most {_LONGEST_NAME} characters, found {_shown(found)}")
 
 
 def _object(

@@ -1,7 +1,7 @@
 """From an image's header to the plane that image points lie in: size, scale, and where anterior and superior are."""
 
 from collections.abc import Sequence
-from math import hypot, isfinite
+from math import hypot
 from typing import Final
 
 from pydicom import uid
@@ -36,12 +36,14 @@ _PROJECTIONS: Final = frozenset(
     }
 )
 #: LPS (PS3.3 C.7.6.2.1.1).
-_ANTERIOR: Final = (0.0, -1.0, 0.0)
-_SUPERIOR: Final = (0.0, 0.0, 1.0)
+_DIRECTIONS: Final = {"anterior": (0.0, -1.0, 0.0), "superior": (0.0, 0.0, 1.0)}
 #: A direction counts as lying in the plane up to 45 degrees off it.
 _IN_PLANE: Final = 0.7071
 #: PS3.3 C.7.6.1.1.1; of a value such as "AF" the first letter is the main direction.
 _LETTERS: Final = {"A": ("anterior", 1.0), "P": ("anterior", -1.0), "H": ("superior", 1.0), "F": ("superior", -1.0)}
+_SIDES: Final = frozenset(_LETTERS) | {"L", "R"}
+#: How far a direction cosine's length or right angle may be off by rounding.
+_ROUNDING: Final = 0.02
 _Vector = tuple[float, float]
 
 
@@ -51,8 +53,11 @@ def plane_of(image: Dataset, frame: int | None = None) -> ImagePlane | None:
     frames = _number(image, "NumberOfFrames") or 1
     if not rows or not columns or not 1 <= (frame or 1) <= frames:
         return None
-    parts = [image, *_functional_groups(image, frame or 1)]
-    directions = _from_cosines(parts) or _from_letters(image)
+    parts = [image, *functional_groups(image, frame or 1)]
+    six = cosines(parts)
+    letters = [part.strip()[:1] for part in headers.text(image, "PatientOrientation").split("\\")]
+    directions = _from_cosines(six) if six else _from_letters(letters)
+    is_known = bool(six) or (len(letters) == 2 and set(letters) <= _SIDES)  # noqa: PLR2004 - columns, rows
     return ImagePlane(
         rows=int(rows),
         columns=int(columns),
@@ -60,6 +65,8 @@ def plane_of(image: Dataset, frame: int | None = None) -> ImagePlane | None:
         square_pixels=square_pixels(_pair(image, "PixelAspectRatio")),
         anterior=directions.get("anterior"),
         superior=directions.get("superior"),
+        is_lateral=len(directions) == len(_DIRECTIONS) if is_known else None,
+        is_section=headers.text(image, "SOPClassUID") in _SECTIONS,
     )
 
 
@@ -87,39 +94,49 @@ def _scale(image: Dataset, parts: Sequence[Dataset]) -> PixelScale | None:
     )
 
 
-def _functional_groups(image: Dataset, frame: int) -> list[Dataset]:
-    """Return Pixel Measures and Plane Orientation of a frame, its own before the shared ones (PS3.3 C.7.6.16)."""
+def functional_groups(image: Dataset, frame: int) -> list[Dataset]:
+    """Return what states the geometry of a frame, counted from 1: its own before the shared ones (PS3.3 C.7.6.16)."""
     per_frame = headers.items(image, "PerFrameFunctionalGroupsSequence")[frame - 1 : frame]
     return [
         item
         for group in (*per_frame, *headers.items(image, "SharedFunctionalGroupsSequence"))
-        for keyword in ("PixelMeasuresSequence", "PlaneOrientationSequence")
+        for keyword in ("PixelMeasuresSequence", "PlaneOrientationSequence", "PlanePositionSequence")
         for item in headers.items(group, keyword)
     ]
 
 
-def _from_cosines(parts: Sequence[Dataset]) -> dict[str, _Vector]:
-    """Return the directions that lie in the plane, from Image Orientation (Patient)."""
-    cosines = next((found for part in parts if len(found := _numbers(part, "ImageOrientationPatient")) == 6), None)  # noqa: PLR2004 - two LPS vectors
-    if cosines is None:
-        return {}
+def cosines(parts: Sequence[Dataset]) -> list[float]:
+    """Return the first Image Orientation (Patient) of `parts` that is one: two LPS unit vectors; else []."""
+    found = (headers.numbers(part, "ImageOrientationPatient") for part in parts)
+    return next((six for six in found if _are_directions(six)), [])
+
+
+def _are_directions(six: Sequence[float]) -> bool:
+    """Whether these are two unit vectors at right angles to each other, give or take a writer's rounding."""
+    if len(six) != 6:  # noqa: PLR2004 - two LPS vectors
+        return False
+    lengths = hypot(*six[:3]), hypot(*six[3:])
+    askew = sum(a * b for a, b in zip(six[:3], six[3:], strict=True))
+    return all(abs(length - 1) < _ROUNDING for length in lengths) and abs(askew) < _ROUNDING
+
+
+def _from_cosines(six: Sequence[float]) -> dict[str, _Vector]:
+    """Return the directions that lie in the plane of two LPS unit vectors."""
     directions: dict[str, _Vector] = {}
-    for name, axis in (("anterior", _ANTERIOR), ("superior", _SUPERIOR)):
-        across = sum(a * b for a, b in zip(cosines[:3], axis, strict=True))
-        down = sum(a * b for a, b in zip(cosines[3:], axis, strict=True))
+    for name, axis in _DIRECTIONS.items():
+        across = sum(a * b for a, b in zip(six[:3], axis, strict=True))
+        down = sum(a * b for a, b in zip(six[3:], axis, strict=True))
         length = hypot(across, down)
         if length >= _IN_PLANE:
             directions[name] = (across / length, down / length)
     return directions
 
 
-def _from_letters(image: Dataset) -> dict[str, _Vector]:
+def _from_letters(letters: Sequence[str]) -> dict[str, _Vector]:
     """Return the directions from Patient Orientation: where columns and where rows increase to."""
     found: dict[str, _Vector] = {}
-    for letters, unit in zip(
-        headers.text(image, "PatientOrientation").split("\\"), ((1.0, 0.0), (0.0, 1.0)), strict=False
-    ):
-        name, sign = _LETTERS.get(letters.strip()[:1], ("", 0.0))
+    for letter, unit in zip(letters, ((1.0, 0.0), (0.0, 1.0)), strict=False):
+        name, sign = _LETTERS.get(letter, ("", 0.0))
         if name:
             found[name] = (sign * unit[0], sign * unit[1])
     return found
@@ -127,21 +144,11 @@ def _from_letters(image: Dataset) -> dict[str, _Vector]:
 
 def _pair(source: Dataset, keyword: str) -> tuple[float, float] | None:
     """Return two positive numbers; None where there are not."""
-    numbers = _numbers(source, keyword)
+    numbers = headers.numbers(source, keyword)
     return (numbers[0], numbers[1]) if len(numbers) == 2 and min(numbers) > 0 else None  # noqa: PLR2004 - row, column
 
 
 def _number(source: Dataset, keyword: str) -> float | None:
     """Return a positive number; None where there is none."""
-    numbers = _numbers(source, keyword)
+    numbers = headers.numbers(source, keyword)
     return numbers[0] if numbers and numbers[0] > 0 else None
-
-
-def _numbers(source: Dataset, keyword: str) -> list[float]:
-    """Return the finite numbers of an attribute; [] where one of them is none."""
-    parts = [part for part in headers.text(source, keyword).split("\\") if part.strip()]
-    try:
-        numbers = [float(part) for part in parts]
-    except ValueError:
-        return []
-    return numbers if all(isfinite(number) for number in numbers) else []

@@ -2,8 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from sr_templates.findings import Landmarks, LandmarkSource
+
+#: Decimals of a computed mm and of a computed direction: what two CPUs may differ by lies far below (1e-6 mm, 1e-9).
+MM_DECIMALS: Final = 6
+DIRECTION_DECIMALS: Final = 9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +37,10 @@ class ImagePlane:
     anterior: tuple[float, float] | None = None
     #: Unit vector (column, row) that points to superior; None where the image does not say.
     superior: tuple[float, float] | None = None
+    #: Whether it shows the body from the side: False where anterior or superior is known to be out of the plane.
+    is_lateral: bool | None = None
+    #: Whether it is a section (CT, MR), not a projection: its pixels were sampled in the patient.
+    is_section: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

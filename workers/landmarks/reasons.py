@@ -8,7 +8,7 @@ class Reason(StrEnum):
 
     #: The segment has no pixels.
     EMPTY = "EMPTY"
-    #: The pixel data is missing, short, or in a syntax that cannot be decoded.
+    #: The pixel data is missing, short, in a syntax that cannot be decoded, or the segment has no number.
     UNREADABLE = "UNREADABLE"
     #: Fewer than two planes, or a frame without position or orientation: there is no volume.
     NO_GEOMETRY = "NO_GEOMETRY"
@@ -28,8 +28,10 @@ class Reason(StrEnum):
     IMPLAUSIBLE_SHAPE = "IMPLAUSIBLE_SHAPE"
     #: Code and label name different levels; both are refused.
     LEVEL_CONFLICT = "LEVEL_CONFLICT"
-    #: Several segments carry this level.
+    #: Several segments, of one object or of several, carry this level.
     LEVEL_DUPLICATED = "LEVEL_DUPLICATED"
+    #: Neither the segmentation nor the images it names tell one frame of reference.
+    FRAME_OF_REFERENCE_UNKNOWN = "FRAME_OF_REFERENCE_UNKNOWN"
 
 
 class Flag(StrEnum):
@@ -41,3 +43,20 @@ class Flag(StrEnum):
     PLANE_UNCERTAIN = "PLANE_UNCERTAIN"
     #: Body and posterior elements are joined in the midsagittal plane: cut at the posterior wall.
     POSTERIOR_JOINED = "POSTERIOR_JOINED"
+
+
+class Note(StrEnum):
+    """What a reader should know of the study's objects; each is followed by their number."""
+
+    #: Files that are no readable DICOM object.
+    UNREADABLE_FILES = "UNREADABLE_FILES"
+    #: Segmentations that name vertebrae and were not measured: other points came first, or another frame of reference.
+    SEGMENTATIONS_NOT_USED = "SEGMENTATIONS_NOT_USED"
+    #: Reports that hold points of vertebrae and were not used.
+    REPORTS_NOT_USED = "REPORTS_NOT_USED"
+    #: A landmarks document was given and not used.
+    DOCUMENT_NOT_USED = "DOCUMENT_NOT_USED"
+
+    def told(self, count: int) -> str:
+        """Return the word with how many objects it is about."""
+        return f"{self}: {count}"

@@ -44,6 +44,7 @@ class Spot:
     space: Space
     #: Of the image of an image point.
     sop_instance_uid: str = ""
+    sop_class_uid: str = ""
     frame: int | None = None
     frame_of_reference_uid: str = ""
 
@@ -71,12 +72,6 @@ def spots_and_lines(group: Dataset, label: str) -> Iterator[Spot | Line]:
                 yield from _spot(child, label)
 
 
-def code_of(item: Dataset, keyword: str) -> tuple[str, str]:
-    """Return (scheme, value) of the first code in a code sequence; empty texts where there is none."""
-    code = next(iter(headers.items(item, keyword)), Dataset())
-    return headers.text(code, "CodingSchemeDesignator").strip(), headers.text(code, "CodeValue").strip()
-
-
 def meaning_of(item: Dataset, keyword: str) -> str:
     """Return the meaning of the first code in a code sequence; "" where there is none."""
     return headers.text(next(iter(headers.items(item, keyword)), Dataset()), "CodeMeaning").strip()
@@ -90,7 +85,7 @@ def point_name(label: str) -> str:
 
 def _position(number: Dataset) -> str:
     """Return which height a NUM is: by our code, by Height with a topographical modifier, or by its meaning."""
-    name = code_of(number, "ConceptNameCodeSequence")
+    name = headers.code(number, "ConceptNameCodeSequence")
     if name in _POSITIONS:
         return _POSITIONS[name]
     meaning = meaning_of(number, "ConceptNameCodeSequence").lower()
@@ -104,9 +99,9 @@ def _position(number: Dataset) -> str:
 
 
 def _modifier(item: Dataset) -> str:
-    if code_of(item, "ConceptNameCodeSequence")[1] != codes.TOPOGRAPHICAL_MODIFIER.value:
+    if headers.code(item, "ConceptNameCodeSequence")[1] != codes.TOPOGRAPHICAL_MODIFIER.value:
         return ""
-    return _POSITIONS.get(code_of(item, "ConceptCodeSequence"), "")
+    return _POSITIONS.get(headers.code(item, "ConceptCodeSequence"), "")
 
 
 def _descendants(item: Dataset) -> list[Dataset]:
@@ -150,6 +145,7 @@ def _points(item: Dataset) -> list[Spot]:
             point=tuple(numbers[at : at + size]),
             space=Space.IMAGE if size == _DIMENSIONS["SCOORD"] else Space.PATIENT,
             sop_instance_uid=headers.text(image, "ReferencedSOPInstanceUID").strip(),
+            sop_class_uid=headers.text(image, "ReferencedSOPClassUID").strip(),
             frame=int(frame) if frame.isdecimal() else None,
             frame_of_reference_uid=headers.text(item, "ReferencedFrameOfReferenceUID").strip(),
         )

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from pydicom import Dataset
 from pydicom.pixels.utils import iter_pixels
 
+from sr_templates import headers
 from workers.landmarks.reasons import Reason
 
 Array = npt.NDArray[np.float64]
@@ -33,7 +34,7 @@ _SAME_PLANE_MM: Final = 0.01
 #: Cosine between the direction of the stack and the normal of its planes (a tilted gantry) below which it is refused.
 _LEAST_UPRIGHT: Final = 0.87
 #: What pydicom raises for missing, short or undecodable pixel data.
-UNREADABLE: Final = (AttributeError, NotImplementedError, RuntimeError, ValueError)
+UNREADABLE: Final = (*headers.DAMAGE, RuntimeError, IndexError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +89,8 @@ def read_stack(ds: Dataset, image_positions: Iterable[tuple[float, float, float]
     `image_positions` are Image Position (Patient) values of the images that were segmented: where they lie in the same
     stack, they say how far the volume reaches beyond the frames that were not empty.
     """
-    shared = (ds.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
-    groups = [_geometry(frame, shared) for frame in ds.get("PerFrameFunctionalGroupsSequence") or ()]
+    shared = next(iter(headers.items(ds, "SharedFunctionalGroupsSequence")), Dataset())
+    groups = [_geometry(frame, shared) for frame in headers.items(ds, "PerFrameFunctionalGroupsSequence")]
     known = [group for group in groups if group is not None]
     if not known or len(known) < int(ds.get("NumberOfFrames") or 1):
         return Reason.NO_GEOMETRY
@@ -125,20 +126,19 @@ def _geometry(frame: Dataset, shared: Dataset) -> tuple[Array, Array, Array] | N
     )
     found = []
     for sequence, keyword, length in wanted:
-        items = frame.get(sequence) or shared.get(sequence)
-        value = items[0].get(keyword) if items else None
-        if value is None or len(value) != length:
+        items = headers.items(frame, sequence) or headers.items(shared, sequence)
+        value = headers.numbers(items[0], keyword) if items else []
+        if len(value) != length:
             return None
-        found.append(np.array([float(number) for number in value]))
+        found.append(np.array(value))
     position, orientation, spacing = found
-    usable = all(np.isfinite(part).all() for part in found) and bool((spacing > 0).all())
-    return (position, orientation.reshape(2, 3), spacing) if usable else None
+    return (position, orientation.reshape(2, 3), spacing) if (spacing > 0).all() else None
 
 
 def _grid(positions: Array, axes: Array, spacing: Array, size: tuple[int, int], images: Array) -> Stack | Reason:
     normal = np.cross(axes[0], axes[1])
     depth = positions @ normal
-    step = _step(np.sort(depth))
+    step = step_mm(np.sort(depth))
     if not step:
         return Reason.NO_GEOMETRY
     first, last = int(depth.argmin()), int(depth.argmax())
@@ -156,7 +156,7 @@ def _grid(positions: Array, axes: Array, spacing: Array, size: tuple[int, int], 
     return Stack(affine=affine, shape=(slices, *size), slice_of=tuple(int(n) + before for n in place))
 
 
-def _step(depths: Array) -> float:
+def step_mm(depths: Array) -> float:
     """Return the distance between neighbouring planes of sorted `depths`; 0 where there is but one plane."""
     gaps = np.diff(depths)
     gaps = gaps[gaps > _SAME_PLANE_MM]
@@ -208,7 +208,8 @@ def _decoded(ds: Dataset, frames: Sequence[int]) -> Iterator[npt.NDArray[np.inte
 def _segment_number(groups: Dataset, ds: Dataset) -> int:
     """Return the segment a frame belongs to; 0, which is no segment's number, where it does not say."""
     name = "SegmentIdentificationSequence"
-    items = groups.get(name) or ds.SharedFunctionalGroupsSequence[0].get(name)
+    shared = headers.items(ds, "SharedFunctionalGroupsSequence")
+    items = [item for part in (groups, *shared) for item in headers.items(part, name)]
     return int(items[0].ReferencedSegmentNumber) if items else 0
 
 

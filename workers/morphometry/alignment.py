@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Final
 
 from sr_templates.findings import Kyphosis, Slip
+from workers.morphometry.digits import settled
 from workers.morphometry.geometry import AI, AS, PI, PS, Array, Body
 from workers.morphometry.grading import rounded
 from workers.morphometry.vertebra import Vertebra
@@ -49,7 +50,7 @@ def kyphoses(vertebrae: Sequence[Vertebra], deformed: frozenset[str], places: Ma
         if at is again and at.level in deformed:
             upper, lower = _seen_from(above.body, at.body), _seen_from(below.body, at.body)
             angle = kyphosis_deg(upper[[AS, PS]], lower[[AI, PI]])
-            yield Kyphosis(level=at.level, above=above.level, below=below.level, angle_deg=angle)
+            yield Kyphosis(level=at.level, above=above.level, below=below.level, angle_deg=settled(angle))
 
 
 def slips(vertebrae: Sequence[Vertebra], places: Mapping[str, int]) -> Iterator[Slip]:
@@ -58,7 +59,7 @@ def slips(vertebrae: Sequence[Vertebra], places: Mapping[str, int]) -> Iterator[
         if not (upper.in_true_mm and upper.level.startswith("L")):
             continue
         corner = _seen_from(upper.body, lower.body)[PI]
-        length, percent = slip(lower.body.points[[AS, PS]], corner)
+        length, percent = map(settled, slip(lower.body.points[[AS, PS]], corner))
         if rounded(abs(length)) >= LISTHESIS_MM:
             yield Slip(
                 upper=upper.level,

@@ -1,14 +1,21 @@
 """Losses of a whole column: every vertebra against its valid neighbours, which are those without a loss. PURE."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+import numpy as np
+
+from sr_templates.findings import ReferenceRule
 from workers.morphometry.geometry import Array
 from workers.morphometry.grading import MILD, largest, loss_percent, rounded
 from workers.morphometry.reference import REACH, Expected, Neighbour, expected
+from workers.morphometry.trend import trend_losses
 from workers.morphometry.vertebra import Unit, Vertebra
 
+#: Contradiction of what is expected, points, that is worth a word: more than two readings of a loss differ by (limits
+#: of agreement 7.0 and 7.8, docs/morphometry 2.2). A bound of our own.
+DOUBTFUL: Final = 10.0
 _OFFSETS: Final = tuple(offset for offset in range(-REACH, REACH + 1) if offset)
 
 
@@ -20,17 +27,37 @@ class Assessment:
     losses: Array
     #: Position and size of the largest loss.
     largest: tuple[int, float]
+    #: By how many points the expected heights are contradicted; 0 where they are not.
+    doubt: float = 0.0
+
+    @property
+    def is_within_vertebra(self) -> bool:
+        """Whether there was no neighbour to compare with."""
+        return self.expected.rule is ReferenceRule.WITHIN_VERTEBRA
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the expected heights are contradicted."""
+        return self.doubt > 0
 
 
 def assess(vertebrae: Sequence[Vertebra], gradable: frozenset[str], places: Mapping[str, int]) -> dict[str, Assessment]:
     """Return the assessment of every vertebra by level.
 
-    At first all `gradable` vertebrae serve as references. Then those with a grade are left out and everything is
-    fitted once more, so that a low neighbour does not lower what is expected (docs/morphometry 5).
+    At first those `gradable` vertebrae serve as references that are not low against the trend of their column, so
+    that deformed neighbours do not hide each other. Then those that come out without a grade serve, and everything is
+    fitted once more (docs/morphometry 2.2, 5). A low vertebra that could be compared with itself only stays out.
     """
-    first = _against(vertebrae, gradable, places)
-    sound = frozenset(level for level in gradable if rounded(first[level].largest[1]) < MILD)
-    return first if sound == gradable else _against(vertebrae, sound, places)
+    trend = trend_losses([vertebra for vertebra in vertebrae if vertebra.level in gradable], places)
+    low = frozenset(level for level, loss in trend.items() if rounded(loss) >= MILD)
+    first = _against(vertebrae, gradable - low, places)
+    sound = frozenset(
+        level
+        for level in gradable
+        if rounded(first[level].largest[1]) < MILD and not (level in low and first[level].is_within_vertebra)
+    )
+    final = first if sound == gradable - low else _against(vertebrae, sound, places)
+    return {level: replace(one, doubt=_doubt(one, trend.get(level, 0.0))) for level, one in final.items()}
 
 
 def against(heights: Array, neighbours: Sequence[Neighbour]) -> Assessment:
@@ -38,6 +65,11 @@ def against(heights: Array, neighbours: Sequence[Neighbour]) -> Assessment:
     reference = expected(heights, neighbours)
     losses = loss_percent(heights, reference.heights)
     return Assessment(expected=reference, losses=losses, largest=largest(losses))
+
+
+def own_loss(heights: Array) -> float:
+    """Return the largest loss of (3,) `heights` against the larger wall of the vertebra itself, percent."""
+    return against(heights, ()).largest[1]
 
 
 def _against(vertebrae: Sequence[Vertebra], valid: frozenset[str], places: Mapping[str, int]) -> dict[str, Assessment]:
@@ -48,3 +80,12 @@ def _against(vertebrae: Sequence[Vertebra], valid: frozenset[str], places: Mappi
 def _neighbours(place: int, unit: Unit, references: Mapping[tuple[int, Unit], Vertebra]) -> list[Neighbour]:
     found = ((offset, references.get((place + offset, unit))) for offset in _OFFSETS)
     return [Neighbour(level=v.level, offset=offset, heights=v.heights) for offset, v in found if v is not None]
+
+
+def _doubt(one: Assessment, trend_loss: float) -> float:
+    """Return how much its own heights leave unseen; with neighbours, how far it exceeds or they contradict the fit."""
+    if one.is_within_vertebra:
+        return max(trend_loss - one.largest[1], 0.0) if rounded(trend_loss) >= MILD else 0.0
+    spread = float(np.nanmax(100 * one.expected.residual / one.expected.heights))
+    contradiction = max(spread, -float(np.nanmin(one.losses)))
+    return contradiction if rounded(contradiction) >= DOUBTFUL else 0.0

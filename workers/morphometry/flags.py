@@ -72,6 +72,16 @@ class Flag(StrEnum):
     MIXED = "MIXED", Effect.WARNS, "wedge and biconcavity are alike in size"
     PREDOMINANCE_ANTERIOR = "PREDOMINANCE_ANTERIOR", Effect.WARNS, "crush, by 10 points or more stronger anteriorly"
     PREDOMINANCE_POSTERIOR = "PREDOMINANCE_POSTERIOR", Effect.WARNS, "crush, by 10 points or more stronger posteriorly"
+    REFERENCE_DOUBTFUL = "REFERENCE_DOUBTFUL", Effect.WARNS, "what is expected is contradicted: wider uncertainty"
+    OWN_RATIO_LOW = (
+        "OWN_RATIO_LOW",
+        Effect.WARNS,
+        "20 % or more below the vertebra's own wall, but not below its neighbours",
+    )
+    MAY_BE_GRADE_0 = "MAY_BE_GRADE_0", Effect.WARNS, "the grade is borderline, grade 0 is the other one"
+    MAY_BE_GRADE_1 = "MAY_BE_GRADE_1", Effect.WARNS, "the grade is borderline, grade 1 is the other one"
+    MAY_BE_GRADE_2 = "MAY_BE_GRADE_2", Effect.WARNS, "the grade is borderline, grade 2 is the other one"
+    MAY_BE_GRADE_3 = "MAY_BE_GRADE_3", Effect.WARNS, "the grade is borderline, grade 3 is the other one"
     UNUSUAL_DIRECTION = "UNUSUAL_DIRECTION", Effect.WARNS, "posterior wedging here: check level label and orientation"
 
 

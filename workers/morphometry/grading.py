@@ -55,6 +55,13 @@ def borderline(max_loss_percent: float, sd_points: float) -> bool:
     return unsure or distance_to_border(rounded(max_loss_percent)) <= sd_points
 
 
+def other_grade(max_loss_percent: float, grade: int) -> int:
+    """Return the grade on the other side of the border that is nearest to the rounded loss; the lower of two."""
+    loss = rounded(max_loss_percent)
+    below = min(range(len(BORDERS)), key=lambda border: rounded(abs(loss - BORDERS[border])))
+    return below if grade > below else below + 1
+
+
 def largest(losses: Array) -> tuple[int, float]:
     """Return position and size of the largest of (3,) losses; positions without a height do not take part."""
     known = [(loss, position) for position, loss in enumerate(losses.tolist()) if not math.isnan(loss)]

@@ -1,15 +1,17 @@
 """The numbers of one vertebra, out of its heights, its assessment and its uncertainty. PURE."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
-from sr_templates.findings import Deformity, Measured, Reference, Triple, VertebraFinding
+from sr_templates.findings import Deformity, Landmarks, Measured, Reference, Triple, VertebraFinding
 from workers.morphometry import wedging
-from workers.morphometry.assessment import Assessment
+from workers.morphometry.assessment import Assessment, own_loss
 from workers.morphometry.deformity import Losses, shape, shape_flags
+from workers.morphometry.digits import settled
 from workers.morphometry.flags import Effect, Flag, strongest
 from workers.morphometry.geometry import Array
-from workers.morphometry.grading import borderline, genant_grade, grade_probabilities, rounded
+from workers.morphometry.grading import MILD, borderline, genant_grade, grade_probabilities, other_grade, rounded
 from workers.morphometry.heights import POSTERIOR, endplate_angle_deg, ratios, wedging_percent
 from workers.morphometry.policy import Policy
 from workers.morphometry.uncertainty import Uncertainty
@@ -65,59 +67,114 @@ def finding_of(case: Case, policy: Policy) -> VertebraFinding:
 
 
 def _graded(case: Case, policy: Policy) -> _Graded:
-    _, loss = case.assessment.largest
-    rule, sd = case.assessment.expected.rule, case.uncertainty.loss_sd_points
-    anterior, middle, posterior = (float(value) for value in case.assessment.losses)
-    losses = Losses(
+    assessment, sd = case.assessment, case.uncertainty.loss_sd_points
+    _, loss = assessment.largest
+    # A height above the expected one does not make the vertebra more surely sound: it counts as the expected one.
+    surely = max(loss, 0.0)
+    losses, grade, is_near = _losses(assessment), genant_grade(loss, policy.severe_border_grade), borderline(surely, sd)
+    others = _other_grades(case, policy, grade, is_near=is_near)
+    return _Graded(
+        losses=Triple(anterior=losses.anterior, middle=losses.middle, posterior=losses.posterior),
+        grade=grade,
+        probabilities=grade_probabilities(surely, sd),
+        borderline=is_near or bool(others),
+        deformity=shape(losses, assessment.expected.rule),
+        flags=(
+            *shape_flags(losses, assessment.expected.rule),
+            *_doubts(case),
+            *(Flag[f"MAY_BE_GRADE_{other}"] for other in others),
+        ),
+    )
+
+
+def _losses(assessment: Assessment) -> Losses:
+    anterior, middle, posterior = (float(value) for value in assessment.losses)
+    return Losses(
         anterior=rounded(anterior),
         middle=None if math.isnan(middle) else rounded(middle),
         posterior=rounded(posterior),
     )
-    return _Graded(
-        losses=Triple(anterior=losses.anterior, middle=losses.middle, posterior=losses.posterior),
-        grade=genant_grade(loss, policy.severe_border_grade),
-        probabilities=grade_probabilities(loss, sd),
-        borderline=borderline(loss, sd),
-        deformity=shape(losses, rule),
-        flags=shape_flags(losses, rule),
-    )
+
+
+def _doubts(case: Case) -> Iterator[Flag]:
+    if case.assessment.is_doubtful:
+        yield Flag.REFERENCE_DOUBTFUL
+    if _is_own_low(case):
+        yield Flag.OWN_RATIO_LOW
+
+
+def _is_own_low(case: Case) -> bool:
+    """Whether the vertebra's own walls show a loss of 20 % that its neighbours do not: they may share it."""
+    _, loss = case.assessment.largest
+    return not case.assessment.is_within_vertebra and rounded(own_loss(case.vertebra.heights)) >= MILD > rounded(loss)
+
+
+def _other_grades(case: Case, policy: Policy, grade: int, *, is_near: bool) -> list[int]:
+    """Return the grades beside `grade`: beyond a near border, by the column's trend, by the vertebra's own walls."""
+    assessment, severe = case.assessment, policy.severe_border_grade
+    _, loss = assessment.largest
+    others: set[int] = set()
+    if assessment.is_within_vertebra and assessment.doubt:
+        others.add(genant_grade(loss + assessment.doubt, severe))
+    elif is_near:
+        others.add(other_grade(loss, grade))
+    if _is_own_low(case):
+        others.add(genant_grade(own_loss(case.vertebra.heights), severe))
+    return sorted(others - {grade})
 
 
 def _measured(case: Case, graded: _Graded, policy: Policy) -> Measured:
+    """Return the numbers, each settled here and nowhere else, so that every output has the same."""
     vertebra, expected, uncertainty = case.vertebra, case.assessment.expected, case.uncertainty
-    shares, wedged = ratios(vertebra.heights), float(wedging_percent(vertebra.heights))
+    shares, wedged = ratios(vertebra.heights), settled(float(wedging_percent(vertebra.heights)))
+    limit = None if graded.grade is None else policy.wedging_limits.get(vertebra.level)
     return Measured(
-        landmarks=vertebra.landmarks,
+        landmarks=_settled_points(vertebra.landmarks),
         heights_mm=_triple(vertebra.heights) if vertebra.in_mm else None,
-        wedge_ratio=shares.wedge,
-        biconcavity_ratio=shares.biconcavity,
+        wedge_ratio=settled(shares.wedge),
+        biconcavity_ratio=None if shares.biconcavity is None else settled(shares.biconcavity),
         crush_above=_crush(vertebra, case.above),
         crush_below=_crush(vertebra, case.below),
         wedging_percent=wedged,
-        wedge_angle_deg=float(endplate_angle_deg(vertebra.body.points)),
+        wedge_angle_deg=settled(float(endplate_angle_deg(vertebra.body.points))),
         height_loss_percent=graded.losses,
-        loss_sd_points=uncertainty.loss_sd_points,
+        loss_sd_points=settled(uncertainty.loss_sd_points),
         reference=Reference(rule=expected.rule, levels=expected.levels, heights=_triple(expected.heights)),
         genant_grade=graded.grade,
-        grade_probabilities=graded.probabilities,
+        grade_probabilities=_settled_probabilities(graded.probabilities),
         borderline=graded.borderline,
         deformity=graded.deformity,
         wedging_direction=wedging.direction(wedged),
         wedging_assessment=wedging.assess(
             wedged,
-            None if graded.grade is None else policy.wedging_limits.get(vertebra.level),
-            deformity=wedging.against_neighbours(graded.deformity, expected.rule),
+            limit,
+            is_deformed=wedging.is_deformed(wedged, graded.deformity, graded.losses.posterior, expected.rule),
             sd_percent=uncertainty.wedging_sd_percent if uncertainty.is_measured else None,
         ),
-        wedge_angle_sd_deg=uncertainty.angle_sd_deg,
+        wedge_angle_sd_deg=settled(uncertainty.angle_sd_deg),
     )
 
 
+def _settled_points(landmarks: Landmarks) -> Landmarks:
+    return replace(landmarks, points={name: tuple(map(settled, point)) for name, point in landmarks.points.items()})
+
+
+def _settled_probabilities(
+    probabilities: tuple[float, float, float, float] | None,
+) -> tuple[float, float, float, float] | None:
+    if probabilities is None:
+        return None
+    none, mild, moderate, severe = map(settled, probabilities)
+    return none, mild, moderate, severe
+
+
 def _triple(values: Array) -> Triple:
-    anterior, middle, posterior = (float(value) if math.isfinite(value) else None for value in values)
+    anterior, middle, posterior = (settled(float(value)) if math.isfinite(value) else None for value in values)
     return Triple(anterior=anterior, middle=middle, posterior=posterior)
 
 
 def _crush(vertebra: Vertebra, neighbour: Vertebra | None) -> float | None:
     """Hp / Hp of the neighbour."""
-    return None if neighbour is None else float(vertebra.heights[POSTERIOR] / neighbour.heights[POSTERIOR])
+    if neighbour is None:
+        return None
+    return settled(float(vertebra.heights[POSTERIOR] / neighbour.heights[POSTERIOR]))

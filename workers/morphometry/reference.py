@@ -11,7 +11,6 @@ height among three cannot be carried on; and its error, 1.5 times that of a heig
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Final
 
 import numpy as np
@@ -81,30 +80,27 @@ def _absent(heights: Array) -> set[int]:
 
 
 def _fit(references: Sequence[Neighbour]) -> Expected:
-    """Return least squares through (offset, height), read at offset 0, each position for itself."""
-    offsets = tuple(reference.offset for reference in references)
+    """Return least squares through (offset, height), read at offset 0, each position for itself.
+
+    In closed form and without BLAS, whose last digit depends on the processor.
+    """
+    count = len(references)
+    offsets = np.array([[float(reference.offset)] for reference in references])
     known = np.array([reference.heights for reference in references])
-    design, solution = _line(offsets)
-    here, slope = solution @ known
-    if offsets[0] > 0 or offsets[-1] < 0:
-        mean = known.mean(axis=0)
+    centre, mean = float(offsets.sum()) / count, known.sum(axis=0) / count
+    away = offsets - centre
+    spread = float((away * away).sum())
+    slope = (away * known).sum(axis=0) / spread
+    if references[0].offset > 0 or references[-1].offset < 0:
         slope = np.clip(slope, -GROWTH * mean, GROWTH * mean)
-        here = mean - slope * sum(offsets) / len(offsets)
-    rest = known - design @ np.array((here, slope))
+    rest = known - mean - away * slope
     return Expected(
         rule=ReferenceRule.FIT,
         levels=tuple(reference.level for reference in references),
-        heights=here,
-        error_factor=math.hypot(*solution[0]),
-        residual=np.sqrt((rest * rest).sum(axis=0) / (len(references) - 2)),
+        heights=mean - centre * slope,
+        error_factor=math.sqrt(1 / count + centre * centre / spread),
+        residual=np.sqrt((rest * rest).sum(axis=0) / (count - 2)),
     )
-
-
-@cache
-def _line(offsets: tuple[int, ...]) -> tuple[Array, Array]:
-    """Return the (n, 2) design of a line over `offsets`, and its (2, n) solution for value at 0 and slope."""
-    design = np.column_stack((np.ones(len(offsets)), offsets))
-    return design, np.linalg.pinv(design)
 
 
 def _adjacent(direct: Sequence[Neighbour]) -> Expected:

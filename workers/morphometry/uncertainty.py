@@ -2,7 +2,8 @@
 
 Components: the landmarks (spread over planes where the finder measured it, else what readers scatter), the sampling
 (spacing / sqrt(12) an edge), the reference. The first two are carried through the geometry by 200 draws of the six
-points with a fixed seed; the third is added in closed form. The same vertebra has the same draws in every study.
+points with a fixed seed; the third is added in closed form, with what contradicts it. The same vertebra has the same
+draws in every study.
 """
 
 import math
@@ -118,15 +119,17 @@ def scatter(levels: Sequence[str], points: Array, sds: Array) -> Scatter:
 
 
 def loss_sd(height: float, height_sd: float, own_loss_sd: float, expected: Expected, position: int) -> float:
-    """Return the SD of 100 (1 - H / E) at one position, points, from the SD of H and the error of E.
-
-    The references are taken to be as uncertain as the vertebra, or as their spread about the fit says.
-    """
+    """Return the SD of 100 (1 - H / E) at one position, points, where the references are as uncertain as H."""
     if expected.rule is ReferenceRule.WITHIN_VERTEBRA:
         return own_loss_sd
     reference = float(expected.heights[position])
-    error = expected.error_factor * max(height_sd, float(expected.residual[position]))
-    return 100 / reference * math.hypot(height_sd, height / reference * error)
+    return 100 / reference * math.hypot(height_sd, height / reference * expected.error_factor * height_sd)
+
+
+def residual_sd(height: float, height_sd: float, expected: Expected, position: int) -> float:
+    """Return what references add, points, that scatter about the fit more than the SD of a height explains."""
+    unexplained = max(float(expected.residual[position]) ** 2 - height_sd**2, 0.0)
+    return 100 * height / float(expected.heights[position]) ** 2 * expected.error_factor * math.sqrt(unexplained)
 
 
 def growth_sd(rule: ReferenceRule) -> float:
@@ -152,12 +155,13 @@ def _uncertainty(vertebra: Vertebra, assessment: Assessment, found: Scatter, row
     position, loss = assessment.largest
     is_measured = _measured_spread(vertebra) is not None
     sd, angle_sd = reader_sd(loss), float(found.angle_deg[row])
+    height, height_sd = float(vertebra.heights[position]), float(found.heights[row, position])
     if is_measured:
-        height, height_sd = float(vertebra.heights[position]), float(found.heights[row, position])
         own_sd = float(found.own_loss[row, position])
         sd = max(loss_sd(height, height_sd, own_sd, assessment.expected, position), PROTOCOL_SD)
         angle_sd = max(angle_sd, PROTOCOL_ANGLE_SD_DEG)
-    sd = math.hypot(sd, growth_sd(assessment.expected.rule))
+    scattered = residual_sd(height, height_sd, assessment.expected, position)
+    sd = math.hypot(sd, scattered, growth_sd(assessment.expected.rule), assessment.doubt)
     return Uncertainty(
         loss_sd_points=max(sd, sampling_sd(vertebra.given.axial_spacing_mm)),
         angle_sd_deg=angle_sd,

@@ -1,14 +1,17 @@
-"""Direction of wedging, and posterior wedging against the level's limit (docs/morphometry 4b). PURE."""
+"""Direction of wedging, and wedging against limits (docs/morphometry 4b). PURE.
+
+Percentages act as they are printed, with one decimal.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from sr_templates.findings import Deformity, ReferenceRule, WedgingAssessment, WedgingDirection
+from workers.morphometry.digits import settled
+from workers.morphometry.grading import MILD
 from workers.morphometry.levels import UNUSUAL_POSTERIOR_LEVELS
 
-#: Binary noise of a percentage: 8.3 read from coordinates is 8.3.
-_NOISE: Final = 1e-6
 #: Height loss whose side is the side of the wedge.
 _SIDE: Final = {
     WedgingDirection.ANTERIOR: Deformity.ANTERIOR_WEDGE,
@@ -33,36 +36,47 @@ DEFAULT_LIMITS: Final[Mapping[str, WedgingLimit]] = {
 
 def direction(percent: float) -> WedgingDirection:
     """Return which height is the smaller: `percent` is positive where it is the posterior."""
-    if abs(percent) <= _NOISE:
+    printed = _printed(percent)
+    if printed == 0:
         return WedgingDirection.NONE
-    return WedgingDirection.POSTERIOR if percent > 0 else WedgingDirection.ANTERIOR
+    return WedgingDirection.POSTERIOR if printed > 0 else WedgingDirection.ANTERIOR
 
 
 def assess(
-    percent: float, limit: WedgingLimit | None, *, deformity: Deformity | None = None, sd_percent: float | None = None
+    percent: float, limit: WedgingLimit | None, *, is_deformed: bool = False, sd_percent: float | None = None
 ) -> WedgingAssessment:
-    """Return where signed wedging stands against the level's `limit`.
+    """Return where signed wedging stands.
 
-    A `deformity` that was found against neighbours and is a wedge of the same side lies outside any limit. Else only
-    posterior wedging has limits. It is borderline where the limit lies within one SD, and only where that SD was
-    measured (`sd_percent`): what readers scatter in general would make all of L4 borderline.
+    What `is_deformed` lies outside any limit. Else only posterior wedging has a limit, and anterior wedging is within
+    it; but of anterior wedging by 20 % and more that neighbours do not show no limit speaks. It is borderline where
+    the limit lies within one SD, and only where that SD was measured (`sd_percent`): what readers scatter in general
+    would make all of L4 borderline.
     """
-    side = direction(percent)
-    if deformity is not None and deformity is _SIDE.get(side):
+    if is_deformed:
         return WedgingAssessment.OUTSIDE_LIMITS
-    if limit is None or side is WedgingDirection.ANTERIOR:
+    printed = _printed(percent)
+    if limit is None or printed <= -MILD:
         return WedgingAssessment.NO_LIMIT_FOR_LEVEL
-    if sd_percent is not None and abs(percent - limit.upper_percent) <= sd_percent + _NOISE:
+    if printed > 0 and sd_percent is not None and settled(abs(percent - limit.upper_percent)) <= settled(sd_percent):
         return WedgingAssessment.BORDERLINE
-    outside = percent > limit.upper_percent + _NOISE
-    return WedgingAssessment.OUTSIDE_LIMITS if outside else WedgingAssessment.WITHIN_LIMITS
+    return WedgingAssessment.OUTSIDE_LIMITS if printed > limit.upper_percent else WedgingAssessment.WITHIN_LIMITS
 
 
-def against_neighbours(deformity: Deformity | None, rule: ReferenceRule) -> Deformity | None:
-    """Return the deformity where neighbours say so; the vertebra's own heights cannot (4b, last row)."""
-    return None if rule is ReferenceRule.WITHIN_VERTEBRA else deformity
+def is_deformed(percent: float, deformity: Deformity | None, posterior_loss: float | None, rule: ReferenceRule) -> bool:
+    """Whether neighbours show a wedge of the same side, or a posterior height loss of 20 % whatever the shape.
+
+    The vertebra's own heights cannot show either (4b, last row).
+    """
+    if deformity is None or posterior_loss is None or rule is ReferenceRule.WITHIN_VERTEBRA:
+        return False
+    return posterior_loss >= MILD or deformity is _SIDE.get(direction(percent))
 
 
 def is_unusual(level: str, percent: float, sd_percent: float) -> bool:
     """Whether posterior wedging, beyond its SD, is at a level where it makes label and orientation doubtful."""
     return level in UNUSUAL_POSTERIOR_LEVELS and percent > sd_percent
+
+
+def _printed(percent: float) -> float:
+    """Return the number that a reader sees: the same rounding as that of a format with one decimal."""
+    return round(percent, 1)

@@ -111,7 +111,7 @@ def _image(patient: Patient, place: int, pixels: npt.NDArray[np.int16], affine: 
     ds.StudyDate = ds.SeriesDate = ds.AcquisitionDate = ds.ContentDate = _DATE
     ds.StudyTime = ds.SeriesTime = ds.AcquisitionTime = ds.ContentTime = _TIME
     ds.AccessionNumber = ""
-    ds.Modality = "CT"
+    ds.Modality, ds.BodyPartExamined = "CT", "SPINE"
     ds.Manufacturer = "Phantom"
     ds.ReferringPhysicianName = ""
     ds.StudyDescription = "Phantom spine"
@@ -119,7 +119,7 @@ def _image(patient: Patient, place: int, pixels: npt.NDArray[np.int16], affine: 
     ds.PatientName, ds.PatientID = patient.name, patient.identifier
     ds.PatientBirthDate = ds.PatientSex = ""
     ds.SliceThickness, ds.KVP = _SPACING_MM[0], None
-    ds.PatientPosition, ds.Laterality = "HFS", ""
+    ds.PatientPosition = "HFS"
     ds.StudyInstanceUID, ds.SeriesInstanceUID = patient.uid("study"), patient.uid("series", "CT")
     ds.StudyID, ds.SeriesNumber, ds.InstanceNumber = "1", 1, place + 1
     ds.AcquisitionNumber = None

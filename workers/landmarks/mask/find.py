@@ -14,7 +14,7 @@ from workers.landmarks.mask.column import tangent, upside_down
 from workers.landmarks.mask.frame import Frame
 from workers.landmarks.mask.plane import disagreeing, recentred, symmetric
 from workers.landmarks.mask.six import Found, six_points
-from workers.landmarks.points import VertebraLandmarks
+from workers.landmarks.points import DIRECTION_DECIMALS, MM_DECIMALS, VertebraLandmarks
 from workers.landmarks.reasons import Reason
 from workers.landmarks.volumes import Array, Volume
 
@@ -22,12 +22,11 @@ from workers.landmarks.volumes import Array, Volume
 _LEFT: Final = np.array([1.0, 0.0, 0.0])
 
 
-def find(
-    masks: Mapping[str, Volume], *, frame_of_reference_uid: str | None = None, sop_instance_uid: str | None = None
-) -> list[VertebraLandmarks]:
+def find(masks: Mapping[str, Volume]) -> list[VertebraLandmarks]:
     """Return points or a reason for each level of `masks`, from cranial to caudal.
 
-    The masks are whole vertebrae or bodies; points lie in each vertebra's own midsagittal plane.
+    The masks are whole vertebrae or bodies; points lie in each vertebra's own midsagittal plane, LPS mm. Which object
+    and frame of reference they belong to is not known here.
     """
     looks = {level: look(masks[level]) for level in sorted(masks, key=ORDER.__getitem__)}
     seen = {level: coarse for level, coarse in looks.items() if isinstance(coarse, Coarse)}
@@ -35,7 +34,7 @@ def find(
         level: coarse for level, coarse in looks.items() if isinstance(coarse, Reason)
     }
     results |= _measured(seen)
-    return [_landmarks(level, results[level], frame_of_reference_uid, sop_instance_uid) for level in looks]
+    return [_landmarks(level, results[level]) for level in looks]
 
 
 def _measured(seen: Mapping[str, Coarse]) -> dict[str, Found | Reason]:
@@ -71,29 +70,23 @@ def _oriented(seen: Mapping[str, Coarse], measured: Mapping[str, Found | Reason]
     return checked
 
 
-def _landmarks(
-    level: str, result: Found | Reason, frame_of_reference_uid: str | None, sop_instance_uid: str | None
-) -> VertebraLandmarks:
+def _landmarks(level: str, result: Found | Reason) -> VertebraLandmarks:
     if isinstance(result, Reason):
         return VertebraLandmarks(level=level, source=LandmarkSource.SEGMENTATION, landmarks=None, reason=result.value)
-    named = dict(zip(POINT_NAMES, (_triple(point) for point in result.points), strict=True))
-    positions = ("anterior", "middle", "posterior")
+    points = (_triple(point, MM_DECIMALS) for point in result.points)
+    spread = _triple(result.height_sd_mm, MM_DECIMALS)
     return VertebraLandmarks(
         level=level,
         source=LandmarkSource.SEGMENTATION,
-        landmarks=Landmarks(
-            space=Space.PATIENT,
-            points=named,
-            sop_instance_uid=sop_instance_uid,
-            frame_of_reference_uid=frame_of_reference_uid,
-        ),
+        landmarks=Landmarks(space=Space.PATIENT, points=dict(zip(POINT_NAMES, points, strict=True))),
         flags=tuple(flag.value for flag in result.flags),
-        midsagittal_normal=_triple(result.frame.left),
-        axial_spacing_mm=result.axial_spacing_mm,
-        height_sd_mm=dict(zip(positions, result.height_sd_mm.tolist(), strict=True)),
+        midsagittal_normal=_triple(result.frame.left, DIRECTION_DECIMALS),
+        axial_spacing_mm=round(result.axial_spacing_mm, MM_DECIMALS),
+        height_sd_mm=dict(zip(("anterior", "middle", "posterior"), spread, strict=True)),
     )
 
 
-def _triple(vector: Array) -> tuple[float, float, float]:
-    x, y, z = (float(value) for value in vector)
+def _triple(vector: Array, decimals: int) -> tuple[float, float, float]:
+    """Return three numbers as every CPU gives them; zero has no sign."""
+    x, y, z = (round(float(value), decimals) + 0.0 for value in vector)
     return x, y, z
