@@ -82,7 +82,8 @@ def _conf(settings: Settings) -> dict[str, Any]:
         "task_time_limit": limit_s,
         "task_soft_time_limit": limit_s * SOFT_SHARE,
         "worker_prefetch_multiplier": 1,
-        "worker_concurrency": settings.queue.concurrency,
+        # A delivery waits for its destination, one at a time each: it must not keep a measurement waiting.
+        "worker_concurrency": settings.queue.concurrency + len(settings.destinations),
         "worker_max_tasks_per_child": TASKS_PER_PROCESS,
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,

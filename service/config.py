@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -77,6 +77,11 @@ def _anchored(path: Path, info: ValidationInfo) -> Path:
 
 
 File = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_anchored)]
+
+
+#: A task must have time for a delivery that waits for its timeout at every step (connection, association, response,
+#: release), and to go on with the next ones for as long as one step: then its limit never strikes inside an answer.
+LONGEST_DELIVERY: Final = 6
 
 
 def is_loopback(host: str) -> bool:
@@ -254,6 +259,15 @@ class Settings(_Table):
     measure: Measure = Measure()
     report: Report = Report()
     web: Web = Web()
+
+    @model_validator(mode="after")
+    def _a_delivery_fits_into_a_task(self) -> Self:
+        for destination in self.destinations:
+            least_s = LONGEST_DELIVERY * destination.timeout_s
+            if self.queue.time_limit_s < least_s:
+                expected = f"expected {least_s:g} or more, {LONGEST_DELIVERY} times timeout_s of {destination.name!r}"
+                raise ValueError(f"queue.time_limit_s is {self.queue.time_limit_s:g}, {expected}")
+        return self
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:

@@ -26,6 +26,7 @@ START_S = 10.0
 STOP_S = 5.0
 #: A broker that has not answered a worker after so long is not being started either.
 ANSWER_S = 5.0
+_LOADING = "LOADING"
 _VERSION = re.compile(r"\bv=(\d+)\.(\d+)")
 
 
@@ -124,14 +125,26 @@ class EmbeddedBroker:
             raise Unavailable(f"{program.name} does not start: {self._last_words()}")
 
     def alive(self) -> bool:
-        """Whether a server answers on the socket."""
+        """Whether a server answers on the socket, if only with an error: a disk that is full (MISCONF), LOADING.
+
+        Starting such a server again would not help it, and would cost what it holds in memory.
+        """
+        return bool(self._answer())
+
+    def _answer(self) -> str:
+        """Return what the server says to PING, "" where it says nothing."""
         client = redis.Redis(unix_socket_path=str(self.socket), socket_timeout=2.0, retry=Retry(NoBackoff(), 0))
         try:
-            return bool(client.ping())
+            client.ping()
+        except redis.BusyLoadingError:
+            return _LOADING
+        except redis.ResponseError as error:
+            return str(error)
         except (redis.RedisError, OSError):
-            return False
+            return ""
         finally:
             client.close()
+        return "PONG"
 
     def ensure(self) -> bool:
         """Start the server again where it does not answer; returns whether that was needed."""
@@ -160,7 +173,7 @@ class EmbeddedBroker:
             )
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline and self._process.poll() is None:
-            if self.alive():
+            if self._answer() not in {"", _LOADING}:
                 return True
             time.sleep(0.02)
         self._end()

@@ -14,7 +14,7 @@ from service.config import Settings
 from service.dispatch import dispatch_all
 from service.ledger import JobRow, Ledger
 from service.logs import log
-from service.retention import remove_expired
+from service.retention import remove_expired, tolerating_the_disk
 from service.spool import Spool
 from service.spool_scan import study_instance_uid
 from service.states import JobState
@@ -65,7 +65,11 @@ class Reconciler:
         return repairs
 
     def _note_unknown(self, now: float) -> int:
-        return sum(self._note_if_newer(key, now) for key in self.spool.keys())  # noqa: SIM118 - not a mapping
+        noted = 0
+        for key in self.spool.keys():  # noqa: SIM118 - not a mapping
+            with tolerating_the_disk(key):
+                noted += self._note_if_newer(key, now)
+        return noted
 
     def _note_if_newer(self, key: str, now: float) -> bool:
         """Note the newest object of a folder, as of the time it came, if the ledger has not heard of it."""

@@ -24,8 +24,10 @@ from pathlib import Path
 from typing import Final
 
 from service.errors import Misconfigured, OutOfSpace
+from service.logs import log
 from service.private import make_folder
 
+_SHELF: Final = re.compile(r"[0-9a-f]{2}")
 _KEY: Final = re.compile(r"[0-9a-f]{32}")
 _OBJECT: Final = re.compile(r"([0-9a-f]{32})-[0-9a-f]{32}\.dcm")
 _REPORT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -63,7 +65,10 @@ class Spool:
         self._making = threading.Lock()
 
     def prepare(self) -> None:
-        """Make the folders, for this user alone, and drop what a killed process left; Misconfigured where it cannot."""
+        """Make the folders, for this user alone, and drop what a killed process left.
+
+        Raises OutOfSpace where there is no room for that, which may change; Misconfigured where it cannot be done.
+        """
         try:
             for folder in (self._objects, self._incoming):
                 make_folder(folder)
@@ -73,7 +78,8 @@ class Spool:
             with self._part():
                 pass
         except OSError as error:
-            raise Misconfigured(f"storage.root: {error.strerror}: {error.filename or self._objects}") from error
+            family = OutOfSpace if error.errno in _NO_ROOM else Misconfigured
+            raise family(f"storage.root: {error.strerror}: {error.filename or self._objects}") from error
 
     def store(
         self,
@@ -116,16 +122,27 @@ class Spool:
         """Whether a report of ours that was routed back lies with a study."""
         return any(self._folder(key).glob("*.own.dcm"))
 
+    def only_own_reports_since(self, key: str) -> float | None:
+        """Return when the last report of ours came back to a study of which nothing else is here, else None."""
+        if any(True for _ in self._listing(key)):
+            return None
+        return max((path.stat().st_mtime for path in self._folder(key).glob("*.own.dcm")), default=None)
+
     def newest(self, key: str) -> float | None:
         """Return when the last object of a study arrived, or None where it has none."""
         return max((modified_ns / 1e9 for _, modified_ns in self._listing(key)), default=None)
 
     def keys(self) -> Iterator[str]:
-        """Return the keys of all studies that have a folder."""
+        """Return the keys of all studies that have a folder; a shelf that cannot be read is said and passed over."""
         for shelf in self._objects.iterdir():
-            for folder in shelf.iterdir():
-                if _KEY.fullmatch(folder.name):
-                    yield folder.name
+            if not _SHELF.fullmatch(shelf.name):
+                continue
+            try:
+                folders = [folder.name for folder in shelf.iterdir()]
+            except OSError as error:
+                log.error("spool not readable", action="spool_unreadable", why=error.strerror)
+                continue
+            yield from (name for name in folders if _KEY.fullmatch(name) and name.startswith(shelf.name))
 
     def write_report(self, key: str, name: str, data: bytes) -> Path:
         """Keep a report that was made; durable when this returns. Raises OutOfSpace."""
@@ -153,7 +170,8 @@ class Spool:
                 return False
             aside = folder.rename(self._incoming / f"{secrets.token_hex(16)}.part")
         _sync_folder(folder.parent)
-        shutil.rmtree(aside)
+        # What stays is dropped by the next `prepare`, which may also be at it already.
+        shutil.rmtree(aside, ignore_errors=True)
         return True
 
     def free_bytes(self) -> int:
@@ -211,14 +229,24 @@ class Spool:
     @contextlib.contextmanager
     def _part(self) -> Iterator[tuple[int, Path]]:
         """Return a new empty file, locked so that `prepare` leaves it; gone afterwards, unless it was renamed."""
-        path = self._incoming / f"{secrets.token_hex(16)}.part"
-        part = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        while (begun := self._begin_part()) is None:
+            pass
+        part, path = begun
         try:
-            fcntl.flock(part, fcntl.LOCK_EX)
             yield part, path
         finally:
             os.close(part)
             path.unlink(missing_ok=True)
+
+    def _begin_part(self) -> tuple[int, Path] | None:
+        """Return a new empty file and its lock, or None where `prepare` took it away before it was locked."""
+        path = self._incoming / f"{secrets.token_hex(16)}.part"
+        part = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        fcntl.flock(part, fcntl.LOCK_EX)
+        if _is_still(path, part):
+            return part, path
+        os.close(part)
+        return None
 
     def _write(self, path: Path, *contents: bytes | memoryview) -> None:
         with self._part() as (part, aside):

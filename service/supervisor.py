@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from service.config import Settings
 from service.embedded import EmbeddedBroker
-from service.errors import Unavailable
+from service.errors import Misconfigured, Unavailable
 from service.leash import leashed
 from service.ledger import migrate
 from service.logs import log
@@ -22,11 +22,14 @@ from service.stopping import stop_when_told
 ROLES = ("work", "listen", "web")
 #: Order of stopping, and how long each may take, seconds: first no new objects, then the running jobs.
 GRACE_S = {"listen": 10.0, "work": 20.0, "web": 5.0}
-#: A role that ends with this code cannot run with this configuration: starting it again does not help.
+#: A role that ends its first run with this code cannot run with this configuration: starting it again does not help.
 MISCONFIGURED_EXIT = 3
-#: Wait before the second start of a role, doubled for each further one, at most LONGEST_WAIT_S; seconds.
+#: What a node is for; the page may be missing. Where one of these cannot run from the start, the node does not.
+ESSENTIAL = ("listen", "work")
+#: Wait before the second start of a role, doubled for each further one, at most LONGEST_WAIT_S; seconds. What kept it
+#: from running, such as a broker that refuses or a full disk, has often passed by then: nobody waits longer for it.
 FIRST_WAIT_S = 0.5
-LONGEST_WAIT_S = 30.0
+LONGEST_WAIT_S = 10.0
 #: A role that has run so long starts afresh with FIRST_WAIT_S.
 STEADY_S = 60.0
 _TICK_S = 0.25
@@ -40,6 +43,7 @@ class Role:
     command: Sequence[str]
     clock: Callable[[], float] = time.monotonic
     process: subprocess.Popen[bytes] | None = None
+    starts: int = 0
     deaths: int = 0
     started_at: float = 0.0
     start_at: float = 0.0
@@ -54,6 +58,10 @@ class Role:
         if code is not None:
             self._died(code)
         return code
+
+    def cannot_run(self, code: int | None) -> bool:
+        """Whether the exit code that `tend` gave ends the node: what has run before can run again, so it is awaited."""
+        return code == MISCONFIGURED_EXIT and self.starts == 1 and self.name in ESSENTIAL
 
     def stop(self, grace_s: float) -> None:
         """Tell it to stop, and kill it where it has not after `grace_s` seconds."""
@@ -71,6 +79,7 @@ class Role:
 
     def _start(self) -> None:
         self.process = subprocess.Popen(leashed(self.command), stdin=subprocess.DEVNULL)  # noqa: S603 - our own program
+        self.starts += 1
         self.started_at = self.clock()
         log.info("role started", action="role_started", role=self.name, pid=self.process.pid)
 
@@ -87,8 +96,8 @@ def serve(settings: Settings, command: Sequence[str], *, told: threading.Event |
     """Run the whole node until it is told to stop; `command` followed by a role's name starts that role.
 
     Brings the ledger up to date first. To be called from the main thread, on which the children's leashes hang.
-    Returns the exit code: 0, or that of a role that cannot run with this configuration. Raises Misconfigured or
-    Unavailable where ledger or broker cannot be started.
+    Returns the exit code: 0, or that of an essential role that could not run with this configuration from the start.
+    Raises Misconfigured or Unavailable where ledger or broker cannot be started.
     """
     told = told or stop_when_told()
     migrate(settings.storage.ledger_url)
@@ -111,7 +120,7 @@ def _tend(roles: dict[str, Role], broker: EmbeddedBroker | None, told: threading
         # A worker that finds no broker ends as misconfigured, so none is started while there is none.
         held = set() if broker is None or _tend_broker(broker) else {"work"}
         for role in roles.values():
-            if role.name not in held and role.tend() == MISCONFIGURED_EXIT:
+            if role.name not in held and role.cannot_run(role.tend()):
                 return MISCONFIGURED_EXIT
         told.wait(_TICK_S)
     return 0
@@ -121,7 +130,7 @@ def _tend_broker(broker: EmbeddedBroker) -> bool:
     """Keep the broker alive; tell whether it is."""
     try:
         broker.ensure()
-    except Unavailable as error:
+    except (Misconfigured, Unavailable) as error:
         log.error("broker does not start", action="broker_down", why=str(error))
         return False
     return True

@@ -24,8 +24,8 @@ class ReportContext:
     """Everything but the findings; the order of `images` and of `others` does not count.
 
     `images` and `others` are headers of the objects that the findings rest on; `others` are no images: segmentations,
-    supplied reports. `started_at` is the start of the analysis, shown on the source's clock where it states its
-    offset, else as it is. `parameters` are settings that a reader must know, each a line of at most 1024 characters.
+    supplied reports. `started_at` is the start of the analysis, shown on the source's clock where both state an offset
+    from UTC, else as it is. `parameters` are what a reader must know, each a line of at most 1024 characters.
     """
 
     images: tuple[Dataset, ...]

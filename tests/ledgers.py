@@ -94,6 +94,7 @@ def new_report(uid: str = "2.25.1") -> NewReport:
         sop_class_uid="1.2.840.10008.5.1.4.1.1.88.34",
         series_instance_uid=f"{uid}.1",
         file_name=f"{uid}.dcm",
+        findings_digest="0" * 64,
         predecessor_uid=None,
     )
 

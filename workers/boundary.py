@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from celery.exceptions import SoftTimeLimitExceeded
 
 from service.deliver import backoff_s
-from service.errors import SpondylError, Unavailable
+from service.errors import OutOfSpace, SpondylError, Unavailable
 from service.ledger import Claim
 from service.logs import log
 from service.wiring import Node
@@ -38,7 +38,8 @@ def boundary(node: Node, claim: Claim, rng: random.Random) -> Iterator[None]:
     """Turn whatever the block raises into a decision; raises Unavailable where the ledger cannot take it."""
     try:
         yield
-    except Unavailable as error:
+    except (Unavailable, OutOfSpace) as error:
+        # A full disk is somebody's to mend, and then the study goes on by itself.
         _postpone(node, claim, rng, why=str(error))
     except SpondylError as error:
         _give_up(node, claim, who=error.who, why=str(error))
@@ -51,16 +52,16 @@ def boundary(node: Node, claim: Claim, rng: random.Random) -> Iterator[None]:
 def _fault(node: Node, claim: Claim, rng: random.Random, error: Exception, *, why: str) -> None:
     """Try again while attempts are left: a fault of the machine looks like a bug."""
     log.error("a try failed", action="try_failed", **_names(claim), exc_info=error)
-    if claim.job.attempts < node.settings.queue.max_attempts:
-        _postpone(node, claim, rng, why=why)
+    if claim.job.faults + 1 < node.settings.queue.max_attempts:
+        _postpone(node, claim, rng, why=why, fault=True)
     else:
         _give_up(node, claim, who=SpondylError.who, why=why)
 
 
-def _postpone(node: Node, claim: Claim, rng: random.Random, *, why: str) -> None:
+def _postpone(node: Node, claim: Claim, rng: random.Random, *, why: str, fault: bool = False) -> None:
     wait_s = backoff_s(claim.job.attempts - 1, rng)
     now = node.clock()
-    if node.ledger.jobs.postpone(claim, until=now + wait_s, why=why, now=now):
+    if node.ledger.jobs.postpone(claim, until=now + wait_s, why=why, fault=fault, now=now):
         log.warning("job postponed", action="job_postponed", **_names(claim), why=why, retry_in_s=round(wait_s, 1))
 
 

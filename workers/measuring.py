@@ -1,5 +1,6 @@
 """One measure job from claim to outcome: the study's files in, findings and report into spool and ledger."""
 
+import hashlib
 import json
 from datetime import UTC, datetime
 
@@ -54,15 +55,18 @@ def _report(node: Node, claim: Claim, outcome: Outcome, findings: str, earlier: 
     if outcome.report is None:
         return None
     replace = node.settings.study.late_instances == "replace"
-    if earlier and replace and node.ledger.admin.findings(claim.study.key, revision=earlier.revision) == findings:
+    digest = hashlib.sha256(findings.encode()).hexdigest()
+    if earlier and replace and earlier.findings_digest == digest:
         return _again(earlier)
-    name = f"{claim.job.revision:04d}-sr.dcm"
+    # Named by its UID: a report that says something else never lies under the name of another.
+    name = f"sr-{outcome.report.sop_instance_uid}.dcm"
     node.spool.write_report(claim.study.key, name, outcome.report.data)
     return NewReport(
         sop_instance_uid=outcome.report.sop_instance_uid,
         sop_class_uid=outcome.report.sop_class_uid,
         series_instance_uid=outcome.report.series_instance_uid,
         file_name=name,
+        findings_digest=digest,
         predecessor_uid=outcome.report.predecessor_uid,
     )
 
@@ -81,5 +85,6 @@ def _again(report: ReportRow) -> NewReport:
         sop_class_uid=report.sop_class_uid,
         series_instance_uid=report.series_instance_uid,
         file_name=report.file_name,
+        findings_digest=report.findings_digest,
         predecessor_uid=report.predecessor_uid,
     )

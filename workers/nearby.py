@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from sr_templates import headers
 from sr_templates.findings import Landmarks, Space
 from workers.landmarks.points import VertebraLandmarks
-from workers.landmarks.slices import slices_of
+from workers.landmarks.slices import frame_of_reference, slices_of
 
 
 def images_at(vertebrae: Sequence[VertebraLandmarks], images: Sequence[Dataset]) -> tuple[Dataset, ...]:
@@ -22,9 +22,9 @@ def images_at(vertebrae: Sequence[VertebraLandmarks], images: Sequence[Dataset])
     placed = [vertebra.landmarks for vertebra in vertebrae if vertebra.landmarks is not None]
     chosen = {landmarks.sop_instance_uid for landmarks in placed if landmarks.space is Space.IMAGE}
     patient = [landmarks for landmarks in placed if landmarks.space is Space.PATIENT]
-    for frame in {frame_of(landmarks) for landmarks in patient}:
+    for frame in {_frame_of(landmarks) for landmarks in patient}:
         inside = [image for image in images if frame_of_reference(image) == frame]
-        chosen |= _nearest(_points(one for one in patient if frame_of(one) == frame), inside)
+        chosen |= _nearest(_points(one for one in patient if _frame_of(one) == frame), inside)
     return tuple(image for image in images if _uid(image) in chosen)
 
 
@@ -34,12 +34,7 @@ def positions(images: Sequence[Dataset]) -> list[tuple[float, float, float]]:
     return [(found[0], found[1], found[2]) for found in stated if len(found) == 3]  # noqa: PLR2004 - x, y, z
 
 
-def frame_of_reference(image: Dataset) -> str:
-    """Return the Frame of Reference UID of an object, "" where it states none."""
-    return headers.text(image, "FrameOfReferenceUID").strip()
-
-
-def frame_of(landmarks: Landmarks) -> str:
+def _frame_of(landmarks: Landmarks) -> str:
     """Return the Frame of Reference UID of patient points, "" where they have none."""
     return landmarks.frame_of_reference_uid or ""
 

@@ -18,8 +18,9 @@ from workers.landmarks.points import VertebraLandmarks
 from workers.landmarks.reasons import Note
 from workers.landmarks.sampling import sampled
 from workers.landmarks.seg import from_segmentations, names_vertebrae
+from workers.landmarks.slices import frame_of_reference
 from workers.landmarks.sr import from_report
-from workers.nearby import frame_of_reference, images_at, positions
+from workers.nearby import images_at, positions
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,11 +3,12 @@
 import os
 import platform
 import random
+import time
 from contextlib import ExitStack
 
 from celery import Celery
 
-from service.config import Settings
+from service.config import LONGEST_DELIVERY, Settings
 from service.deliver import Deliverer
 from service.delivery import deliver as deliver_report
 from service.errors import SpondylError
@@ -28,6 +29,11 @@ class Opened:
         self._node: Node | None = None
         self._deliverer: Deliverer | None = None
         self._rng = random.SystemRandom()
+
+    @property
+    def in_a_row_s(self) -> float:
+        """How long one task may go on with the deliveries that wait behind its own, seconds."""
+        return self._settings.queue.time_limit_s / LONGEST_DELIVERY
 
     def do(self, job_id: int, work: Work) -> None:
         """Claim job `job_id` and do `work`; where the node cannot be opened the job waits in the ledger."""
@@ -53,6 +59,17 @@ class Opened:
             self._stack.callback(self._deliverer.close)
         return self._deliverer
 
+    def deliver(self, job_id: int) -> int | None:
+        """Do delivery `job_id`; return the one that waits behind it at the same destination, if it was done."""
+        following: list[int | None] = []
+
+        def send(node: Node, claim: Claim) -> None:
+            deliver_report(claim, node.ledger, self.deliverer, node.settings, node.clock)
+            following.append(node.ledger.jobs.next_delivery(claim.job.destination or "", now=node.clock()))
+
+        self.do(job_id, send)
+        return following[0] if following else None
+
     def close(self) -> None:
         """Close all of it."""
         self._node = self._deliverer = None
@@ -68,7 +85,7 @@ def register(app: Celery, opened: Opened) -> None:
 
     @app.task(name=JobKind.DELIVER.value, shared=False)
     def deliver(job_id: int) -> None:
-        def send(node: Node, claim: Claim) -> None:
-            deliver_report(claim, node.ledger, opened.deliverer, node.settings, node.clock)
-
-        opened.do(job_id, send)
+        end = time.monotonic() + opened.in_a_row_s
+        following = opened.deliver(job_id)
+        while following is not None and time.monotonic() < end:
+            following = opened.deliver(following)

@@ -1,12 +1,13 @@
-"""The circuit of each destination: a dead one is tried by one delivery at a time, and costs the others nothing.
+"""The circuit of each destination: one delivery to it runs at a time, and a dead one costs the others nothing.
 
-Closed (no failures): every delivery may be claimed. Open (failed, its time not come): none. Half open (its time has
-come): the one claim that moves the time passes as the probe. A delivered report closes the circuit.
+Closed (no failures): the next delivery may be claimed once none runs. Open (failed, its time not come): none may.
+Half open (its time has come): the one claim that moves the time passes as the probe. A delivered report closes the
+circuit.
 """
 
 from collections.abc import Iterable
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, update
 
 from service.ledger.engine import inserting
 from service.ledger.tables import destinations, jobs
@@ -14,12 +15,22 @@ from service.states import JobState
 
 
 def passes(connection: Connection, name: str, *, now: float, probe_s: float) -> bool:
-    """Whether a delivery to `name` may be claimed; if as the probe, none else may for `probe_s`."""
-    failures = connection.scalar(select(destinations.c.failures).where(destinations.c.name == name))
-    if not failures:
-        return True
-    time_has_come = and_(destinations.c.name == name, destinations.c.failures > 0, destinations.c.not_before <= now)
-    return connection.execute(update(destinations).where(time_has_come).values(not_before=now + probe_s)).rowcount == 1
+    """Whether a delivery to `name` may be claimed; if as the probe, none else may for `probe_s`.
+
+    The destination's row is held until the transaction ends, so of two claims the second one sees the first.
+    """
+    entry = inserting(connection, destinations).values(name=name, failures=0, not_before=0.0)
+    connection.execute(entry.on_conflict_do_nothing())
+    mine = destinations.c.name == name
+    found = connection.execute(select(destinations.c.failures, destinations.c.not_before).where(mine).with_for_update())
+    failures, not_before = found.one()
+    if connection.scalar(select(_running(name).exists())):
+        return False
+    if failures and not_before > now:
+        return False
+    if failures:
+        connection.execute(update(destinations).where(mine).values(not_before=now + probe_s))
+    return True
 
 
 def fail(connection: Connection, name: str, *, until: float, why: str) -> None:
@@ -37,15 +48,22 @@ def close(connection: Connection, names: Iterable[str]) -> None:
 
 
 def lets_through(*, now: float) -> ColumnElement[bool]:
-    """Return the condition that a waiting job is worth a message: of a half-open destination only the first one is."""
+    """Return the condition that a waiting job is worth a message.
+
+    Of a destination only the first delivery is, while none runs and its circuit is not open; the others follow it.
+    """
     other = jobs.alias("other")
     first = (
         select(func.min(other.c.id))
         .where(other.c.state == JobState.WAITING, other.c.destination == jobs.c.destination, other.c.not_before <= now)
         .scalar_subquery()
     )
-    failing = select(destinations.c.name).where(destinations.c.name == jobs.c.destination, destinations.c.failures > 0)
-    return or_(
-        ~failing.exists(),
-        and_(~failing.where(destinations.c.not_before > now).exists(), jobs.c.id == first),
+    running = select(other.c.id).where(other.c.state == JobState.RUNNING, other.c.destination == jobs.c.destination)
+    opened = select(destinations.c.name).where(
+        destinations.c.name == jobs.c.destination, destinations.c.failures > 0, destinations.c.not_before > now
     )
+    return or_(jobs.c.destination.is_(None), and_(jobs.c.id == first, ~running.exists(), ~opened.exists()))
+
+
+def _running(name: str) -> Select[tuple[int]]:
+    return select(jobs.c.id).where(jobs.c.state == JobState.RUNNING, jobs.c.destination == name)

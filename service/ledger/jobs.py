@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, or_, select, update
+from sqlalchemy import Connection, Engine, func, or_, select, update
 
 from service.ledger import circuit, outcomes
 from service.ledger.engine import reading, writing
@@ -23,7 +23,8 @@ class Jobs:
     def claim(self, job_id: int, *, worker: str, now: float, lease_s: float) -> Claim | None:
         """Take a job that waits; of any number of callers exactly one gets it.
 
-        None where it does not wait, its time has not come, or its destination's circuit is open.
+        None where it does not wait, its time has not come, its destination's circuit is open, or another delivery to
+        that destination runs: one that hangs costs one worker process, whatever waits behind it.
         """
         with writing(self.engine) as connection:
             job = _waiting(connection, job_id, now=now)
@@ -50,10 +51,10 @@ class Jobs:
             renewed = update(jobs).where(unchanged_since(claim.job)).values(lease_until=now + lease_s)
             return connection.execute(renewed).rowcount == 1
 
-    def postpone(self, claim: Claim, *, until: float, why: str, now: float) -> bool:
-        """Hand the job back for later: a passing failure."""
+    def postpone(self, claim: Claim, *, until: float, why: str, fault: bool = False, now: float) -> bool:
+        """Hand the job back for later: a passing failure, or a fault of ours, which is counted."""
         with writing(self.engine) as connection:
-            return outcomes.postponed(connection, claim, until=until, why=why, now=now)
+            return outcomes.postponed(connection, claim, until=until, why=why, fault=fault, now=now)
 
     def give_up(self, claim: Claim, *, who: str, why: str, now: float) -> bool:
         """End the job for good; its study fails, for a delivery only once no other one of its report is open."""
@@ -131,6 +132,13 @@ class Jobs:
         )
         with reading(self.engine) as connection:
             return [JobRow(**r._asdict()) for r in connection.execute(wanted.order_by(jobs.c.id).limit(limit))]
+
+    def next_delivery(self, destination: str, *, now: float) -> int | None:
+        """Return the oldest delivery to `destination` that waits and whose time has come."""
+        waiting = jobs.c.destination == destination, jobs.c.state == JobState.WAITING, jobs.c.not_before <= now
+        with reading(self.engine) as connection:
+            found = connection.scalar(select(func.min(jobs.c.id)).where(*waiting))
+        return None if found is None else int(found)
 
     def enqueued(self, job_ids: Iterable[int], *, now: float) -> None:
         """Note that messages were sent.

@@ -67,6 +67,7 @@ def add_job(connection: Connection, kind: JobKind, study: StudyRow, *, now: floa
         "state": JobState.WAITING,
         "attempts": 0,
         "losses": 0,
+        "faults": 0,
         "not_before": 0.0,
         "created_at": now,
         "updated_at": now,

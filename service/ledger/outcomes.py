@@ -67,12 +67,13 @@ def delivered(connection: Connection, claim: Claim, *, detail: str, now: float) 
     return True
 
 
-def postponed(connection: Connection, claim: Claim, *, until: float, why: str, now: float) -> bool:
-    """Hand a job back for later."""
+def postponed(connection: Connection, claim: Claim, *, until: float, why: str, fault: bool = False, now: float) -> bool:
+    """Hand a job back for later; `fault` counts against it."""
     study = locked(connection, claim.study.id)
     if claim.job.revision != study.revision:
         return move_job(connection, claim.job, JobEvent.CANCELLED, now=now, error=why) is not None
-    job = move_job(connection, claim.job, JobEvent.POSTPONED, now=now, error=why, not_before=until)
+    faults = claim.job.faults + fault
+    job = move_job(connection, claim.job, JobEvent.POSTPONED, now=now, error=why, not_before=until, faults=faults)
     if job is None:
         return False
     if job.kind is JobKind.MEASURE:
@@ -164,6 +165,7 @@ def _enter_report(connection: Connection, job: JobRow, report: NewReport, *, now
         sop_class_uid=report.sop_class_uid,
         series_instance_uid=report.series_instance_uid,
         file_name=report.file_name,
+        findings_digest=report.findings_digest,
         predecessor_uid=report.predecessor_uid,
         created_at=now,
     )

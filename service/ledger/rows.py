@@ -56,6 +56,8 @@ class JobRow:
     report_id: int | None
     state: JobState
     attempts: int
+    #: Tries that ended in a fault of ours.
+    faults: int
     not_before: float
     enqueued_at: float | None
     lease_until: float | None
@@ -88,6 +90,8 @@ class ReportRow:
     sop_class_uid: str
     series_instance_uid: str
     file_name: str
+    #: SHA-256, hex, of the findings that it states.
+    findings_digest: str
     predecessor_uid: str | None
     created_at: float
 
@@ -100,6 +104,8 @@ class NewReport:
     sop_class_uid: str
     series_instance_uid: str
     file_name: str
+    #: SHA-256, hex, of the findings that it states.
+    findings_digest: str
     predecessor_uid: str | None
 
 

@@ -100,6 +100,8 @@ reports: Final = Table(
     Column("sop_class_uid", String(64), nullable=False),
     Column("series_instance_uid", String(64), nullable=False),
     Column("file_name", String(128), nullable=False),
+    #: Of the findings that it states: whether another one would say the same.
+    Column("findings_digest", String(64), nullable=False),
     Column("predecessor_uid", String(64)),
     Column("created_at", Float(53), nullable=False),
     ForeignKeyConstraint(["study_id", "revision"], ["revisions.study_id", "revisions.number"]),
@@ -120,6 +122,8 @@ jobs: Final = Table(
     Column("attempts", Integer, nullable=False),
     #: Workers that died with it.
     Column("losses", Integer, nullable=False),
+    #: Tries that ended in a fault of ours; passing failures do not count.
+    Column("faults", Integer, nullable=False),
     #: 0 means at once, whatever the clocks of two machines say.
     Column("not_before", Float(53), nullable=False),
     Column("enqueued_at", Float(53)),

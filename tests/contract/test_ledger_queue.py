@@ -100,7 +100,7 @@ def test_an_open_circuit_does_not_concern_measuring(ledger: Ledger) -> None:
 
 
 def test_one_claim_passes_as_the_probe(ledger: Ledger, three: list[JobRow]) -> None:
-    """When its time has come one delivery tries, for as long as its lease; then, if nothing is heard, another."""
+    """When its time has come one delivery tries; where its worker died, it is the first to be tried again."""
     ledger.jobs.destination_failed("pacs", until=210.0, why="no answer", now=200.0)
     probe, other, _ = three
 
@@ -108,12 +108,13 @@ def test_one_claim_passes_as_the_probe(ledger: Ledger, three: list[JobRow]) -> N
     claim(ledger, probe, now=210.0, lease_s=15.0)
     assert [] == due(ledger, 224.9)
     assert ledger.jobs.claim(other.id, worker="w2", now=224.9, lease_s=15.0) is None
-    assert [other.id] == due(ledger, 225.0)
-    claim(ledger, other, now=225.0, worker="w2")
+    ledger.jobs.release_lost(now=225.1, max_attempts=3)
+    assert [probe.id] == due(ledger, 225.1)
+    claim(ledger, probe, now=225.1, worker="w2")
 
 
 def test_a_report_that_arrived_closes_the_circuit(ledger: Ledger, three: list[JobRow]) -> None:
-    """The probe got through: all others are due at once, whenever they were sent last."""
+    """The probe got through: the next one is due at once, whenever it was sent last, and the others follow it."""
     ledger.jobs.enqueued([job.id for job in three], now=199.0)
     ledger.jobs.destination_failed("pacs", until=210.0, why="no answer", now=200.0)
     for job in three[1:]:
@@ -121,8 +122,21 @@ def test_a_report_that_arrived_closes_the_circuit(ledger: Ledger, three: list[Jo
     deliver(ledger, three[0], now=210.0)
 
     assert (0, 0.0) == ledger.jobs.destination("pacs")
-    assert [three[1].id, three[2].id] == due(ledger, 210.1)
-    claim(ledger, three[2], now=210.1)
+    assert [three[1].id] == due(ledger, 210.1)
+    assert three[1].id == ledger.jobs.next_delivery("pacs", now=210.1)
+    deliver(ledger, three[1], now=210.1)
+    assert [three[2].id] == due(ledger, 210.2)
+
+
+def test_one_delivery_to_a_destination_runs_at_a_time(ledger: Ledger, three: list[JobRow]) -> None:
+    """A destination that hangs holds one worker process, whatever waits behind; other work goes on."""
+    held = claim(ledger, three[0], now=200.0)
+
+    assert ledger.jobs.claim(three[1].id, worker="w2", now=200.0, lease_s=15.0) is None
+    assert three[1].id not in due(ledger, 200.0)
+    assert ledger.jobs.finish_delivery(held, detail="0x0000", now=201.0)
+    assert three[1].id == ledger.jobs.next_delivery("pacs", now=201.0)
+    claim(ledger, three[1], now=201.0)
 
 
 def test_a_failed_probe_opens_the_circuit_again(ledger: Ledger, three: list[JobRow]) -> None:

@@ -1,5 +1,6 @@
 """Settling and reconciling over a real spool and a real ledger: whatever one of them missed, the study goes its way."""
 
+import errno
 import io
 import os
 from dataclasses import dataclass, field
@@ -314,6 +315,28 @@ def test_a_folder_of_no_study_is_left_alone(
     assert [] == ledger.admin.studies()
 
 
+def test_one_folder_that_cannot_be_read_keeps_nobody_waiting(
+    ledger: Ledger, spool: Spool, reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk fails under one study: the others are noted, retention goes on, and the log names the folder."""
+    _reported(ledger, spool, at=1000.0)
+    now = 1000.0 + 40 * DAY_S
+    store(spool, uid="1.2.4", at=now)
+    store(spool, uid="1.2.5", at=now)
+    broken, newest = study_key("1.2.4"), Spool.newest
+
+    def failing(self: Spool, key: str) -> float | None:
+        if key == broken:
+            raise OSError(errno.EIO, "Input/output error")
+        return newest(self, key)
+
+    monkeypatch.setattr(Spool, "newest", failing)
+    with capture_logs() as said:
+        assert Repairs(noted=1, removed=1) == reconciler.run(now)
+    unreadable = [(line["study"], line["why"]) for line in said if line["action"] == "spool_unreadable"]
+    assert [(broken, "Input/output error")] == unreadable
+
+
 # ---- jobs
 
 
@@ -366,6 +389,20 @@ def test_what_is_done_and_old_leaves_the_spool(ledger: Ledger, spool: Spool, rec
     assert [0, 1, 0] == [reconciler.run(1000.0 + day * DAY_S).removed for day in days]
     assert ([], StudyState.REPORTED) == (list(spool.keys()), study_of(ledger).state)
     assert "spool removed" == event_names(ledger)[-1]
+
+
+def test_a_report_of_ours_that_comes_back_after_the_removal_goes_too(
+    ledger: Ledger, spool: Spool, reconciler: Reconciler
+) -> None:
+    """The PACS routes it to a study that retention removed: it stays as long as any object would, not for ever."""
+    _reported(ledger, spool, at=1000.0)
+    removed = 1000.0 + 31 * DAY_S
+    assert 1 == reconciler.run(removed).removed
+    store(spool, "2.25.1", at=removed, own=True)
+
+    days = (1.0, 29.9, 30.1, 31.0)
+    assert [0, 0, 1, 0] == [reconciler.run(removed + day * DAY_S).removed for day in days]
+    assert [] == list(spool.keys())
 
 
 def test_retention_takes_no_object_that_the_ledger_does_not_know(ledger: Ledger, spool: Spool) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
 from service.config import Settings
 from sr_templates.findings import StudyFindings
@@ -49,7 +50,7 @@ def _alone(seg: Dataset, number: int, uid: str) -> Dataset:
     one.NumberOfFrames = len(kept)
     bits = np.packbits(seg.pixel_array[kept].astype(np.uint8).ravel(), bitorder="little").tobytes()
     one.PixelData = bits + b"\0" * (len(bits) % 2)
-    one.SOPInstanceUID = one.file_meta.MediaStorageSOPInstanceUID = uid
+    one.SOPInstanceUID = one.file_meta.MediaStorageSOPInstanceUID = UID(uid)
     return one
 
 

@@ -4,6 +4,7 @@ import importlib
 import os
 import shutil
 import signal
+import socketserver
 import stat
 import subprocess
 import sys
@@ -265,6 +266,39 @@ def test_a_server_that_hangs_is_replaced(broker: EmbeddedBroker, monkeypatch: py
     assert broker.ensure()
     assert broker.alive()
     assert not old.is_running()
+
+
+@pytest.mark.parametrize(
+    ("said", "alive"),
+    [
+        (b"-MISCONF Errors writing to the AOF file: No space left on device", True),
+        (b"-READONLY You can't write against a read only replica.", True),
+        (b"-LOADING Redis is loading the dataset in memory", True),
+        (b"+PONG", True),
+        (b"", False),
+    ],
+)
+def test_a_server_that_answers_with_an_error_is_alive(settings: Settings, said: bytes, *, alive: bool) -> None:
+    """It has its reasons; starting it again would help nobody. Only silence is death."""
+    broker = EmbeddedBroker(settings)
+    broker.socket.parent.mkdir(parents=True)
+
+    class Answering(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            """Answer each command, which is an array of bulk strings, alike."""
+            while said and (array := self.rfile.readline()):
+                for _ in range(2 * int(array[1:])):
+                    self.rfile.readline()
+                self.wfile.write(said + b"\r\n")
+
+    with socketserver.ThreadingUnixStreamServer(str(broker.socket), Answering) as server:
+        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        serving.start()
+        try:
+            assert broker.alive() is alive
+        finally:
+            server.shutdown()
+            serving.join()
 
 
 def test_a_machine_without_the_wheel_has_no_bundled_server(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """The spool on real disks that are full, read-only or limited."""
 
+import contextlib
 import os
 import resource
 import subprocess
@@ -15,7 +16,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # m
 
 from service import peer
 from service.config import Destination, Settings
-from service.errors import Misconfigured, OutOfSpace
+from service.errors import OutOfSpace
 from service.receive import Listener
 from service.spool import Spool, study_key
 
@@ -99,8 +100,21 @@ def test_a_disk_that_turned_read_only_is_out_of_space(small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with pytest.raises(OutOfSpace, match="Read-only"):
         spool.store(study_instance_uid=STUDY, sop_instance_uid="1", header=b"", data=b"x")
-    with pytest.raises(Misconfigured, match=r"^storage\.root: Read-only"):
+    with pytest.raises(OutOfSpace, match=r"^storage\.root: Read-only"):
         Spool(small_disk / "other").prepare()
+
+
+def test_a_start_on_a_full_disk_is_no_fault_of_the_configuration(small_disk: Path) -> None:
+    """A role that is started while there is no room ends as out of space, so it is started again."""
+    (small_disk / "root").mkdir()
+    with contextlib.suppress(OSError), (small_disk / "full").open("wb", buffering=0) as full:
+        while full.write(bytes(4096)):
+            pass
+    with contextlib.suppress(OSError):
+        for n in range(100_000):
+            (small_disk / f"{n}").touch()
+    with pytest.raises(OutOfSpace, match=r"^storage\.root: No space"):
+        Spool(small_disk / "root").prepare()
 
 
 def test_the_node_stays_up_on_a_full_disk(small_disk: Path) -> None:

@@ -167,6 +167,40 @@ def test_a_port_that_is_taken_is_a_configuration_error(folder: Path) -> None:
     assert "node.port" in ended.stderr
 
 
+def test_a_page_whose_port_was_taken_does_not_end_the_node(folder: Path) -> None:
+    """Somebody takes the port while the page restarts: reception goes on, and the page comes back by itself."""
+    port = load(folder / "spondyl.toml", {}).web.port
+    with serving(folder) as node:
+        node.role("web").kill()
+        with contextlib.closing(_taken(port)):
+            wait_until(lambda: _ended(node) >= 1, "the page could not start")
+            assert node.process.poll() is None
+        node.wait_ready("web", 2)
+        assert node.ready("listen") == 1
+
+
+def _taken(port: int) -> socket.socket:
+    """Take a port as soon as it is free."""
+    while True:
+        with contextlib.suppress(OSError):
+            return socket.create_server(("127.0.0.1", port))
+
+
+def _ended(node: Serving) -> int:
+    return sum(line["action"] == "role_died" and line["exit_code"] == MISCONFIGURED_EXIT for line in node.said())
+
+
+def test_only_an_essential_role_that_never_ran_ends_the_node() -> None:
+    """Exit 3 of a first run of listener or worker; not of the page, nor of what ran before or failed otherwise."""
+    ends = {
+        (name, starts, code): Role(name=name, command=["x"], starts=starts).cannot_run(code)
+        for name in supervisor.ROLES
+        for starts in (1, 2)
+        for code in (None, 0, 1, MISCONFIGURED_EXIT)
+    }
+    assert {("listen", 1, 3), ("work", 1, 3)} == {case for case, ending in ends.items() if ending}
+
+
 class Clock:
     """Monotonic time that moves when it is told to."""
 

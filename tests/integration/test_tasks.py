@@ -21,6 +21,7 @@ REPORT = NewReport(
     sop_class_uid="1.2.840.10008.5.1.4.1.1.88.33",
     series_instance_uid="2.25.2",
     file_name="0001-sr.dcm",
+    findings_digest="0" * 64,
     predecessor_uid=None,
 )
 

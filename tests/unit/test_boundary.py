@@ -16,7 +16,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from service import logs
 from service.config import Queue, Settings
-from service.errors import Misconfigured, PeerRefused, SpondylError, Unavailable
+from service.errors import Misconfigured, OutOfSpace, PeerRefused, SpondylError, Unavailable
 from service.ledger import Claim, JobRow, StudyRow
 from service.messages import JobKind
 from service.states import JobState, StudyState
@@ -52,6 +52,7 @@ JOB = JobRow(
     report_id=None,
     state=JobState.RUNNING,
     attempts=1,
+    faults=0,
     not_before=0.0,
     enqueued_at=None,
     lease_until=NOW + 15,
@@ -66,6 +67,7 @@ class Jobs:
     """A ledger's jobs that remember what was decided."""
 
     attempts: int = 1
+    faults: int = 0
     claimable: bool = True
     down: bool = False
     renewals: list[object] = field(default_factory=lambda: [True])
@@ -76,14 +78,14 @@ class Jobs:
         """Give the one job."""
         if self.down:
             raise Unavailable("the ledger does not answer")
-        job = replace(JOB, attempts=self.attempts)
+        job = replace(JOB, attempts=self.attempts, faults=self.faults)
         return Claim(job=job, study=STUDY, started_at=0.0) if self.claimable and job_id == JOB.id else None
 
-    def postpone(self, _claim: Claim, *, until: float, why: str, now: float) -> bool:
+    def postpone(self, _claim: Claim, *, until: float, why: str, fault: bool = False, now: float) -> bool:
         """Remember."""
         if self.down:
             raise Unavailable("the ledger does not answer")
-        self.decided.append(("postponed", why, until - now))
+        self.decided.append(("postponed", why, until - now, fault))
         return True
 
     def give_up(self, _claim: Claim, *, who: str, why: str, now: float) -> bool:
@@ -164,10 +166,17 @@ def test_something_that_does_not_answer_is_tried_again() -> None:
     first = [decided(Jobs(attempts=1), raising(Unavailable("no room")))[0] for _ in range(20)]
     (late,) = decided(Jobs(attempts=99), raising(Unavailable("no room")))
 
-    assert {(what, why) for what, why, _ in first} == {("postponed", "no room")}
-    assert all(0 <= wait_s <= 5 for _, _, wait_s in first)
+    assert {(what, why, fault) for what, why, _, fault in first} == {("postponed", "no room", False)}
+    assert all(0 <= wait_s <= 5 for _, _, wait_s, _ in first)
     assert late[:2] == ("postponed", "no room")
     assert 0 <= late[2] <= 300
+
+
+def test_a_full_disk_is_waited_for() -> None:
+    """A study that met a full disk is measured once there is room, without anybody asking for it."""
+    (decision,) = decided(Jobs(attempts=99), raising(OutOfSpace("no room")))
+
+    assert (decision[:2], decision[3]) == (("postponed", "no room"), False)
 
 
 @pytest.mark.parametrize("family", [Misconfigured, PeerRefused])
@@ -177,11 +186,14 @@ def test_what_somebody_must_act_on_is_given_up_by_name(family: type[SpondylError
 
 
 def test_a_fault_is_tried_again_while_attempts_are_left(stream: io.StringIO) -> None:
-    """A bug is tried again, then given up for the developers; its text is never kept, its type and place are."""
-    tries = [decided(Jobs(attempts=n), raising(ValueError(PATIENT)), max_attempts=3)[0][:2] for n in (1, 2)]
-    last = decided(Jobs(attempts=3), raising(ValueError(PATIENT)), max_attempts=3)
+    """A bug is tried again, then given up for the developers; its text is never kept, its type and place are.
 
-    assert tries == [("postponed", "ValueError")] * 2
+    Tries that failed for a passing reason do not count.
+    """
+    jobs = [Jobs(attempts=50, faults=n) for n in (0, 1, 2)]
+    *tries, last = [decided(job, raising(ValueError(PATIENT)), max_attempts=3) for job in jobs]
+
+    assert [(*decision[:2], decision[3]) for (decision,) in tries] == [("postponed", "ValueError", True)] * 2
     assert last == [("given up", "developers", "ValueError")]
     assert PATIENT not in stream.getvalue()
     first = json.loads(stream.getvalue().splitlines()[0])
@@ -191,8 +203,8 @@ def test_a_fault_is_tried_again_while_attempts_are_left(stream: io.StringIO) -> 
 
 def test_the_time_limit_is_named() -> None:
     """A job that ran out of time says so, and counts as a try."""
-    (again,) = decided(Jobs(attempts=1), raising(SoftTimeLimitExceeded()), max_attempts=2)
-    (last,) = decided(Jobs(attempts=2), raising(SoftTimeLimitExceeded()), max_attempts=2)
+    (again,) = decided(Jobs(), raising(SoftTimeLimitExceeded()), max_attempts=2)
+    (last,) = decided(Jobs(faults=1), raising(SoftTimeLimitExceeded()), max_attempts=2)
 
     assert again[:2] == ("postponed", "the time limit passed (queue.time_limit_s)")
     assert last == ("given up", "developers", "the time limit passed (queue.time_limit_s)")

@@ -35,6 +35,7 @@ def job(number: int) -> JobRow:
         report_id=None,
         state=JobState.WAITING,
         attempts=0,
+        faults=0,
         not_before=0.0,
         enqueued_at=None,
         lease_until=None,

@@ -156,6 +156,7 @@ def test_numbers_are_handed_over_as_every_cpu_gives_them(found: VertebraLandmark
     """Points keep a millionth of a mm, directions nine decimals: what CPUs differ by is far below."""
     assert found.midsagittal_normal is not None
     assert found.height_sd_mm is not None
+    assert found.axial_spacing_mm is not None
     lengths = [*_points(found).ravel().tolist(), *found.height_sd_mm.values(), found.axial_spacing_mm]
 
     assert [round(length, 6) for length in lengths] == lengths

@@ -104,7 +104,7 @@ def test_two_values_are_no_uid(tmp_path: Path) -> None:
     dataset.StudyInstanceUID = [STUDY, f"{STUDY}.2"]
     dataset.save_as(path)
 
-    with pytest.raises(NotOneStudy, match="several: Study Instance UID$"):
+    with pytest.raises(NotOneStudy, match=r"several: Study Instance UID$"):
         read_inputs([path])
 
 

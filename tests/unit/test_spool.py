@@ -167,6 +167,29 @@ def test_keys_lists_every_study_once(spool: Spool) -> None:
     assert sorted(spool.keys()) == sorted(study_key(f"1.{n}") for n in range(20))
 
 
+def test_what_is_no_folder_of_ours_is_no_study(spool: Spool, store: Store, tmp_path: Path) -> None:
+    """A stray file, an editor's leftover or a study on the wrong shelf does not end the list."""
+    store("1", b"x")
+    objects = tmp_path / "root" / "spool"
+    (objects / ".DS_Store").touch()
+    (objects / "ff").touch()
+    (objects / "lost+found").mkdir()
+    (objects / KEY[:2] / "notes.txt").touch()
+    (objects / "00").mkdir()
+    (objects / "00" / KEY).mkdir()
+    assert list(spool.keys()) == [KEY]
+
+
+def test_it_is_known_where_only_reports_of_ours_lie(spool: Spool, store: Store) -> None:
+    """Their last arrival, but nothing where an object lies beside them, or where there is nothing at all."""
+    assert spool.only_own_reports_since(KEY) is None
+    store("2", b"our report", at=1000.5, own=True)
+    store("3", b"our other report", at=1000.0, own=True)
+    assert spool.only_own_reports_since(KEY) == 1000.5
+    store("1", b"x")
+    assert spool.only_own_reports_since(KEY) is None
+
+
 def test_reports_lie_beside_the_objects_and_are_never_counted(spool: Spool, store: Store) -> None:
     """A report is found again by its name; writing it twice leaves the last."""
     store("1", b"x")
@@ -222,6 +245,46 @@ def test_prepare_leaves_what_another_process_is_writing(spool: Spool, tmp_path: 
         fcntl.flock(held, fcntl.LOCK_EX)
         spool.prepare()
         assert parts(tmp_path / "root") == [part]
+
+
+def test_a_part_that_prepare_took_before_it_was_locked_is_begun_again(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process starts between the making and the locking of a part: the object is stored all the same."""
+    lock = fcntl.flock
+    taken: list[Path] = []
+
+    def take_first(file: int, operation: int) -> None:
+        if operation == fcntl.LOCK_EX and not taken:
+            taken.extend(parts(tmp_path / "root"))
+            taken[0].unlink()
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", take_first)
+    stored = spool.store(study_instance_uid=STUDY, sop_instance_uid="1", header=b"", data=b"x")
+
+    assert len(taken) == 1
+    assert stored.path.read_bytes() == b"x"
+    assert parts(tmp_path / "root") == []
+
+
+def test_a_process_that_starts_disturbs_nobody_who_stores(spool: Spool, tmp_path: Path) -> None:
+    """Storing while another prepares the same spool again and again: every object is kept."""
+    stop = threading.Event()
+
+    def prepare() -> None:
+        while not stop.is_set():
+            Spool(tmp_path / "root").prepare()
+
+    other = threading.Thread(target=prepare)
+    other.start()
+    try:
+        for n in range(200):
+            spool.store(study_instance_uid=STUDY, sop_instance_uid=str(n), header=b"", data=b"x")
+    finally:
+        stop.set()
+        other.join()
+    assert len(spool.files(KEY)) == 200
 
 
 def test_prepare_says_which_setting_is_wrong(tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ from typing import Any, Final, Literal, cast, get_args
 
 from pydicom.dataset import Dataset
 
-from sr_templates import headers
 from sr_templates.findings import POINT_NAMES, Landmarks, LandmarkSource, Point, Space
 from sr_templates.levels import LEVELS
 from workers.landmarks.image_plane import plane_of
 from workers.landmarks.points import ImagePlane, VertebraLandmarks
+from workers.landmarks.slices import frame_of_reference
 
 SCHEMA: Final = "spondyl.landmarks/1"
 Origin = Literal["manual", "automatic", "reviewed"]
@@ -92,7 +92,7 @@ def landmarks_of(
         raise LandmarksError(_NO_IMAGE)
     is_flat = document.space is Space.IMAGE
     plane = _plane(image, document.frame) if is_flat and image is not None else None
-    stated = set(frames_of_reference) if image is None else {headers.text(image, "FrameOfReferenceUID").strip()}
+    stated = set(frames_of_reference) if image is None else {frame_of_reference(image)}
     if not is_flat and (len(stated) != 1 or stated == {""}):
         raise LandmarksError(
             f"sop_instance_uid: expected an image that tells the frame of reference, found {len(stated - {''})}"

@@ -16,6 +16,7 @@ from workers.landmarks.levels import Reading, level_from_code, level_from_label
 from workers.landmarks.mask.find import find
 from workers.landmarks.points import VertebraLandmarks
 from workers.landmarks.reasons import Reason
+from workers.landmarks.slices import frame_of_reference
 from workers.landmarks.volumes import UNREADABLE, Volume, read_segments, read_stack
 
 Positions = Sequence[tuple[float, float, float]]
@@ -45,7 +46,7 @@ class _Segment:
 
 def from_segmentation(ds: Dataset, *, image_positions: Positions = ()) -> list[VertebraLandmarks]:
     """Return what `from_segmentations` does of one object with its pixel data."""
-    frame = headers.text(ds, "FrameOfReferenceUID").strip()
+    frame = frame_of_reference(ds)
     return from_segmentations([ds], lambda held: held, frame_of_reference_uid=frame, image_positions=image_positions)
 
 

@@ -40,6 +40,12 @@ def slices_of(image: Dataset) -> list[Slice]:
     return [one for one in found if one is not None]
 
 
+def frame_of_reference(source: Dataset) -> str:
+    """Return the Frame of Reference UID of an object, "" where it states none, or several."""
+    uid = headers.text(source, "FrameOfReferenceUID").strip()
+    return "" if "\\" in uid else uid
+
+
 def _slice(image: Dataset, parts: list[Dataset]) -> Slice | None:
     six, origin = cosines(parts), _numbers(parts, "ImagePositionPatient", 3)
     if not six or not origin:
