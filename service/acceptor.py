@@ -5,19 +5,32 @@
 - A PDU that announces more than any we would take is not read; see `sockets`.
 - A connection that is closed before it asks for an association, as a port scanner's or a load balancer's probe, ends at
   once; pynetdicom counts it as an association until the ARTIM timer ends.
+- A connection that has not asked for an association is none: it does not count among those that are limited.
+- A connection from where no source is ends before anything is read from it.
 - The queue of connections that wait to be accepted is longer than five.
 """
 
 import socket
 import ssl
+from collections.abc import Callable
 from socketserver import BaseServer
 from typing import Any
 
+from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from service.logs import log
 from service.sockets import BoundedSocket
+
+
+class Entity(AE):
+    """An application entity that counts whoever has asked for an association, not whoever has connected."""
+
+    @property
+    def active_associations(self) -> list[Association]:
+        """The associations that run, or are being negotiated."""
+        return [association for association in super().active_associations if association.requestor.primitive]
 
 
 class BoundedHandler(RequestHandler):
@@ -44,11 +57,17 @@ class Acceptor(ThreadedAssociationServer):
     request_queue_size = 128
     #: Time for a TLS handshake, seconds.
     handshake_timeout_s = 10.0
+    #: Tells of an address whether a connection from there is served.
+    admits: Callable[[str], bool] | None = None
 
     def get_request(self) -> tuple[socket.socket, Any]:
         """Accept a connection; nothing is read from it here."""
         listening: socket.socket = self.socket  # type: ignore[assignment]  # never None once it is bound
         return listening.accept()
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ANN401, ARG002 - as in socketserver
+        """Tell whether a connection is served; it is closed otherwise."""
+        return self.admits is None or self.admits(client_address[0])
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as in socketserver
         """Do the handshake where TLS is on, then start the association."""

@@ -24,6 +24,8 @@ FLOWING_S: Final = 120.0
 RENEW_S: Final = 5.0
 #: The ledger hears of a study at most so often, seconds.
 NOTE_EVERY_S: Final = 1.0
+#: A ledger that takes its time is left alone for so many times as long: each object would wait for it.
+PATIENCE: Final = 10.0
 
 
 class LedgerOfArrivals(Protocol):
@@ -86,6 +88,7 @@ class Arriving:
         self._clock = clock
         self._lock = threading.Lock()
         self._open: dict[Call, _Delivery] = {}
+        self._ask_again_at = float("-inf")
 
     def began(self, call: Call) -> None:
         """Enter an association."""
@@ -104,7 +107,7 @@ class Arriving:
             study.last_at = now
             study.pending = True
             study.objects += 1
-            if now - study.noted_at < NOTE_EVERY_S:
+            if now - study.noted_at < NOTE_EVERY_S or now < self._ask_again_at:
                 return
             study.noted_at = now
         self._note(key, study, held_until=now + HOLD_S if delivery else now)
@@ -116,14 +119,20 @@ class Arriving:
         self._end(past.items())
 
     def renew(self) -> None:
-        """Hold every study that is being delivered; end what is over, and associations that died without a word."""
+        """Hold every study that is being delivered, and tell what was not told.
+
+        Ends what is over, and associations that died without a word.
+        """
         with self._lock:
             dead = [call for call in self._open if not call.is_alive()]
         for call in dead:
             self.over(call)
         with self._lock:
             past = [item for delivery in self._open.values() for item in delivery.take_past(self._clock()).items()]
+            untold = [item for delivery in self._open.values() for item in delivery.studies.items() if item[1].pending]
         self._end(past)
+        for key, study in untold:
+            self._note(key, study, held_until=study.last_at)
         held = self._held()
         if held:
             with _tolerating_the_ledger():
@@ -145,6 +154,7 @@ class Arriving:
                 self._arrivals.release(sorted(free), now=self._clock())
 
     def _note(self, key: str, study: _Study, *, held_until: float) -> None:
+        began = self._clock()
         with _tolerating_the_ledger(study=key):
             self._arrivals.note(
                 key=key,
@@ -154,6 +164,8 @@ class Arriving:
                 held_until=held_until,
             )
             study.pending = False
+        ended = self._clock()
+        self._ask_again_at = ended + PATIENCE * (ended - began)
 
 
 @contextlib.contextmanager

@@ -32,6 +32,11 @@ def admit(sources: Sequence[Source], *, calling_ae: str, address: str) -> str:
     raise NotAdmitted(cause="address")
 
 
+def may_connect(sources: Sequence[Source], address: str) -> bool:
+    """Whether a connection from here could become an association: False where every source has networks, none this."""
+    return not sources or any(not source.networks or _is_in(address, source.networks) for source in sources)
+
+
 def _is_in(address: str, networks: Sequence[str]) -> bool:
     host = ipaddress.ip_address(address)
     if isinstance(host, ipaddress.IPv6Address) and host.ipv4_mapped:

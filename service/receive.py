@@ -19,9 +19,9 @@ from pynetdicom.dsutils import create_file_meta, encode_file_meta
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 
 from service import peer, sop_classes
-from service.acceptor import Acceptor, BoundedHandler, stop_waiting
+from service.acceptor import Acceptor, BoundedHandler, Entity, stop_waiting
 from service.arriving import RENEW_S, Arriving, LedgerOfArrivals
-from service.callers import UNLISTED, NotAdmitted, admit
+from service.callers import UNLISTED, NotAdmitted, admit, may_connect
 from service.config import Settings
 from service.errors import Misconfigured, Refused, Unavailable
 from service.identity import Identity, read_identity
@@ -46,8 +46,9 @@ _CAUSES: Final = {0xA7: "out_of_space", 0xA9: "mismatch", 0xC0: "cannot_understa
 _CALLER_NOT_RECOGNISED: Final = (0x01, 0x01, 0x03)
 #: What pynetdicom rejects by itself, by (source, reason) of PS3.8 9.3.4.
 _REJECTIONS: Final[Mapping[object, str]] = {(0x01, 0x07): "called_ae_title", (0x03, 0x02): "too_many_associations"}
-#: An A-ASSOCIATE-RQ is awaited no longer than this, seconds (the ARTIM timer, PS3.8 9.1.5).
-_LONGEST_REQUEST_S: Final = 30.0
+#: An A-ASSOCIATE-RQ is awaited no longer than this, seconds (the ARTIM timer, PS3.8 9.1.5): who connects to ask for an
+#: association asks at once, and each connection that does not costs two threads meanwhile.
+_LONGEST_REQUEST_S: Final = 5.0
 #: Associations that are open when the node stops have so long to end by themselves, seconds.
 _GRACE_S: Final = 2.0
 
@@ -127,6 +128,7 @@ class Listener:
             )
         except OSError as error:
             raise Misconfigured(f"node.bind, node.port: cannot listen on {node.bind}:{node.port}: {error}") from error
+        server.admits = self._admits
         self._server = server
         self._stopping.clear()
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
@@ -175,6 +177,13 @@ class Listener:
     def _source(self, association: Association) -> str:
         calling_ae, _, address = _titles(association)
         return admit(self._settings.sources, calling_ae=calling_ae, address=address)
+
+    def _admits(self, address: str) -> bool:
+        admitted = may_connect(self._settings.sources, address)
+        if not admitted:
+            self._metrics.association_rejected("address")
+            log.warning("connection closed", action="association_rejected", cause="address", address=address)
+        return admitted
 
     def _on_requested(self, event: evt.Event) -> None:
         try:
@@ -293,7 +302,7 @@ class Listener:
 
 def _application_entity(settings: Settings) -> AE:
     node = settings.node
-    entity = AE(ae_title=node.ae_title)
+    entity = Entity(ae_title=node.ae_title)
     entity.implementation_class_uid = peer.IMPLEMENTATION_CLASS_UID
     entity.implementation_version_name = peer.IMPLEMENTATION_VERSION_NAME
     entity.require_called_aet = True

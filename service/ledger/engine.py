@@ -8,7 +8,7 @@ a writing transaction locks the study it changes first, see `moves.locked`.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
@@ -18,28 +18,38 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from service.errors import Misconfigured, Unavailable
 
-#: How long a transaction waits for another's lock; ours take milliseconds.
+#: How long a transaction waits for another's lock; ours take milliseconds. SQLite has one lock for all of it.
 _LOCK_WAIT_S: Final = 10
+#: On PostgreSQL nobody waits longer, seconds: a sender waits for the response to its C-STORE meanwhile. Statements take
+#: milliseconds; the server cancels one that does not, and `patience` gives up a server that does not do so either.
+STATEMENT_S: Final = 3
+_CONNECT_S: Final = 2
 _WRITES: Final = "spondyl_writes"
-#: libpq notices a server that is gone instead of waiting for ever.
+_SQLITE: Final = {"timeout": _LOCK_WAIT_S, "isolation_level": None}
+#: libpq notices a server that is gone instead of waiting for ever: one that is idle, and one that is being sent to.
 _POSTGRES: Final = {
-    "connect_timeout": 5,
+    "connect_timeout": _CONNECT_S,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
+    "tcp_user_timeout": STATEMENT_S * 1000,
     "application_name": "spondyl",
-    "options": f"-c lock_timeout={_LOCK_WAIT_S}s",
 }
+_MIGRATING: Final = _POSTGRES | {"options": f"-c lock_timeout={_LOCK_WAIT_S}s"}
+_AT_ONCE: Final = _POSTGRES | {"options": f"-c lock_timeout={STATEMENT_S}s -c statement_timeout={STATEMENT_S}s"}
 
 
-def open_engine(url: str) -> Engine:
-    """Return an engine for `url`; nothing is connected yet. Misconfigured where the URL cannot be used."""
+def open_engine(url: str, *, migrating: bool = False) -> Engine:
+    """Return an engine for `url`; nothing is connected yet. Misconfigured where the URL cannot be used.
+
+    A statement may take its time with `migrating` only.
+    """
     address = _address(url)
     postgres = address.get_backend_name() == "postgresql"
     try:
         engine = create_engine(
             address,
-            connect_args=_POSTGRES if postgres else {"timeout": _LOCK_WAIT_S, "isolation_level": None},
+            connect_args=(_MIGRATING if migrating else _AT_ONCE) if postgres else _SQLITE,
             pool_pre_ping=postgres,
             pool_timeout=_LOCK_WAIT_S,
             # An error is logged with the statement, never with what a study is called.
@@ -50,6 +60,8 @@ def open_engine(url: str) -> Engine:
     if not postgres:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    elif not migrating:
+        event.listen(engine, "do_connect", _connect_patiently)
     return engine
 
 
@@ -101,6 +113,12 @@ def _address(url: str) -> URL:
     if address.database in {None, "", ":memory:"}:
         raise Misconfigured("storage.ledger: a SQLite ledger is a file, several processes share it")
     return address
+
+
+def _connect_patiently(_dialect: object, _record: object, args: list[Any], options: dict[str, Any]) -> object:
+    from service.ledger.patience import Patient  # noqa: PLC0415 - psycopg is an extra
+
+    return Patient.connect(*args, **options)
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:

@@ -28,7 +28,7 @@ def migrate(url: str) -> tuple[str | None, str]:
     migration is one transaction under a lock, and who comes second finds nothing to do. Misconfigured where a newer
     version of Spondyl made the ledger.
     """
-    engine = open_engine(url)
+    engine = open_engine(url, migrating=True)
     file = sqlite_file(engine)
     if file is not None:
         _make(file)

@@ -93,6 +93,7 @@ def _send_until_killed(node: Running, files: list[Path]) -> set[str]:
     entity.add_requested_context(CTImageStorage)
     association = entity.associate("127.0.0.1", node.port, ae_title="SPONDYL")
     assert association.is_established
+    connection = association.dul.socket.socket
     acknowledged = set()
     images = [dataset for dataset in map(pydicom.dcmread, files) if dataset.SOPClassUID == CTImageStorage]
     with contextlib.suppress(RuntimeError, ValueError):
@@ -103,9 +104,8 @@ def _send_until_killed(node: Running, files: list[Path]) -> set[str]:
             if status and status.Status == 0:
                 acknowledged.add(str(dataset.SOPInstanceUID))
     association.abort()
-    # The listener is gone, so pynetdicom never gets to close its end.
-    if association.dul.socket is not None:
-        association.dul.socket.close()
+    # pynetdicom forgets a socket whose peer is gone without closing it.
+    connection.close()
     return acknowledged
 
 

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from pynetdicom.dsutils import encode, encode_file_meta
 from servers import program, run_storescp, wait_until
 from structlog.testing import capture_logs
 
-from service import peer, sop_classes
+from service import peer, receive, sop_classes
 from service.config import Destination, Settings
 from service.errors import Unavailable
 from service.ledger import Admin, Ledger, migrate
@@ -602,6 +602,41 @@ def test_probes_take_no_association(listen: Listen) -> None:
         socket.create_connection(("127.0.0.1", ear.port)).close()
     time.sleep(0.3)
     assert send(ear, dataset())[0] == 0x0000
+
+
+@pytest.mark.parametrize("said", [b"", b"\x01\x00\x00\x00\x01\x00"], ids=["nothing", "half a request"])
+def test_who_connects_and_asks_for_nothing_is_dropped_soon(
+    listen: Listen, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    """However long an association may be idle: an A-ASSOCIATE-RQ is awaited for some seconds only."""
+    monkeypatch.setattr(receive, "_LONGEST_REQUEST_S", 0.5)
+    ear = listen(node={"idle_timeout_s": 60})
+    with closing(socket.create_connection(("127.0.0.1", ear.port))) as raw:
+        raw.sendall(said)
+        raw.settimeout(5)
+        start = time.monotonic()
+        assert raw.recv(1) in {b"", b"\x07"}
+        assert time.monotonic() - start < 4
+
+
+def test_silent_connections_keep_no_sender_out(listen: Listen) -> None:
+    """Only who has asked for an association counts as one."""
+    ear = listen(node={"max_associations": 2})
+    with ExitStack() as stack:
+        for _ in range(10):
+            stack.enter_context(closing(socket.create_connection(("127.0.0.1", ear.port))))
+        time.sleep(0.3)
+        assert send(ear, dataset())[0] == 0x0000
+
+
+def test_a_connection_from_where_no_source_is_is_closed(listen: Listen) -> None:
+    """Every source names its networks: nothing is read from another address, and it is counted and said."""
+    ear = listen(sources=[{"name": "far", "ae_titles": ["FAR"], "networks": ["192.0.2.0/24"]}])
+    with capture_logs() as said, closing(socket.create_connection(("127.0.0.1", ear.port))) as raw:
+        raw.settimeout(2)
+        assert raw.recv(1) == b""
+    lines = [(line["cause"], line["address"]) for line in said if line["action"] == "association_rejected"]
+    assert lines == [("address", "127.0.0.1")]
 
 
 def test_an_enormous_pdu_is_not_read(ear: Ear) -> None:

@@ -158,6 +158,18 @@ def test_a_router_that_goes_on_to_the_next_study_lets_go_of_the_last(world: Worl
     assert world.heard.holds == [(["b"], 102.0 + HOLD_S)]
 
 
+def test_what_the_ledger_missed_is_told_with_the_next_renewal(world: World) -> None:
+    """The last objects before a pause, or those that came while the ledger was down."""
+    call = world.call()
+    world.arrive(call)
+    world.now = 100.5
+    world.arrive(call)
+    world.now = 105.0
+    world.arriving.renew()
+    world.arriving.renew()
+    assert [note[:3] for note in world.heard.notes] == [("a", "ct1", 100.0), ("a", "ct1", 100.5)]
+
+
 def test_an_association_that_falls_silent_lets_go_of_its_study(world: World) -> None:
     """It may stay open for ever: the last study is held for as long as an object may take, and released once."""
     call = world.call()
@@ -224,6 +236,23 @@ def test_a_ledger_that_does_not_answer_is_told_later(world: World) -> None:
     world.now = 102.5
     world.arriving.over(call)
     assert [note[2] for note in world.heard.notes] == [101.0, 102.0]
+
+
+def test_a_ledger_that_hangs_is_not_waited_for_with_each_object(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It took 8 s to fail: for ten times as long objects are stored without it, then it is asked again."""
+    asked: list[float] = []
+
+    def hang(**_: object) -> None:
+        asked.append(world.now)
+        world.now += 8.0
+        raise Unavailable
+
+    monkeypatch.setattr(world.heard, "note", hang)
+    call = world.call()
+    for now in (100.0, 110.0, 150.0, 187.0, 188.0):
+        world.now = now
+        world.arrive(call)
+    assert asked == [100.0, 188.0]
 
 
 def test_a_ledger_that_is_down_at_the_end_does_not_matter(world: World) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.callers import NotAdmitted, admit
+from service.callers import NotAdmitted, admit, may_connect
 from service.config import Source
 
 SOURCES = (
@@ -48,3 +48,18 @@ def test_others_are_not_admitted(calling_ae: str, address: str, cause: str) -> N
     with pytest.raises(NotAdmitted) as refusal:
         admit(SOURCES, calling_ae=calling_ae, address=address)
     assert cause == refusal.value.cause
+
+
+@pytest.mark.parametrize(
+    ("sources", "address", "may"),
+    [
+        ((), "203.0.113.1", True),
+        (SOURCES, "203.0.113.1", True),
+        (SOURCES[::2], "203.0.113.1", False),
+        (SOURCES[::2], "192.0.2.7", True),
+        (SOURCES[::2], "::ffff:10.1.2.3", True),
+    ],
+)
+def test_a_connection_is_served_where_a_source_may_be(sources: tuple[Source, ...], address: str, *, may: bool) -> None:
+    """Where every source names its networks, nobody else can have anything to say."""
+    assert may_connect(sources, address) is may
