@@ -90,10 +90,12 @@ def test_the_listener_killed_inside_an_association(
 def _send_until_killed(node: Running, files: list[Path]) -> set[str]:
     """Send one object after the other and kill the listener half way; give the UIDs that were acknowledged."""
     entity = AE(ae_title="SENDER")
+    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 3
     entity.add_requested_context(CTImageStorage)
     association = entity.associate("127.0.0.1", node.port, ae_title="SPONDYL")
     assert association.is_established
-    connection = association.dul.socket.socket
+    connection = association.dul.socket and association.dul.socket.socket
+    assert connection
     acknowledged = set()
     images = [dataset for dataset in map(pydicom.dcmread, files) if dataset.SOPClassUID == CTImageStorage]
     with contextlib.suppress(RuntimeError, ValueError):
