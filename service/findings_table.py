@@ -21,6 +21,8 @@ COLUMNS: Final = (
 )
 _NONE: Final = "-"
 _POSITIONS: Final = ("anterior", "middle", "posterior")
+#: Above it a certainty would print as 100.
+_MOST_PERCENT: Final = 99.5
 
 
 def words(code: str | None) -> str:
@@ -44,7 +46,9 @@ def _certainty(vertebra: Mapping[str, Any]) -> str:
     if grade is None or probabilities is None:
         return _NONE
     borderline = ", borderline" if vertebra["borderline"] else ""
-    return f"{100 * probabilities[grade]:.0f} %{borderline}"
+    percent = 100 * probabilities[grade]
+    # A grade is never certain: what would round to 100 is said as a bound.
+    return f"{'> 99' if percent > _MOST_PERCENT else f'{percent:.0f}'} %{borderline}"
 
 
 def _reference(reference: Mapping[str, Any]) -> str:

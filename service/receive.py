@@ -159,7 +159,8 @@ class Listener:
     def _handlers(self) -> list[evt.EventHandlerType]:
         idle_s = self._settings.node.idle_timeout_s
         return [
-            (evt.EVT_CONN_OPEN, lambda event: prepare_socket(event.assoc, timeout_s=idle_s)),
+            (evt.EVT_CONN_OPEN, lambda event: prepare_socket(event.assoc, timeout_s=event.assoc.acse_timeout)),
+            (evt.EVT_ACCEPTED, lambda event: prepare_socket(event.assoc, timeout_s=idle_s)),
             (evt.EVT_REQUESTED, self._on_requested),
             (evt.EVT_REJECTED, self._on_rejected),
             (evt.EVT_ACCEPTED, self._on_accepted),

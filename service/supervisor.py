@@ -130,7 +130,7 @@ def _tend_broker(broker: EmbeddedBroker) -> bool:
     """Keep the broker alive; tell whether it is."""
     try:
         broker.ensure()
-    except (Misconfigured, Unavailable) as error:
+    except (Misconfigured, Unavailable, OSError) as error:
         log.error("broker does not start", action="broker_down", why=str(error))
         return False
     return True

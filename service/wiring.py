@@ -31,7 +31,7 @@ class Node:
 def open_node(settings: Settings, *, migrated: bool = False, clock: Callable[[], float] = time.time) -> Iterator[Node]:
     """Open spool, ledger and queue; close them afterwards. `migrated` brings the ledger's schema up to date first.
 
-    The broker is not asked: it may come later. Raises Misconfigured or Unavailable for the spool and the ledger.
+    The broker is not asked: it may come later. Raises Misconfigured, OutOfSpace or Unavailable.
     """
     with ExitStack() as stack:
         spool = Spool(settings.storage.root, min_free_bytes=int(settings.storage.min_free_gb * GB))

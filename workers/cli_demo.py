@@ -44,7 +44,7 @@ def demo(
     options.start_log()
     stage = Stage(folder=_place(keep))
     say = (lambda _: None) if options.quiet else note
-    say(f"everything lies in {stage.folder}")
+    say(f"working in {stage.folder}{'' if keep else ', which is removed when all is well (--keep DIR keeps it)'}")
     try:
         files = _files(folder, stage.folder)
         with working("running the demo", quiet=options.quiet):

@@ -42,6 +42,7 @@ def test_an_unmeasurable_vertebra_shows_its_reason_and_no_number() -> None:
          "Wedging %", "+14.2 (outside limits)"),
         ({"borderline": True}, "Certainty", "90 %, borderline"),
         ({"genant_grade": 2}, "Certainty", "10 %"),
+        ({"genant_grade": 0, "grade_probabilities": [0.996, 0.004, 0, 0]}, "Certainty", "> 99 %"),
         ({"genant_grade": None, "grade_probabilities": None}, "Grade", "-"),
         ({"genant_grade": None, "grade_probabilities": None}, "Certainty", "-"),
         ({"genant_grade": 0, "grade_probabilities": [1, 0, 0, 0]}, "Grade", "0"),
