@@ -37,7 +37,7 @@ lint: $(VENV)/.dev ## Check style, types and the direction of imports
 	$(BIN)/lint-imports
 
 test: $(VENV)/.dev servers lint ## Run every test against real servers
-	$(BIN)/pytest --cov --cov-report= tests/unit
+	$(BIN)/pytest -n 2 --cov --cov-report= tests/unit
 	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-append --cov-report= tests/architecture tests/contract tests/integration tests/accuracy
 	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-append tests/e2e
 
