@@ -13,7 +13,8 @@ from workers.phantom.vertebra import Shape, Vertebra, posterior_elements
 from workers.phantom.voxels import occupancy
 
 SHAPE = Shape(anterior_mm=24, middle_mm=21, posterior_mm=27, depth_mm=34, width_mm=45)
-HEIGHTS = st.floats(12, 30)
+#: No endplate of these rises more than (3 * 15 - 4 * 9 + 15) / 34 = 0.71 mm a mm, less than the hair below goes down.
+HEIGHTS = st.floats(18, 30)
 
 
 @settings(max_examples=40, deadline=None)
@@ -24,8 +25,7 @@ def test_the_six_points_lie_on_the_surface_of_the_body(anterior: float, middle: 
     assert set(POINT_NAMES) == set(shape.points)
     points = np.array([shape.points[name] for name in POINT_NAMES])
     outwards = np.sign(points[:, 2])[:, None] * np.array([0.0, 0.0, 1e-3])
-    # The steepest endplate of these heights rises (3 * 15 - 4 * 6 + 15) / 34 = 1.06 mm a mm: 0.08 is more than 0.05 of it.
-    inwards = -np.sign(points) * [0, 0.05, 0] - 80 * outwards
+    inwards = -np.sign(points) * [0, 0.05, 0] - 40 * outwards
     assert not shape.body(points + outwards).any()
     assert shape.body(points + inwards).all()
 
