@@ -213,7 +213,7 @@ class Measure(_Table):
     #: Which grade a loss of exactly the severe border has: 2 (Genant's "over 40 %") or 3 (data-set practice).
     severe_border_grade: Literal[2, 3] = 2
     wedging_limits: Mapping[str, WedgingLimit] = {
-        "L4": WedgingLimit(mean_percent=4.8, upper_percent=8.3, source="seed document; no primary source found"),
+        "L4": WedgingLimit(mean_percent=4.8, upper_percent=8.3, source="project default; no primary source found"),
     }
     protocol: Annotated[
         str, _matching(r"[a-z0-9][a-z0-9./_-]{0,63}", "1 to 64 of a-z, 0-9 and './_-', the first a letter or digit")

@@ -1,6 +1,7 @@
 """The first thing a newcomer runs."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -18,8 +19,12 @@ def test_the_demo_makes_a_study_and_reports_it(tmp_path: Path) -> None:
     shown = _demo(tmp_path)
 
     assert shown.returncode == 0, shown.stderr
-    for level in ("T12", "L1", "L2", "L3", "L4"):
-        assert level in shown.stdout
+    rows = {line.split()[0]: line for line in shown.stdout.splitlines() if line[:3].strip()[:1] in {"T", "L"}}
+    assert {"T9", "T10", "T11", "T12", "L1", "L2", "L3", "L4", "L5"} <= set(rows)
+    assert re.search(r" 3 .* crush ", rows["L1"])
+    assert re.search(r" 2 .* anterior wedge ", rows["T12"])
+    assert re.search(r"\+1\d\.\d \(outside limits\) +0 ", rows["L4"])
+    assert all(re.search(r"\d %", rows[level]) for level in ("T9", "T12", "L1", "L4", "L5"))
     path = next(word for word in shown.stdout.split() if word.endswith(".dcm"))
     report = pydicom.dcmread(tmp_path / path)
     assert ("SR", "UNVERIFIED") == (report.Modality, report.VerificationFlag)

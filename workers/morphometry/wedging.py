@@ -30,7 +30,7 @@ class WedgingLimit:
 
 #: L4 only: the mean of L5 is 13.2 % (Cook and Baker 2021), so this limit must not be carried to another level.
 DEFAULT_LIMITS: Final[Mapping[str, WedgingLimit]] = {
-    "L4": WedgingLimit(mean_percent=4.8, upper_percent=8.3, source="seed document; no primary source found"),
+    "L4": WedgingLimit(mean_percent=4.8, upper_percent=8.3, source="project default; no primary source found"),
 }
 
 
