@@ -39,7 +39,7 @@ lint: $(VENV)/.dev ## Check style, types and the direction of imports
 test: $(VENV)/.dev servers lint ## Run every test against real servers
 	$(BIN)/pytest -n 2 --cov --cov-report= tests/unit
 	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-append --cov-report= tests/architecture tests/contract tests/integration tests/accuracy
-	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-append tests/e2e
+	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-append --cov-fail-under=95 tests/e2e
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix-only .
