@@ -68,6 +68,29 @@ class JobRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NewReport:
+    """A report object to be entered; its bytes lie in the study's spool folder under `file_name`."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_instance_uid: str
+    file_name: str
+    #: SHA-256, hex, of the findings that it states.
+    findings_digest: str
+    predecessor_uid: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportRow(NewReport):
+    """One report object that was entered."""
+
+    id: int
+    study_id: int
+    revision: int
+    created_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Claim:
     """A job that this worker holds. Every write made under it is refused once another worker has taken over."""
 
@@ -76,37 +99,7 @@ class Claim:
     #: Start of the analysis of this revision: the same for every try, so a retry makes the same bytes.
     started_at: float
     #: The report to send, for a delivery.
-    report: "ReportRow | None" = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReportRow:
-    """One report object that was made; its bytes lie in the study's spool folder under `file_name`."""
-
-    id: int
-    study_id: int
-    revision: int
-    sop_instance_uid: str
-    sop_class_uid: str
-    series_instance_uid: str
-    file_name: str
-    #: SHA-256, hex, of the findings that it states.
-    findings_digest: str
-    predecessor_uid: str | None
-    created_at: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewReport:
-    """A report object to be entered."""
-
-    sop_instance_uid: str
-    sop_class_uid: str
-    series_instance_uid: str
-    file_name: str
-    #: SHA-256, hex, of the findings that it states.
-    findings_digest: str
-    predecessor_uid: str | None
+    report: ReportRow | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
