@@ -150,8 +150,11 @@ LANDMARKS: Final = _own("LANDMARKS", "Source of the landmarks")
 LANDMARK_SOURCES: Final[Mapping[LandmarkSource, Code]] = {
     LandmarkSource.REVIEWED: _own("LM_REVIEWED", "Points reviewed by a reader"),
     LandmarkSource.SUPPLIED_SR: _own("LM_SR", "Points supplied as DICOM SR, review not stated"),
+    LandmarkSource.SUPPLIED_GSPS: _own("LM_GSPS", "Points supplied as DICOM GSPS, review not stated"),
+    LandmarkSource.SUPPLIED_FIDUCIALS: _own("LM_FIDUCIALS", "Points supplied as DICOM fiducials, review not stated"),
     LandmarkSource.SUPPLIED_JSON: _own("LM_JSON", "Points supplied as a document, review not stated"),
     LandmarkSource.SEGMENTATION: _own("LM_SEGMENTATION", "Automatic from a segmentation, unreviewed"),
+    LandmarkSource.MODEL: _own("LM_MODEL", "Automatic from an image model, unreviewed"),
 }
 FLAG: Final = _own("FLAG", "Measurement flag")
 

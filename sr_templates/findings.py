@@ -27,8 +27,13 @@ class LandmarkSource(StrEnum):
 
     REVIEWED = "reviewed"
     SUPPLIED_SR = "supplied_sr"
+    SUPPLIED_GSPS = "supplied_gsps"
+    SUPPLIED_FIDUCIALS = "supplied_fiducials"
     SUPPLIED_JSON = "supplied_json"
+    #: Derived from masks or contours: SEG, RTSTRUCT, or an outline on a radiograph.
     SEGMENTATION = "segmentation"
+    #: A finder that the site plugged in.
+    MODEL = "model"
 
 
 class ReferenceRule(StrEnum):
