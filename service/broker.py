@@ -90,8 +90,9 @@ def _conf(settings: Settings) -> dict[str, Any]:
         "worker_soft_shutdown_timeout": SOFT_SHUTDOWN_S,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "broker_connection_timeout": 4.0,
-        "broker_connection_retry_on_startup": True,
-        "broker_connection_max_retries": None,
+        # A worker that loses its broker ends, and a fresh one starts once the broker answers (decision 0012).
+        "broker_connection_retry": False,
+        "broker_connection_retry_on_startup": False,
         "timezone": "UTC",
     }
 

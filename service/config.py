@@ -82,6 +82,9 @@ File = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_anchored)]
 #: A task must have time for a delivery that waits for its timeout at every step (connection, association, response,
 #: release), and to go on with the next ones for as long as one step: then its limit never strikes inside an answer.
 LONGEST_DELIVERY: Final = 6
+#: A task must be so many times as long as a finder: it is told that its time is up after 0.9 of it, and reading the
+#: study and measuring the masks must fit in as well.
+FINDER_IN_A_TASK: Final = 1.25
 
 
 def is_loopback(host: str) -> bool:
@@ -199,6 +202,29 @@ class Queue(_Table):
         return self.broker.get_secret_value() == "embedded"
 
 
+class Finder(_Table):
+    """[finder]: an image model of the site, asked where a study brings neither points nor usable masks."""
+
+    #: Name of an installed entry point of the group spondyl.landmark_finders; empty means none.
+    name: Annotated[
+        str, _matching(r"([a-z0-9][a-z0-9_-]{0,31})?", "empty or 1 to 32 of a-z, 0-9, '-' and '_', as it is installed")
+    ] = ""
+    #: A finder that takes longer is stopped.
+    time_limit_s: Annotated[float, Field(gt=0)] = 240.0
+    #: A finder that holds more memory, with all programs it started, is stopped; MiB.
+    memory_mb: Annotated[int, Field(ge=64)] = 8192
+    #: What these three mean is the finder's to say.
+    command: str = ""
+    model: File | None = None
+    options: tuple[str, ...] = ()
+    #: Gets what the finder prints, which may quote a patient's data; without one it is thrown away.
+    output_file: File | None = None
+
+
+#: A vertebra that is graded; a limit of another one would never act.
+GradedLevel = Annotated[str, _matching(r"T([1-9]|1[0-3])|L[1-6]", "a graded level: T1 to T13, L1 to L6")]
+
+
 class WedgingLimit(_Table):
     """Posterior wedging of one level: mean and upper limit, percent, and where they come from."""
 
@@ -207,14 +233,22 @@ class WedgingLimit(_Table):
     source: Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
+class KyphosisLimit(_Table):
+    """Segmental kyphosis above which it is flagged: degrees, and where that comes from."""
+
+    upper_deg: Annotated[float, Field(gt=0, lt=180)]
+    source: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
 class Measure(_Table):
     """[measure]: borders, limits, protocol. All of it is part of the configuration digest of a report."""
 
     #: Which grade a loss of exactly the severe border has: 2 (Genant's "over 40 %") or 3 (data-set practice).
     severe_border_grade: Literal[2, 3] = 2
-    wedging_limits: Mapping[str, WedgingLimit] = {
+    wedging_limits: Mapping[GradedLevel, WedgingLimit] = {
         "L4": WedgingLimit(mean_percent=4.8, upper_percent=8.3, source="project default; no primary source found"),
     }
+    kyphosis_limit: KyphosisLimit = KyphosisLimit(upper_deg=20.0, source="project default; no primary source found")
     protocol: Annotated[
         str, _matching(r"[a-z0-9][a-z0-9./_-]{0,63}", "1 to 64 of a-z, 0-9 and './_-', the first a letter or digit")
     ] = "spondyl-six-point/1"
@@ -256,6 +290,7 @@ class Settings(_Table):
     study: Study = Study()
     storage: Storage = Storage()
     queue: Queue = Queue()
+    finder: Finder = Finder()
     measure: Measure = Measure()
     report: Report = Report()
     web: Web = Web()
@@ -267,6 +302,14 @@ class Settings(_Table):
             if self.queue.time_limit_s < least_s:
                 expected = f"expected {least_s:g} or more, {LONGEST_DELIVERY} times timeout_s of {destination.name!r}"
                 raise ValueError(f"queue.time_limit_s is {self.queue.time_limit_s:g}, {expected}")
+        return self
+
+    @model_validator(mode="after")
+    def _a_finder_fits_into_a_task(self) -> Self:
+        least_s = FINDER_IN_A_TASK * self.finder.time_limit_s
+        if self.finder.name and self.queue.time_limit_s < least_s:
+            expected = f"expected {least_s:g} or more, {FINDER_IN_A_TASK:g} times finder.time_limit_s"
+            raise ValueError(f"queue.time_limit_s is {self.queue.time_limit_s:g}, {expected}")
         return self
 
     @model_validator(mode="after")

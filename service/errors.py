@@ -68,6 +68,12 @@ class PeerRefused(SpondylError):
     who = "the administrator of the destination"
 
 
+class BadLandmarks(SpondylError):
+    """The landmarks document cannot be used."""
+
+    who = "whoever supplied the landmarks"
+
+
 class Unknown(SpondylError):
     """Nothing is known under this name."""
 

@@ -1,6 +1,7 @@
 """The findings JSON (`spondyl.findings/1`) as the cells of a table: the command line and the page print the same.
 
-Sign: wedging is positive for posterior wedging. Nothing is computed here; numbers are only rounded.
+Signs: wedging is positive for posterior wedging, kyphosis for flexion, a slip for anterolisthesis. Nothing is computed
+here; numbers are only rounded.
 """
 
 from collections.abc import Mapping
@@ -85,6 +86,25 @@ def table(findings: Mapping[str, Any], *, title: str = "Findings") -> Table:
     return Table(title=title, columns=COLUMNS, rows=[_row(vertebra) for vertebra in findings["vertebrae"]])
 
 
+def _kyphosis(kyphosis: Mapping[str, Any]) -> str:
+    limit = f", above {kyphosis['limit_deg']:g}" if kyphosis.get("beyond_limit") else ""
+    return f"{kyphosis['level']} {_number(kyphosis['angle_deg'], '.1f')} deg{limit}"
+
+
+def _slip(slip: Mapping[str, Any]) -> str:
+    return f"{slip['upper']} on {slip['lower']} {_number(slip['slip_mm'], '+.1f')} mm"
+
+
+def _alignment(found: Mapping[str, Any]) -> str:
+    """Return what the study shows beyond single vertebrae; nothing where it shows nothing."""
+    parts = {
+        "segmental kyphosis over": [_kyphosis(one) for one in found["kyphosis"] or []],
+        "listhesis": [_slip(one) for one in found["listhesis"]],
+        "pattern": [f"{words(one['pattern'])} {' '.join(one['levels'])}" for one in found.get("patterns", [])],
+    }
+    return "".join(f"; {name} {', '.join(said)}" for name, said in parts.items() if said)
+
+
 def summary(findings: Mapping[str, Any]) -> str:
     """Return the study at a glance, one line."""
     found = findings["summary"]
@@ -93,5 +113,5 @@ def summary(findings: Mapping[str, Any]) -> str:
     ungradable = ", ".join(found["ungradable"]) or "none"
     return (
         f"{found['graded']} graded; not gradable: {ungradable}; "
-        f"highest grade {_number(found['max_grade'], 'd')}; spinal deformity index {sdi}{bound}"
+        f"highest grade {_number(found['max_grade'], 'd')}; spinal deformity index {sdi}{bound}{_alignment(found)}"
     )

@@ -28,8 +28,9 @@ LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": loggin
 #: Keys that may be said. None of them ever holds a patient's name, identifier, date or UID.
 ALLOWED: Final = frozenset(
     {
-        # what happened, and to whom; `study` is the spool's folder name
-        *("event", "level", "timestamp", "action", "study", "revision", "job", "kind", "role", "worker", "pid"),
+        # what happened, and to whom; `study` is the spool's folder name, `document` a digest
+        *("event", "level", "timestamp", "action", "study", "revision", "document", "job", "kind"),
+        *("role", "worker", "pid"),
         # where from and where to; AE titles and addresses are the peers', not a patient's
         *("source", "destination", "calling_ae", "called_ae", "address", "bind", "port", "sop_class", "status"),
         # why
@@ -37,7 +38,8 @@ ALLOWED: Final = frozenset(
         # how many, how long
         *("attempt", "attempts", "count", "objects", "size_bytes", "free_bytes", "seconds", "retry_in_s"),
         # repairs of a reconciliation, and what runs
-        *("noted", "lost", "enqueued", "removed", "vertebrae", "graded", "version", "exit_code", "signal", "url"),
+        *("noted", "supplied", "lost", "enqueued", "removed"),
+        *("vertebrae", "graded", "version", "exit_code", "signal", "url"),
     }
 )
 #: Loggers whose text can quote what a peer sent or an exception says; of these the location alone is kept.

@@ -1,6 +1,7 @@
 """Reconcile: spool, ledger and broker are compared, and what one of them lost is repaired.
 
 spool newer than the ledger     the listener was killed between fsync and note: it is noted now
+landmarks that nobody counted   the web role was killed between fsync and count: they are counted now
 lease ended                     the worker is gone: its job waits again, or has failed
 waiting, no message under way   the broker lost it, or nobody could send it: it is sent
 old and done                    its folder leaves the spool
@@ -12,6 +13,7 @@ from typing import Final
 
 from service.config import Settings
 from service.dispatch import dispatch_all
+from service.landmarks import supply_unheard
 from service.ledger import JobRow, Ledger
 from service.logs import log
 from service.retention import remove_expired, tolerating_the_disk
@@ -28,12 +30,13 @@ class Repairs:
     """How many of each were repaired."""
 
     noted: int = 0
+    supplied: int = 0
     lost: int = 0
     enqueued: int = 0
     removed: int = 0
 
     def __bool__(self) -> bool:
-        return any((self.noted, self.lost, self.enqueued, self.removed))
+        return any((self.noted, self.supplied, self.lost, self.enqueued, self.removed))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +51,8 @@ class Reconciler:
     def run(self, now: float, *, whole_spool: bool = True) -> Repairs:
         """Repair; without `whole_spool` only jobs, which costs two questions to the ledger."""
         repairs = Repairs(
-            noted=self._note_unknown(now) if whole_spool else 0,
+            noted=self._of_folders(self._note_if_newer, now) if whole_spool else 0,
+            supplied=self._of_folders(self._supply_unheard, now) if whole_spool else 0,
             removed=self._remove_expired(now) if whole_spool else 0,
             lost=self._release_lost(now),
             enqueued=self._send_due(now),
@@ -58,18 +62,20 @@ class Reconciler:
                 "reconciled",
                 action="reconciled",
                 noted=repairs.noted,
+                supplied=repairs.supplied,
                 lost=repairs.lost,
                 enqueued=repairs.enqueued,
                 removed=repairs.removed,
             )
         return repairs
 
-    def _note_unknown(self, now: float) -> int:
-        noted = 0
+    def _of_folders(self, repair: Callable[[str, float], bool], now: float) -> int:
+        """Look at every folder of the spool; return how many were repaired."""
+        repaired = 0
         for key in self.spool.keys():  # noqa: SIM118 - not a mapping
             with tolerating_the_disk(key):
-                noted += self._note_if_newer(key, now)
-        return noted
+                repaired += repair(key, now)
+        return repaired
 
     def _note_if_newer(self, key: str, now: float) -> bool:
         """Note the newest object of a folder, as of the time it came, if the ledger has not heard of it."""
@@ -85,6 +91,9 @@ class Reconciler:
             return False
         self.ledger.arrivals.note(key=key, study_instance_uid=uid, source=SOURCE, now=min(newest, now), held_until=0.0)
         return True
+
+    def _supply_unheard(self, key: str, now: float) -> bool:
+        return supply_unheard(self.ledger, self.spool, key, now=now)
 
     def _release_lost(self, now: float) -> int:
         released = self.ledger.jobs.release_lost(now=now, max_attempts=self.settings.queue.max_attempts)

@@ -101,6 +101,8 @@ STRUCTURED_REPORTS: Final[Mapping[str, str]] = MappingProxyType(
 OTHERS: Final[Mapping[str, str]] = MappingProxyType(
     {
         f"{_STORAGE}.11.1": "Grayscale Softcopy Presentation State",
+        f"{_STORAGE}.11.2": "Color Softcopy Presentation State",
+        f"{_STORAGE}.11.3": "Pseudo-Color Softcopy Presentation State",
         f"{_STORAGE}.66.2": "Spatial Fiducials",
         f"{_STORAGE}.481.3": "RT Structure Set",
     }

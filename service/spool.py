@@ -3,6 +3,7 @@
     <root>/spool/<key[:2]>/<key>/<SOP digest>-<content digest>.dcm        an object as it was received
     <root>/spool/<key[:2]>/<key>/<SOP digest>-<content digest>.own.dcm    a report of ours that was routed back
     <root>/spool/<key[:2]>/<key>/reports/<name>                           a report that was made
+    <root>/spool/<key[:2]>/<key>/landmarks/<content digest>.json          a landmarks document that was handed in
     <root>/incoming/<random>.part                                         being written
 
 A file appears under its name only when all of it is on the disk: written aside, fsync, rename, fsync of the folder.
@@ -31,6 +32,7 @@ _SHELF: Final = re.compile(r"[0-9a-f]{2}")
 _KEY: Final = re.compile(r"[0-9a-f]{32}")
 _OBJECT: Final = re.compile(r"([0-9a-f]{32})-[0-9a-f]{32}\.dcm")
 _REPORT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_DOCUMENT: Final = re.compile(r"([0-9a-f]{32})\.json")
 #: What the system answers where there is no room: disk, quota, limit of the process; or a file system that an error
 #: has turned read-only. Trying again later is right for all of them.
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
@@ -98,12 +100,7 @@ class Spool:
         name = f"{_digest(sop_instance_uid.encode())}-{_digest(data)}{'.own' if own else ''}.dcm"
         with _no_room_is_out_of_space(), self._held_folder(key) as folder:
             path = folder / name
-            new = not path.exists()
-            if new:
-                self._check_room(len(header) + len(data))
-                self._write(path, header, data)
-            else:
-                _touch(path)
+            new = self._keep(path, header, data)
         return Stored(key=key, path=path, new=new)
 
     def files(self, key: str) -> list[Path]:
@@ -113,6 +110,11 @@ class Spool:
             instance = name[:32]
             newest[instance] = max(newest.get(instance, (0, "")), (modified_ns, name))
         return sorted(self._folder(key) / name for _, name in newest.values())
+
+    def instance(self, key: str, sop_instance_uid: str) -> Path | None:
+        """Return the file of one SOP instance of a study, None where it was not received."""
+        name = _digest(sop_instance_uid.encode())
+        return next((path for path in self.files(key) if path.name.startswith(name)), None)
 
     def fingerprint(self, key: str) -> str:
         """Return what tells whether a study holds anything else than before: 64 hex digits over `files`."""
@@ -158,15 +160,40 @@ class Spool:
             raise ValueError(f"not the name of a report: {name!r}")
         return self._folder(key) / "reports" / name
 
+    def write_document(self, key: str, data: bytes) -> Stored:
+        """Keep a landmarks document beside those before it; durable when this returns. Raises OutOfSpace."""
+        path = self.document(key, _digest(data))
+        with _no_room_is_out_of_space(), self._held_folder(key):
+            self._make(path.parent)
+            new = self._keep(path, data)
+        return Stored(key=key, path=path, new=new)
+
+    def document(self, key: str, digest: str) -> Path:
+        """Return where the landmarks document with this digest lies, or would lie."""
+        name = f"{digest}.json"
+        if not _DOCUMENT.fullmatch(name):
+            raise ValueError(f"not the digest of a document: {digest!r}")
+        return self._folder(key) / "landmarks" / name
+
+    def newest_document(self, key: str) -> str | None:
+        """Return the digest of the landmarks document that a study got last, None where it has none."""
+        return max(self._documents(key), default=(0, None))[1]
+
+    def secure_document(self, key: str, digest: str) -> None:
+        """Make a document that is there durable: whoever wrote it may have been killed before it was."""
+        _touch(self.document(key, digest))
+
     def remove(self, key: str, *, unless_since: float | None = None) -> bool:
-        """Remove a study's folder; not where an object arrived at or after `unless_since`. Tell whether it is gone."""
+        """Remove a study's folder; tell whether it is gone.
+
+        Not where an object or a landmarks document came at or after `unless_since`.
+        """
         folder = self._folder(key)
         if not folder.is_dir():
             return True
         with _opened(folder) as held:
             fcntl.flock(held, fcntl.LOCK_EX)
-            newest = self.newest(key)
-            if unless_since is not None and newest is not None and newest >= unless_since:
+            if unless_since is not None and self._last_came(key) >= unless_since:
                 return False
             aside = folder.rename(self._incoming / f"{secrets.token_hex(16)}.part")
         _sync_folder(folder.parent)
@@ -190,6 +217,30 @@ class Spool:
             for entry in entries:
                 if _OBJECT.fullmatch(entry.name):
                     yield entry.name, entry.stat().st_mtime_ns
+
+    def _documents(self, key: str) -> Iterator[tuple[int, str]]:
+        """Return (time in ns, digest) of the landmarks documents of a study."""
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._folder(key) / "landmarks") as entries:
+            for entry in entries:
+                if match := _DOCUMENT.fullmatch(entry.name):
+                    yield entry.stat().st_mtime_ns, match[1]
+
+    def _last_came(self, key: str) -> float:
+        """Return when the last object or landmarks document of a study came."""
+        documents = (modified_ns / 1e9 for modified_ns, _ in self._documents(key))
+        return max(self.newest(key) or 0.0, *documents, 0.0)
+
+    def _keep(self, path: Path, *contents: bytes | memoryview) -> bool:
+        """Make `contents` durable under `path`, which they name; where they are there already, date them by now.
+
+        Tell whether they are new.
+        """
+        if path.exists():
+            _touch(path)
+            return False
+        self._check_room(sum(map(len, contents)))
+        self._write(path, *contents)
+        return True
 
     def _check_room(self, size: int) -> None:
         free = self.free_bytes()

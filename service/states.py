@@ -51,6 +51,8 @@ class StudyEvent(StrEnum):
     GAVE_UP = "gave_up"
     #: A rule or an administrator took the study out.
     IGNORED = "ignored"
+    #: A landmarks document was handed in: the study is to be measured with it, in a new revision.
+    SUPPLIED = "supplied"
     #: An administrator asked for the study to be measured again.
     RETRIED = "retried"
     #: An administrator asked for the report to be sent again: every destination gets a new delivery.
@@ -96,31 +98,39 @@ STUDY_TRANSITIONS: Mapping[tuple[StudyState, StudyEvent], StudyState] = MappingP
         (_S.RECEIVING, _E.RECEIVED): _S.RECEIVING,
         (_S.RECEIVING, _E.SETTLED): _S.QUEUED,
         (_S.RECEIVING, _E.IGNORED): _S.IGNORED,
+        # The document waits: the first revision is measured with it.
+        (_S.RECEIVING, _E.SUPPLIED): _S.RECEIVING,
         # Late objects never change the state by themselves: they wait for the quiet period, then SETTLED decides.
         (_S.QUEUED, _E.RECEIVED): _S.QUEUED,
         (_S.QUEUED, _E.SETTLED): _S.QUEUED,
         (_S.QUEUED, _E.CLAIMED): _S.MEASURING,
         (_S.QUEUED, _E.IGNORED): _S.IGNORED,
+        (_S.QUEUED, _E.SUPPLIED): _S.QUEUED,
         (_S.MEASURING, _E.RECEIVED): _S.MEASURING,
         (_S.MEASURING, _E.RELEASED): _S.QUEUED,
         (_S.MEASURING, _E.MEASURED): _S.DELIVERING,
         (_S.MEASURING, _E.UNANALYSABLE): _S.NOT_ANALYSABLE,
         (_S.MEASURING, _E.GAVE_UP): _S.FAILED,
         (_S.MEASURING, _E.IGNORED): _S.IGNORED,
+        # What is being measured without the document is no longer wanted.
+        (_S.MEASURING, _E.SUPPLIED): _S.QUEUED,
         (_S.DELIVERING, _E.RECEIVED): _S.DELIVERING,
         (_S.DELIVERING, _E.SETTLED): _S.QUEUED,
         (_S.DELIVERING, _E.DELIVERED): _S.REPORTED,
         (_S.DELIVERING, _E.GAVE_UP): _S.FAILED,
         (_S.DELIVERING, _E.IGNORED): _S.IGNORED,
         (_S.DELIVERING, _E.RESENT): _S.DELIVERING,
+        (_S.DELIVERING, _E.SUPPLIED): _S.QUEUED,
         (_S.REPORTED, _E.RECEIVED): _S.REPORTED,
         (_S.REPORTED, _E.SETTLED): _S.QUEUED,
         (_S.REPORTED, _E.RETRIED): _S.QUEUED,
         (_S.REPORTED, _E.RESENT): _S.DELIVERING,
+        (_S.REPORTED, _E.SUPPLIED): _S.QUEUED,
         (_S.NOT_ANALYSABLE, _E.RECEIVED): _S.NOT_ANALYSABLE,
         (_S.NOT_ANALYSABLE, _E.SETTLED): _S.QUEUED,
         (_S.NOT_ANALYSABLE, _E.RETRIED): _S.QUEUED,
         (_S.NOT_ANALYSABLE, _E.IGNORED): _S.IGNORED,
+        (_S.NOT_ANALYSABLE, _E.SUPPLIED): _S.QUEUED,
         (_S.IGNORED, _E.RECEIVED): _S.IGNORED,
         (_S.IGNORED, _E.SETTLED): _S.QUEUED,
         (_S.IGNORED, _E.RETRIED): _S.QUEUED,
@@ -129,6 +139,7 @@ STUDY_TRANSITIONS: Mapping[tuple[StudyState, StudyEvent], StudyState] = MappingP
         (_S.FAILED, _E.RETRIED): _S.QUEUED,
         (_S.FAILED, _E.RESENT): _S.DELIVERING,
         (_S.FAILED, _E.IGNORED): _S.IGNORED,
+        (_S.FAILED, _E.SUPPLIED): _S.QUEUED,
     }
 )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from service.ledger import rows
 from service.ledger.rows import DeliveryRow, EventRow, JobRow, ReportRow, StudyDetail, StudyRow
 from service.states import StudyState
 
@@ -100,6 +101,18 @@ class Detail:
     schema: Literal["spondyl.study/1"] = "spondyl.study/1"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Supplied:
+    """What became of a landmarks document that was handed in."""
+
+    study: Study
+    #: Digest of its bytes, by which the study's events name it.
+    document: str
+    #: False where it is the document that counted already.
+    changed: bool
+    schema: Literal["spondyl.supplied/1"] = "spondyl.supplied/1"
+
+
 def utc(seconds: float) -> str:
     """Return a time in seconds since the epoch as ISO 8601, to the second."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -121,9 +134,14 @@ def study(row: StudyRow) -> Study:
     )
 
 
-def studies(rows: Iterable[StudyRow]) -> Studies:
+def supplied(found: rows.Supplied) -> Supplied:
+    """Return what became of a landmarks document."""
+    return Supplied(study=study(found.study), document=found.digest, changed=found.changed)
+
+
+def studies(found: Iterable[StudyRow]) -> Studies:
     """Return the list of studies."""
-    return Studies(studies=[study(row) for row in rows])
+    return Studies(studies=[study(row) for row in found])
 
 
 def _job(row: JobRow) -> Job:

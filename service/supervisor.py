@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from service.config import Settings
 from service.embedded import EmbeddedBroker
 from service.errors import Misconfigured, Unavailable
+from service.finders import require_finder
 from service.leash import leashed
 from service.ledger import migrate
 from service.logs import log
@@ -97,9 +98,10 @@ def serve(settings: Settings, command: Sequence[str], *, told: threading.Event |
 
     Brings the ledger up to date first. To be called from the main thread, on which the children's leashes hang.
     Returns the exit code: 0, or that of an essential role that could not run with this configuration from the start.
-    Raises Misconfigured or Unavailable where ledger or broker cannot be started.
+    Raises Misconfigured or Unavailable where ledger or broker cannot be started, or the finder is not installed.
     """
     told = told or stop_when_told()
+    require_finder(settings)
     migrate(settings.storage.ledger_url)
     broker = EmbeddedBroker(settings) if settings.queue.embedded else None
     if broker:

@@ -141,6 +141,11 @@ class Measured:
     wedging_direction: WedgingDirection
     wedging_assessment: WedgingAssessment
     wedge_angle_sd_deg: float | None = None
+    #: Sampling distance along the vertebral axis, mm; None where it is not known or does not apply (3.4).
+    axial_spacing_mm: float | None = None
+    #: Whose mm the heights are: "patient" (sections, masks), or what a radiograph's are worth (3.3: "calibrated",
+    #: "magnification_corrected", "detector_plane"); None without a spacing.
+    spacing_source: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,12 +165,18 @@ class VertebraFinding:
 
 @dataclass(frozen=True, kw_only=True)
 class Kyphosis:
-    """Segmental kyphosis over one deformity, degrees, positive for flexion (docs/morphometry 1.5)."""
+    """Segmental kyphosis over one deformity, degrees, positive for flexion (docs/morphometry 1.5).
+
+    `beyond_limit` says whether the angle, as it is printed, exceeds `limit_deg`; `limit_source` where that comes from.
+    """
 
     level: str
     above: str
     below: str
     angle_deg: float
+    beyond_limit: bool
+    limit_deg: float
+    limit_source: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,10 +191,21 @@ class Slip:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pattern:
+    """What adjacent vertebrae show together, as a coded word (docs/morphometry 5); they carry it as a flag too."""
+
+    word: str
+    #: From cranial to caudal.
+    levels: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Summary:
     """The study at a glance."""
 
     graded: int
+    #: How many of them have grade 1, 2 or 3.
+    deformed: int
     ungradable: tuple[str, ...]
     max_grade: int | None
     #: Sum of the grades of T4 to L4 (Kerkeni 2009); None where none of them has a grade.
@@ -191,6 +213,7 @@ class Summary:
     sdi_is_lower_bound: bool
     kyphosis: tuple[Kyphosis, ...] = ()
     listhesis: tuple[Slip, ...] = ()
+    patterns: tuple[Pattern, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,6 +226,10 @@ class StudyFindings:
     landmark_protocol: str
     vertebrae: tuple[VertebraFinding, ...]
     summary: Summary
+    #: Modality (0008,0060) and Patient Position (0018,5100) of the images that the points lie on, each once: numbers
+    #: of two modalities, or of two postures, must not be compared (docs/morphometry 5).
+    modalities: tuple[str, ...] = ()
+    patient_positions: tuple[str, ...] = ()
     #: Why the study as a whole is not analysable; None where at least one vertebra was measured.
     reason: str | None = None
     #: What a reader should know about the inputs, as coded words.

@@ -5,13 +5,14 @@ something: `frame` of the landmarks (multi-frame images), and `reason` and `note
 """
 
 from copy import deepcopy
-from typing import Any
+from typing import Any, Final
 
 from sr_templates.findings import (
     SCHEMA,
     Kyphosis,
     Landmarks,
     Measured,
+    Pattern,
     Slip,
     StudyFindings,
     Summary,
@@ -21,6 +22,20 @@ from sr_templates.findings import (
 
 Json = dict[str, Any]
 
+#: What the numbers are, and what their signs mean (docs/morphometry 1.5).
+DEFINITIONS: Final[Json] = {
+    "ratios.wedge": "anterior / posterior height",
+    "ratios.biconcavity": "middle / posterior height",
+    "ratios.crush_above": "posterior height / posterior height of the vertebra above",
+    "ratios.crush_below": "posterior height / posterior height of the vertebra below",
+    "wedging_percent": "100 (anterior - posterior) / larger of both; positive for posterior wedging",
+    "wedge_angle_deg": "slope of inferior minus slope of superior endplate; positive for posterior wedging",
+    "height_loss_percent": "100 (1 - height / expected height at the same position); positive where height is missing",
+    "summary.kyphosis.angle_deg": "superior endplate of the vertebra above against inferior of the one below;"
+    " positive for flexion",
+    "summary.listhesis.slip_mm": "posterior inferior corner along the superior endplate below, from its posterior end;"
+    " positive for anterolisthesis",
+}
 _NO_TRIPLE = Triple(anterior=None, middle=None, posterior=None)
 #: What a vertebra without numbers says in place of them.
 _UNMEASURED: Json = {
@@ -29,9 +44,16 @@ _UNMEASURED: Json = {
     "ratios": {"wedge": None, "biconcavity": None, "crush_above": None, "crush_below": None},
     "wedging_percent": None,
     "wedge_angle_deg": None,
+    "wedge_angle_sd_deg": None,
+    "axial_spacing_mm": None,
+    "spacing_source": None,
     "height_loss_percent": {"anterior": None, "middle": None, "posterior": None},
     "loss_sd_points": None,
-    "reference": {"rule": None, "levels": []},
+    "reference": {
+        "rule": None,
+        "levels": [],
+        "heights_mm": {"anterior": None, "middle": None, "posterior": None},
+    },
     "genant_grade": None,
     "grade_probabilities": None,
     "borderline": None,
@@ -48,6 +70,9 @@ def to_json(findings: StudyFindings) -> Json:
         "software": findings.software,
         "config_digest": findings.config_digest,
         "landmark_protocol": findings.landmark_protocol,
+        "modalities": list(findings.modalities),
+        "patient_positions": list(findings.patient_positions),
+        "definitions": dict(DEFINITIONS),
         "vertebrae": [_vertebra(finding) for finding in findings.vertebrae],
         "summary": _summary(findings.summary),
     }
@@ -78,14 +103,27 @@ def _measured(measured: Measured) -> Json:
         },
         "wedging_percent": measured.wedging_percent,
         "wedge_angle_deg": measured.wedge_angle_deg,
+        "wedge_angle_sd_deg": measured.wedge_angle_sd_deg,
+        "axial_spacing_mm": measured.axial_spacing_mm,
+        "spacing_source": measured.spacing_source,
         "height_loss_percent": _triple(measured.height_loss_percent),
         "loss_sd_points": measured.loss_sd_points,
-        "reference": {"rule": str(measured.reference.rule), "levels": list(measured.reference.levels)},
+        "reference": _reference(measured),
         "genant_grade": measured.genant_grade,
         "grade_probabilities": list(measured.grade_probabilities) if measured.grade_probabilities else None,
         "borderline": measured.borderline,
         "deformity": None if measured.deformity is None else str(measured.deformity),
         "wedging": {"direction": str(measured.wedging_direction), "assessment": str(measured.wedging_assessment)},
+    }
+
+
+def _reference(measured: Measured) -> Json:
+    """Return what the losses stand against; without a spacing the expected heights are no mm either."""
+    reference = measured.reference
+    return {
+        "rule": str(reference.rule),
+        "levels": list(reference.levels),
+        "heights_mm": _triple(_NO_TRIPLE if measured.heights_mm is None else reference.heights),
     }
 
 
@@ -105,12 +143,14 @@ def _triple(triple: Triple) -> Json:
 def _summary(summary: Summary) -> Json:
     return {
         "graded": summary.graded,
+        "deformed": summary.deformed,
         "ungradable": list(summary.ungradable),
         "max_grade": summary.max_grade,
         "spinal_deformity_index": summary.spinal_deformity_index,
         "sdi_is_lower_bound": summary.sdi_is_lower_bound,
         "kyphosis": [_kyphosis(kyphosis) for kyphosis in summary.kyphosis] or None,
         "listhesis": [_slip(slip) for slip in summary.listhesis],
+        "patterns": [_pattern(pattern) for pattern in summary.patterns],
     }
 
 
@@ -120,7 +160,14 @@ def _kyphosis(kyphosis: Kyphosis) -> Json:
         "above": kyphosis.above,
         "below": kyphosis.below,
         "angle_deg": kyphosis.angle_deg,
+        "beyond_limit": kyphosis.beyond_limit,
+        "limit_deg": kyphosis.limit_deg,
+        "limit_source": kyphosis.limit_source,
     }
+
+
+def _pattern(pattern: Pattern) -> Json:
+    return {"pattern": pattern.word, "levels": list(pattern.levels)}
 
 
 def _slip(slip: Slip) -> Json:

@@ -131,6 +131,7 @@ def _numbers(measured: Measured) -> Iterator[_Number]:
             yield from _triple(_EXPECTED, measured.reference.heights, codes.MILLIMETRE, lines=False)
     yield _Number(name=codes.RATIO_BICONCAVITY, value=measured.biconcavity_ratio, unit=codes.RATIO)
     yield _Number(name=codes.WEDGE_ANGLE_SD, value=measured.wedge_angle_sd_deg, unit=codes.DEGREE)
+    yield _Number(name=codes.SAMPLING, value=measured.axial_spacing_mm, unit=codes.MILLIMETRE)
     yield _Number(name=codes.RATIO_CRUSH_ABOVE, value=measured.crush_above, unit=codes.RATIO)
     yield _Number(name=codes.RATIO_CRUSH_BELOW, value=measured.crush_below, unit=codes.RATIO)
 

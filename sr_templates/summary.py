@@ -18,7 +18,7 @@ from highdicom.sr import (
 from pydicom.sr.coding import Code
 
 from sr_templates import codes
-from sr_templates.findings import Slip, StudyFindings, Summary, VertebraFinding
+from sr_templates.findings import Kyphosis, Slip, StudyFindings, Summary, VertebraFinding
 
 RESEARCH_ONLY: Final = (
     "For research use only. Not a medical device; not for diagnosis or treatment decisions. "
@@ -48,17 +48,17 @@ def _items(findings: StudyFindings) -> Iterator[ContentItem]:
 def _lines(findings: StudyFindings) -> Iterator[tuple[Code, str]]:
     summary = findings.summary
     yield codes.GRADED_COUNT, str(summary.graded)
+    yield codes.DEFORMED_COUNT, str(summary.deformed)
     yield codes.SDI, _index(summary)
     for vertebra in findings.vertebrae:
         if exception := _exception(vertebra):
             yield codes.NOT_EVALUABLE, exception
     for kyphosis in summary.kyphosis:
-        yield (
-            codes.KYPHOSIS,
-            f"{kyphosis.level}: {kyphosis.angle_deg:.1f} deg from {kyphosis.above} to {kyphosis.below}",
-        )
+        yield codes.KYPHOSIS, _kyphosis(kyphosis)
     for slip in summary.listhesis:
         yield codes.LISTHESIS, _slip(slip)
+    for pattern in summary.patterns:
+        yield codes.PATTERN, f"{', '.join(pattern.levels)}: {pattern.word}"
     for note in findings.notes:
         yield codes.COMMENT, f"Input: {note}"
     yield codes.COMMENT, NOT_ASSESSED
@@ -70,6 +70,12 @@ def _index(summary: Summary) -> str:
         return "not available: no level from T4 to L4 is graded"
     bound = "; lower bound, not every level from T4 to L4 is graded" if summary.sdi_is_lower_bound else ""
     return f"{summary.spinal_deformity_index}{bound}"
+
+
+def _kyphosis(kyphosis: Kyphosis) -> str:
+    angle = f"{kyphosis.level}: {kyphosis.angle_deg:.1f} deg from {kyphosis.above} to {kyphosis.below}"
+    limit = f", above the limit of {kyphosis.limit_deg:g} deg (source: {kyphosis.limit_source})"
+    return angle + limit if kyphosis.beyond_limit else angle
 
 
 def _slip(slip: Slip) -> str:

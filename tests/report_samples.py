@@ -18,6 +18,7 @@ from sr_templates.findings import (
     Landmarks,
     LandmarkSource,
     Measured,
+    Pattern,
     Point,
     Reference,
     ReferenceRule,
@@ -137,6 +138,8 @@ def vertebra(level: str, middle: float, sample: Sample) -> VertebraFinding:
         points = Landmarks(space=Space.IMAGE, points=image_points(middle), sop_instance_uid=f"{STUDY}.2.1")
         source = LandmarkSource.SUPPLIED_JSON
     numbers = measured(points, calibrated=sample != "uncalibrated")
+    if sample == "patient":
+        numbers = replace(numbers, axial_spacing_mm=1.0, spacing_source="patient")
     return VertebraFinding(level=level, landmark_source=source, measured=numbers, flags=("LIMITED_SAMPLING",))
 
 
@@ -144,6 +147,19 @@ def unmeasured(level: str) -> VertebraFinding:
     """Return a vertebra that could not be measured."""
     return VertebraFinding(
         level=level, landmark_source=LandmarkSource.SEGMENTATION, measured=None, reason="TOUCHES_BORDER"
+    )
+
+
+def _kyphosis(level: str, ends: tuple[str, str], angle_deg: float) -> Kyphosis:
+    """Return a segmental kyphosis against a limit of 20 degrees."""
+    return Kyphosis(
+        level=level,
+        above=ends[0],
+        below=ends[1],
+        angle_deg=angle_deg,
+        beyond_limit=angle_deg > 20,
+        limit_deg=20.0,
+        limit_source="a department",
     )
 
 
@@ -165,12 +181,14 @@ def findings(sample: Sample) -> StudyFindings:
         ),
         summary=Summary(
             graded=3,
+            deformed=3,
             ungradable=("L4",),
             max_grade=2,
             spinal_deformity_index=4,
             sdi_is_lower_bound=True,
-            kyphosis=(Kyphosis(level="L1", above="T12", below="L2", angle_deg=18.25),),
+            kyphosis=(_kyphosis("L1", ("T12", "L2"), 18.25), _kyphosis("T12", ("T11", "L1"), 24.5)),
             listhesis=(Slip(upper="L4", lower="L5", slip_mm=3.2, slip_percent=9.1, meyerding_grade=1),),
+            patterns=(Pattern(word="ADJACENT_MILD_WEDGING", levels=("T12", "L1", "L2")),),
         ),
     )
 

@@ -1,18 +1,27 @@
-"""The role `work`: a Celery worker built from the settings inside its own process."""
+"""The role `work`: a Celery worker built from the settings inside a process of its own, and its keeper."""
 
 import logging
+import multiprocessing
 import os
 import platform
+import signal
+import sys
+from functools import partial
+from multiprocessing.process import BaseProcess
 
 from celery import Celery, signals
 
 from service.broker import celery_app
 from service.config import Settings
 from service.embedded import require_broker
+from service.finders import require_finder
 from service.leash import die_with_parent
 from service.logs import log
 from service.messages import JobKind
 from service.private import only_for_us
+from service.waiting import waiting_messages
+from workers.keeper import Keeper, Stop
+from workers.pulse import Pulse, step_of
 from workers.tasks import Opened, register
 
 
@@ -21,12 +30,39 @@ def work(settings: Settings) -> int:
     """Do jobs until SIGTERM (the running ones are finished first); returns the exit code.
 
     The ledger is opened by each process of the pool at its first job; the broker may come and go. Misconfigured where
-    it is the embedded one and nobody has started it: then it will never come.
+    it is the embedded one and nobody has started it: then it will never come; or where a finder is configured that is
+    not installed here.
     """
+    require_finder(settings)
     require_broker(settings)
-    app = worker_app(settings)
+    celery_app(settings)  # a broker nobody speaks is found here, not again and again in what is kept
+    keeper = Keeper(
+        launch=partial(_launch, settings),
+        waiting=partial(waiting_messages, settings),
+        limit_s=settings.queue.time_limit_s,
+        stop=Stop.when_told(),
+    )
+    return keeper.run()
+
+
+def _launch(settings: Settings) -> tuple[BaseProcess, Pulse]:
+    """Start a worker as a copy of this process, which has imported all that one needs and connected to nothing."""
+    context = multiprocessing.get_context("fork")
+    pulse = Pulse(context)
+    process = context.Process(target=_be_worker, args=(settings, pulse, os.getpid()), name="worker")
+    process.start()
+    return process, pulse
+
+
+def _be_worker(settings: Settings, pulse: Pulse, keeper: int) -> None:
+    """Do jobs until told to stop, or until the broker is lost; raises SystemExit."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+    die_with_parent()
+    if os.getppid() != keeper:
+        sys.exit(1)
     # Gossip and mingle make workers talk to each other; the ledger is what ours have in common.
-    worker = app.Worker(
+    worker = worker_app(settings, pulse).Worker(
         hostname=f"spondyl-{os.getpid()}@{platform.node()}",
         pool="prefork",
         loglevel=logging.WARNING,
@@ -35,12 +71,13 @@ def work(settings: Settings) -> int:
         without_mingle=True,
     )
     worker.start()
-    return int(worker.exitcode or 0)
+    sys.exit(int(worker.exitcode or 0))
 
 
-def worker_app(settings: Settings) -> Celery:
+def worker_app(settings: Settings, pulse: Pulse) -> Celery:
     """Return the application with its tasks, and this process prepared to fork a pool for it."""
     app = celery_app(settings)
+    app.steps["worker"].add(step_of(pulse))
     opened = Opened(settings)
     register(app, opened)
 

@@ -53,7 +53,7 @@ def spondyl(
 
 _START, _STUDIES, _HELP = "Start", "Studies and peers", "Set up and find faults"
 for panel, commands in {
-    _START: (cli_demo.demo, cli_roles.serve, roles.listen, cli_roles.work, roles.web),
+    _START: (cli_demo.demo, cli_roles.serve, roles.listen, cli_roles.work, cli_roles.web),
     _STUDIES: (
         cli_measure.measure,
         admin.studies,

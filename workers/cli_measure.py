@@ -8,19 +8,13 @@ import typer
 from service.cli.exits import ExitCode
 from service.cli.options import AsJson, ConfigPath, options_of
 from service.cli.output import note, working, write_findings, write_json
-from service.errors import SpondylError
+from service.errors import BadLandmarks
 
 if TYPE_CHECKING:
     from sr_templates.findings import StudyFindings
 
 #: The report's name in --out.
 REPORT_NAME: Final = "sr.dcm"
-
-
-class BadLandmarks(SpondylError):
-    """The landmarks document cannot be used."""
-
-    who = "the caller"
 
 
 def measure(

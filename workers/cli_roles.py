@@ -1,4 +1,4 @@
-"""The roles that need the workers: work, and serve, which is all of them."""
+"""The roles that need the workers: work; web, which must tell what landmarks are; and serve, which is all of them."""
 
 import sys
 from contextlib import closing
@@ -21,6 +21,17 @@ def work(ctx: typer.Context, config: ConfigPath = None) -> None:
     with closing(Ledger.open(settings.storage.ledger_url)) as ledger:
         ledger.ping()
     raise typer.Exit(run(settings))
+
+
+def web(ctx: typer.Context, config: ConfigPath = None) -> None:
+    """Serve the list of studies, /healthz, /readyz, /metrics and the API, which takes landmarks.
+
+    One of the three roles apart; run `spondyl migrate` first.
+    """
+    from service.web.run import web as run
+    from workers.document_format import FORMAT
+
+    raise typer.Exit(run(options_of(ctx).settings(config, serving=True), FORMAT))
 
 
 def serve(ctx: typer.Context, config: ConfigPath = None) -> None:

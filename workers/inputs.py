@@ -12,10 +12,16 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import (
+    ColorSoftcopyPresentationStateStorage,
     Comprehensive3DSRStorage,
     ComprehensiveSRStorage,
     EnhancedSRStorage,
+    ExtensibleSRStorage,
+    GrayscaleSoftcopyPresentationStateStorage,
+    PseudoColorSoftcopyPresentationStateStorage,
+    RTStructureSetStorage,
     SegmentationStorage,
+    SpatialFiducialsStorage,
 )
 
 from service.errors import SpondylError
@@ -24,7 +30,19 @@ from sr_templates.headers import DAMAGE, offset, text
 #: Label Map Segmentation Storage (PS3.4 B.5); pydicom 3.0 does not name it.
 LABEL_MAP_SEGMENTATION: Final = "1.2.840.10008.5.1.4.1.1.66.7"
 SEGMENTATIONS: Final = frozenset({str(SegmentationStorage), LABEL_MAP_SEGMENTATION})
-REPORTS: Final = frozenset({str(EnhancedSRStorage), str(ComprehensiveSRStorage), str(Comprehensive3DSRStorage)})
+#: Presentation states of images; those of volumes place their graphics in a view, not in an image.
+PRESENTATIONS: Final = frozenset(
+    {
+        str(GrayscaleSoftcopyPresentationStateStorage),
+        str(ColorSoftcopyPresentationStateStorage),
+        str(PseudoColorSoftcopyPresentationStateStorage),
+    }
+)
+FIDUCIALS: Final = frozenset({str(SpatialFiducialsStorage)})
+STRUCTURE_SETS: Final = frozenset({str(RTStructureSetStorage)})
+REPORTS: Final = frozenset(
+    {str(EnhancedSRStorage), str(ComprehensiveSRStorage), str(Comprehensive3DSRStorage), str(ExtensibleSRStorage)}
+)
 
 #: Dates of an object, the most telling first (PS3.3 C.12.1, C.7.6.1, C.7.3.1, C.7.2.1); the first that is there counts.
 _DATES: Final = (

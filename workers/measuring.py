@@ -5,27 +5,25 @@ import json
 from datetime import UTC, datetime
 
 from service.dispatch import dispatch_all
+from service.errors import BadLandmarks
 from service.ledger import Claim, NewReport, ReportRow
 from service.logs import log
 from service.wiring import Node
 from sr_templates.context import Predecessor
 from sr_templates.findings_json import to_json
+from workers.landmarks.document import LandmarksError
 from workers.pipeline import Outcome, measure_files
 
 
 def measure_job(node: Node, claim: Claim) -> None:
     """Measure the study that `claim` holds, enter what came of it, and wake the deliveries.
 
-    The report's file is durable before the ledger names it. A claim that was lost meanwhile changes nothing.
+    The report's file is durable before the ledger names it. A claim that was lost meanwhile changes nothing. Raises
+    BadLandmarks where a document was handed in that cannot be used: a report on other points would pass for the one
+    that was asked for.
     """
     earlier = node.ledger.admin.last_report(claim.study.id, before_revision=claim.job.revision)
-    outcome = measure_files(
-        node.spool.files(claim.study.key),
-        settings=node.settings,
-        started_at=datetime.fromtimestamp(claim.started_at, UTC),
-        predecessor=_predecessor(earlier) if earlier else None,
-        revision=claim.job.revision,
-    )
+    outcome = _measured(node, claim, earlier)
     findings = json.dumps(to_json(outcome.findings))
     jobs = node.ledger.jobs.finish_measure(
         claim,
@@ -47,6 +45,30 @@ def measure_job(node: Node, claim: Claim) -> None:
     node.ledger.jobs.enqueued(dispatch_all(node.dispatch, jobs), now=node.clock())
 
 
+def _measured(node: Node, claim: Claim, earlier: ReportRow | None) -> Outcome:
+    try:
+        return measure_files(
+            node.spool.files(claim.study.key),
+            settings=node.settings,
+            started_at=datetime.fromtimestamp(claim.started_at, UTC),
+            supplied=_document(node, claim),
+            predecessor=_predecessor(earlier) if earlier else None,
+            revision=claim.job.revision,
+        )
+    except LandmarksError as error:
+        raise BadLandmarks(f"the landmarks that were put: {error}") from None
+
+
+def _document(node: Node, claim: Claim) -> bytes | None:
+    """Return the landmarks document that this revision is measured with, None where none was handed in."""
+    if claim.document is None:
+        return None
+    try:
+        return node.spool.document(claim.study.key, claim.document).read_bytes()
+    except FileNotFoundError:
+        raise BadLandmarks("the landmarks that were put are gone from the spool: put them again") from None
+
+
 def _report(node: Node, claim: Claim, outcome: Outcome, findings: str, earlier: ReportRow | None) -> NewReport | None:
     """Write the report; where late objects changed nothing that is reported, the earlier report stands.
 
@@ -55,7 +77,8 @@ def _report(node: Node, claim: Claim, outcome: Outcome, findings: str, earlier: 
     if outcome.report is None:
         return None
     replace = node.settings.study.late_instances == "replace"
-    digest = hashlib.sha256(findings.encode()).hexdigest()
+    # Another document is another report: it names who placed the points.
+    digest = hashlib.sha256(f"{findings}{claim.document or ''}".encode()).hexdigest()
     if earlier and replace and earlier.findings_digest == digest:
         return earlier
     # Named by its UID: a report that says something else never lies under the name of another.

@@ -15,11 +15,14 @@ from pydicom.dataset import Dataset
 from service import __version__
 from service.config import Measure, Settings
 from service.config_digest import config_digest
+from sr_templates import headers
 from sr_templates.context import Predecessor, ReportContext
 from sr_templates.document import build_report, to_bytes
 from sr_templates.findings import LandmarkSource, StudyFindings
+from workers.finders.ask import ask_finder
 from workers.inputs import Inputs, newest_date, read_inputs
 from workers.landmarks.reasons import Note
+from workers.morphometry.alignment import KyphosisLimit
 from workers.morphometry.findings import measure
 from workers.morphometry.policy import Policy
 from workers.morphometry.wedging import WedgingLimit
@@ -32,7 +35,7 @@ SUPPLIED_PROTOCOL: Final = "supplied"
 class StudyReason(StrEnum):
     """Why a study as a whole is not analysable."""
 
-    #: No object of the study holds landmarks or vertebra masks.
+    #: No object of the study holds landmarks or vertebra masks, and no finder is configured (else: FinderReason).
     NO_LANDMARKS = "NO_LANDMARKS"
     #: There were landmarks or masks, and no vertebra could be measured; each vertebra states its own reason.
     NO_VERTEBRA_MEASURED = "NO_VERTEBRA_MEASURED"
@@ -73,6 +76,8 @@ def measure_files(
     """
     inputs = read_inputs(files)
     found = find_landmarks(inputs, supplied)
+    if not found.placed and settings.finder.name:
+        found = ask_finder(inputs, found, settings)
     findings = _findings(inputs, found, settings)
     if findings.reason is not None:
         return Outcome(findings=findings, report=None)
@@ -94,9 +99,10 @@ def measure_files(
 def _findings(inputs: Inputs, found: Found, settings: Settings) -> StudyFindings:
     vertebrae, summary = measure(found.vertebrae, policy_of(settings.measure))
     unreadable = [Note.UNREADABLE_FILES.told(len(inputs.unreadable))] if inputs.unreadable else []
-    reason = None
+    gave = [found.finder_gave] if found.finder_gave and vertebrae else []
+    reason: str | None = None
     if not vertebrae:
-        reason = StudyReason.NO_LANDMARKS
+        reason = found.finder_gave or StudyReason.NO_LANDMARKS
     elif all(vertebra.measured is None for vertebra in vertebrae):
         reason = StudyReason.NO_VERTEBRA_MEASURED
     return StudyFindings(
@@ -106,15 +112,24 @@ def _findings(inputs: Inputs, found: Found, settings: Settings) -> StudyFindings
         landmark_protocol=_protocol(found, settings.measure),
         vertebrae=tuple(vertebrae),
         summary=summary,
+        modalities=_each(found.images, "Modality"),
+        patient_positions=_each(found.images, "PatientPosition"),
         reason=reason,
-        notes=(*unreadable, *found.notes),
+        notes=(*unreadable, *found.notes, *gave),
     )
 
 
+def _each(images: Sequence[Dataset], keyword: str) -> tuple[str, ...]:
+    """Return every value that the images have, once, in the order of the alphabet."""
+    return tuple(sorted({value for image in images if (value := headers.text(image, keyword).strip())}))
+
+
 def _protocol(found: Found, measure: Measure) -> str:
-    """Return how the points were placed: by our protocol where we placed them, else only their supplier knows."""
-    derived = all(vertebra.source is LandmarkSource.SEGMENTATION for vertebra in found.vertebrae)
-    return measure.protocol if derived else SUPPLIED_PROTOCOL
+    """Return how the points were placed: by our protocol, by that of a model, else only their supplier knows."""
+    if found.from_masks or all(vertebra.source is LandmarkSource.SEGMENTATION for vertebra in found.vertebrae):
+        return measure.protocol
+    by_a_model = all(vertebra.source is LandmarkSource.MODEL for vertebra in found.vertebrae)
+    return found.origin if by_a_model else SUPPLIED_PROTOCOL
 
 
 def policy_of(measure: Measure) -> Policy:
@@ -123,7 +138,11 @@ def policy_of(measure: Measure) -> Policy:
         level: WedgingLimit(mean_percent=limit.mean_percent, upper_percent=limit.upper_percent, source=limit.source)
         for level, limit in measure.wedging_limits.items()
     }
-    return Policy(severe_border_grade=measure.severe_border_grade, wedging_limits=limits, protocol=measure.protocol)
+    return Policy(
+        severe_border_grade=measure.severe_border_grade,
+        wedging_limits=limits,
+        kyphosis_limit=KyphosisLimit(upper_deg=measure.kyphosis_limit.upper_deg, source=measure.kyphosis_limit.source),
+    )
 
 
 def _parameters(measure: Measure, found: Found) -> Iterator[str]:
@@ -134,6 +153,10 @@ def _parameters(measure: Measure, found: Found) -> Iterator[str]:
     for level, limit in sorted(measure.wedging_limits.items()):
         wedging = f"mean {limit.mean_percent:g} %, upper limit {limit.upper_percent:g} %"
         yield f"{level} posterior wedging: {wedging}; source: {limit.source}"
+    kyphosis = measure.kyphosis_limit
+    yield f"segmental kyphosis: upper limit {kyphosis.upper_deg:g} deg; source: {kyphosis.source}"
+    if positions := _each(found.images, "PatientPosition"):
+        yield f"patient position: {', '.join(positions)}"
 
 
 def _report_file(dataset: Dataset, predecessor: Predecessor | None) -> ReportFile:

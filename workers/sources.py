@@ -1,4 +1,4 @@
-"""Which objects of a study say where the six points are: a document, its reports, its segmentations.
+"""Which objects of a study say where the six points are: a document, reports and other carriers, segmentations.
 
 One source serves the whole study, since heights from two protocols must not be compared with each other. All
 segmentations of one frame of reference are one source.
@@ -6,21 +6,37 @@ segmentations of one frame of reference are one source.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC
+from typing import Final
 
 from pydicom.dataset import Dataset
 
 from sr_templates import headers
 from sr_templates.findings import LandmarkSource
 from sr_templates.identity import is_own
-from workers.inputs import REPORTS, SEGMENTATIONS, Inputs
+from workers.inputs import FIDUCIALS, PRESENTATIONS, REPORTS, SEGMENTATIONS, Inputs, newest_date
+from workers.landmarks.claims import Study
 from workers.landmarks.document import LandmarksDocument, LandmarksError, landmarks_of, parse
+from workers.landmarks.fiducials import from_fiducials
+from workers.landmarks.observer import creator, observers
 from workers.landmarks.points import VertebraLandmarks
+from workers.landmarks.presentation import from_presentation
 from workers.landmarks.reasons import Note
 from workers.landmarks.sampling import sampled
-from workers.landmarks.seg import from_segmentations, names_vertebrae
 from workers.landmarks.slices import frame_of_reference
 from workers.landmarks.sr import from_report
-from workers.nearby import images_at, positions
+from workers.mask_sources import measure_masks, segmentations, structure_sets
+from workers.nearby import images_at
+
+_ORDER: Final = list(LandmarkSource)
+#: What is said of the carriers that were not used.
+_CARRIERS: Final = {
+    Note.REPORTS_NOT_USED: REPORTS,
+    Note.PRESENTATIONS_NOT_USED: PRESENTATIONS,
+    Note.FIDUCIALS_NOT_USED: FIDUCIALS,
+}
+#: Names of persons that one line of the report holds.
+_MOST_PERSONS: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,44 +46,51 @@ class Found:
     vertebrae: tuple[VertebraLandmarks, ...]
     #: Headers of the images that the points lie on or were derived from.
     images: tuple[Dataset, ...] = ()
-    #: Headers of the segmentations or the report that the points come from.
+    #: Headers of the segmentations, the report or the other carrier that the points come from.
     others: tuple[Dataset, ...] = ()
     #: How the points came about, in words, where that is stated.
     origin: str = ""
     #: What was not used, as coded words.
     notes: tuple[str, ...] = ()
+    #: Whether a finder's masks, not its points, were measured: then our own protocol holds.
+    from_masks: bool = False
+    #: Coded reason why the finder that was asked gave nothing.
+    finder_gave: str | None = None
+
+    @property
+    def placed(self) -> int:
+        """How many vertebrae have points."""
+        return sum(vertebra.landmarks is not None for vertebra in self.vertebrae)
 
 
 def find_landmarks(inputs: Inputs, supplied: bytes | None = None) -> Found:
-    """Return the landmarks of the first source that has any: reviewed, supplied (SR, JSON), masks.
+    """Return the landmarks of the first source that has any: reviewed, supplied (SR, GSPS, fiducials, JSON), masks.
 
     Raises LandmarksError where the document `supplied` is bad, or does not fit the study.
     """
     document = [] if supplied is None else [_from_document(inputs, parse(supplied))]
-    reports = [_from_report(inputs, header) for header in inputs.of_classes(REPORTS) if not _is_our_answer(header)]
-    found = [one for one in (*document, *reports) if one.vertebrae]
-    masks = [header for header in inputs.of_classes(SEGMENTATIONS) if names_vertebrae(header)]
-    if not any(map(_placed, found)):
-        found += _from_segmentations(inputs, masks)
+    carried = [one for one in _carried(inputs) if one.vertebrae]
+    found = [one for one in (*document, *carried) if one.vertebrae]
+    if not any(one.placed for one in found):
+        measured = measure_masks(inputs, _images(inputs))
+        found += [_resting_on(one.vertebrae, one.images, one.holders) for one in measured if one.vertebrae]
     best = min(found, key=_preference, default=Found(vertebrae=()))
     unused = {
         Note.DOCUMENT_NOT_USED: sum(one is not best for one in document),
-        Note.REPORTS_NOT_USED: sum(one is not best for one in reports if one.vertebrae),
-        Note.SEGMENTATIONS_NOT_USED: len(_uids(masks) - _uids(best.others)),
+        **{note: len(_holders(carried, classes) - _uids(best.others)) for note, classes in _CARRIERS.items()},
+        Note.SEGMENTATIONS_NOT_USED: len(_uids(segmentations(inputs)) - _uids(best.others)),
+        Note.STRUCTURE_SETS_NOT_USED: len(_uids(structure_sets(inputs)) - _uids(best.others)),
     }
     return replace(best, notes=tuple(note.told(count) for note, count in unused.items() if count))
 
 
-def _placed(found: Found) -> int:
-    """Return how many vertebrae have points."""
-    return sum(vertebra.landmarks is not None for vertebra in found.vertebrae)
-
-
-def _preference(found: Found) -> tuple[bool, int, int]:
-    """Return the rank: points before reasons, then the order of the sources, then the most vertebrae."""
-    order = list(LandmarkSource)
-    placed = _placed(found)
-    return placed == 0, min(order.index(vertebra.source) for vertebra in found.vertebrae), -placed
+def _preference(found: Found) -> tuple[bool, int, int, float]:
+    """Return the rank: points before reasons, the order of the sources, the most vertebrae, the newest object."""
+    source = min(_ORDER.index(vertebra.source) for vertebra in found.vertebrae)
+    newest = newest_date(found.others)
+    # Without an offset the clock is taken as UTC, as dates of inputs are compared everywhere.
+    age = -(newest if newest.tzinfo else newest.replace(tzinfo=UTC)).timestamp()
+    return found.placed == 0, source, -found.placed, age
 
 
 def _from_document(inputs: Inputs, document: LandmarksDocument) -> Found:
@@ -82,44 +105,44 @@ def _from_document(inputs: Inputs, document: LandmarksDocument) -> Found:
     return replace(_resting_on(vertebrae, around, ()), origin=f"{document.source}{by}")
 
 
-def _from_report(inputs: Inputs, header: Dataset) -> Found:
+def _carried(inputs: Inputs) -> Iterator[Found]:
+    """Give what each report, presentation state and fiducial set holds."""
     images = _images(inputs)
-    frames = _frames([*images, *inputs.of_classes(SEGMENTATIONS)])
-    return _resting_on(from_report(inputs.whole(header), _by_uid(images), frames), images, (header,))
+    study = Study(image_of=_by_uid(images), frames=_frames([*images, *inputs.of_classes(SEGMENTATIONS)]))
+    for header in inputs.of_classes(REPORTS):
+        whole = inputs.whole(header)
+        persons = observers(whole)
+        if not _is_our_answer(header, persons):
+            vertebrae = from_report(whole, study)
+            yield replace(_resting_on(vertebrae, images, (header,)), origin=_origin(vertebrae, "SR", persons))
+    for header in inputs.of_classes(PRESENTATIONS):
+        vertebrae = from_presentation(inputs.whole(header), study)
+        yield replace(_resting_on(vertebrae, images, (header,)), origin=_origin(vertebrae, "GSPS", creator(header)))
+    for header in inputs.of_classes(FIDUCIALS):
+        for vertebrae in from_fiducials(inputs.whole(header), study):
+            found = _resting_on(vertebrae, images, (header,))
+            yield replace(found, origin=_origin(vertebrae, "fiducials", creator(header)))
 
 
-def _is_our_answer(report: Dataset) -> bool:
-    """Whether a report is what we said of this study, and nobody has verified it: it is no landmark source."""
+def _origin(vertebrae: Sequence[VertebraLandmarks], carrier: str, persons: Sequence[str]) -> str:
+    """Return how the points came about, in words of the report; a person's name must not reach a log."""
+    reviewed = any(vertebra.source is LandmarkSource.REVIEWED for vertebra in vertebrae)
+    by = f", by {' and '.join(persons[:_MOST_PERSONS])}" if persons else ""
+    return f"{'reviewed' if reviewed else 'supplied'} (DICOM {carrier}){by}"
+
+
+def _holders(carried: Iterable[Found], classes: frozenset[str]) -> set[str]:
+    """Return the objects of these SOP classes that hold something of a vertebra."""
+    return _uids(one for found in carried for one in found.others if headers.text(one, "SOPClassUID") in classes)
+
+
+def _is_our_answer(report: Dataset, persons: Sequence[str]) -> bool:
+    """Whether a report is what we said of this study: it is no landmark source.
+
+    A reader's tool may keep our name. Then somebody has verified the report, or is named in it: we never name a person.
+    """
     ours = is_own(headers.text(report, "Manufacturer"), headers.text(report, "ManufacturerModelName"))
-    return ours and headers.text(report, "VerificationFlag") != "VERIFIED"
-
-
-def _from_segmentations(inputs: Inputs, masks: Sequence[Dataset]) -> Iterator[Found]:
-    """Give the vertebrae of each frame of reference, the masks of all its objects together."""
-    groups: dict[str, list[Dataset]] = {}
-    for mask in masks:
-        groups.setdefault(_frame_of(mask, _segmented(inputs, mask)), []).append(mask)
-    for frame, members in groups.items():
-        inside = [image for image in _images(inputs) if frame_of_reference(image) == frame]
-        segmented = _uids(image for mask in members for image in _segmented(inputs, mask))
-        images = [image for image in inside if headers.text(image, "SOPInstanceUID") in segmented] or inside
-        vertebrae = from_segmentations(
-            members, inputs.whole, frame_of_reference_uid=frame, image_positions=positions(images)
-        )
-        yield _resting_on(vertebrae, images, tuple(members))
-
-
-def _frame_of(mask: Dataset, images: Sequence[Dataset]) -> str:
-    """Return the frame of reference of a segmentation: its own, else the one its images share; "" where neither is."""
-    shared = _frames(images)
-    return frame_of_reference(mask) or (shared.pop() if len(shared) == 1 else "")
-
-
-def _segmented(inputs: Inputs, mask: Dataset) -> list[Dataset]:
-    """Return the images of the series that a segmentation names; all of the study where it names none."""
-    series = {headers.text(item, "SeriesInstanceUID") for item in headers.items(mask, "ReferencedSeriesSequence")}
-    images = _images(inputs)
-    return _of_series(images, series) if series - {""} else images
+    return ours and headers.text(report, "VerificationFlag") != "VERIFIED" and not persons
 
 
 def _resting_on(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from service.checks import machine, peers, servers
+from service.checks import finder, machine, peers, servers
 from service.checks.check import Check, tried
 from service.config import Settings
 
@@ -19,4 +19,5 @@ def examine(settings: Settings, file: Path | None) -> Iterator[Check]:
     yield from machine.web_port(settings)
     yield from tried("ledger", servers.ledger, settings, "see storage.ledger; run `spondyl migrate`")
     yield from tried("broker", servers.broker, settings, "see queue.broker, and that its server runs")
+    yield from tried("finder", finder.finder, settings, "install it in this environment, or set finder.name")
     yield from tried("destinations", peers.destinations, settings, "see [[destinations]]")

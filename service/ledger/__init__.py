@@ -8,6 +8,7 @@ from sqlalchemy import Engine, text
 
 from service.ledger.admin import Admin
 from service.ledger.arrivals import Arrivals
+from service.ledger.documents import Documents
 from service.ledger.engine import open_engine, reading
 from service.ledger.jobs import Jobs
 from service.ledger.rows import (
@@ -15,10 +16,12 @@ from service.ledger.rows import (
     DeliveryRow,
     EventRow,
     JobRow,
+    Kept,
     NewReport,
     ReportRow,
     StudyDetail,
     StudyRow,
+    Supplied,
 )
 from service.ledger.schema import migrate, require_current
 
@@ -27,14 +30,17 @@ __all__ = [
     "Arrivals",
     "Claim",
     "DeliveryRow",
+    "Documents",
     "EventRow",
     "JobRow",
     "Jobs",
+    "Kept",
     "Ledger",
     "NewReport",
     "ReportRow",
     "StudyDetail",
     "StudyRow",
+    "Supplied",
     "migrate",
 ]
 
@@ -46,6 +52,7 @@ class Ledger:
     engine: Engine
     arrivals: Arrivals
     jobs: Jobs
+    documents: Documents
     admin: Admin
 
     @classmethod
@@ -56,7 +63,13 @@ class Ledger:
             on_failure.callback(engine.dispose)
             require_current(engine)
             on_failure.pop_all()
-        return cls(engine=engine, arrivals=Arrivals(engine), jobs=Jobs(engine), admin=Admin(engine))
+        return cls(
+            engine=engine,
+            arrivals=Arrivals(engine),
+            jobs=Jobs(engine),
+            documents=Documents(engine),
+            admin=Admin(engine),
+        )
 
     def close(self) -> None:
         """Close its connections."""

@@ -148,8 +148,8 @@ class Admin:
             study = locked(connection, study_id)
             if study.unsettled_since is not None or study.state not in FINAL or not remove():
                 return False
-            gone = update(studies).where(studies.c.id == study.id).values(files_removed_at=now, updated_at=now)
-            connection.execute(gone)
+            gone = {"files_removed_at": now, "document": None, "updated_at": now}
+            connection.execute(update(studies).where(studies.c.id == study.id).values(gone))
             note_event(connection, study.id, "spool removed", now=now, actor=NODE)
             return True
 

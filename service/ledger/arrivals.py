@@ -4,13 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Float, case, func, insert, literal, null, select, update
+from sqlalchemy import Connection, Engine, Float, case, func, literal, null, select, update
 
 from service.ledger.engine import inserting, reading, writing
-from service.ledger.moves import NODE, STUDY, add_job, cancel_jobs, locked, move_study, note_event
+from service.ledger.moves import NODE, STUDY, begin_revision, cancel_jobs, locked, move_study, note_event
 from service.ledger.rows import JobRow, StudyRow
-from service.ledger.tables import later, revisions, studies
-from service.messages import JobKind
+from service.ledger.tables import later, studies
 from service.states import STUDY_TRANSITIONS, JobState, StudyEvent, StudyState
 
 
@@ -79,12 +78,8 @@ class Arrivals:
             study = locked(connection, study_id)
             if study.fingerprint == fingerprint or (study.state, StudyEvent.SETTLED) not in STUDY_TRANSITIONS:
                 return None
-            cancel_jobs(connection, study_id, {JobState.WAITING}, now=now)
-            number = study.revision + 1
-            _enter_revision(connection, study_id, number, fingerprint=fingerprint, now=now)
-            news = _settled(now, arrivals) | {"revision": number, "fingerprint": fingerprint}
-            study = move_study(connection, study, StudyEvent.SETTLED, now=now, detail=f"revision {number}", **news)
-            return add_job(connection, JobKind.MEASURE, study, now=now)
+            made_of = fingerprint, study.document
+            return begin_revision(connection, study, StudyEvent.SETTLED, made_of, now=now, **_settled(now, arrivals))
 
     def unchanged(self, study_id: int, *, now: float, why: str, arrivals: int | None = None) -> None:
         """Note that a study was found complete and there is nothing to do; `arrivals` as in `settle`."""
@@ -134,11 +129,6 @@ def _enter(connection: Connection, *, key: str, study_instance_uid: str, source:
     study_id = connection.scalar(entered)
     if study_id is not None:
         note_event(connection, study_id, StudyEvent.RECEIVED, now=now, actor=NODE, detail=f"from {source}")
-
-
-def _enter_revision(connection: Connection, study_id: int, number: int, *, fingerprint: str, now: float) -> None:
-    values = {"study_id": study_id, "number": number, "fingerprint": fingerprint, "started_at": now}
-    connection.execute(insert(revisions).values(values))
 
 
 def _settled(now: float, arrivals: int | None) -> dict[str, Any]:

@@ -38,10 +38,12 @@ class Jobs:
             if running.kind is JobKind.MEASURE:
                 detail = f"attempt {running.attempts}"
                 study = move_study(connection, study, StudyEvent.CLAIMED, now=now, actor=worker, detail=detail)
+            started_at, document = _revision(connection, running)
             return Claim(
                 job=running,
                 study=study,
-                started_at=_started_at(connection, running),
+                started_at=started_at,
+                document=document,
                 report=_report(connection, running),
             )
 
@@ -170,9 +172,11 @@ def _let_through(connection: Connection, job: JobRow, *, now: float, lease_s: fl
     return False
 
 
-def _started_at(connection: Connection, job: JobRow) -> float:
+def _revision(connection: Connection, job: JobRow) -> tuple[float, str | None]:
+    """Return when the analysis of a job's revision started, and the landmarks document that it is made with."""
     this = (revisions.c.study_id == job.study_id) & (revisions.c.number == job.revision)
-    return float(connection.execute(select(revisions.c.started_at).where(this)).scalar_one())
+    found = connection.execute(select(revisions.c.started_at, revisions.c.document).where(this)).one()
+    return float(found.started_at), found.document
 
 
 def _report(connection: Connection, job: JobRow) -> ReportRow | None:

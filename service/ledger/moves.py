@@ -11,13 +11,14 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
 from service.ledger.rows import JobRow, StudyRow
-from service.ledger.tables import attempts, columns, events, jobs, studies
+from service.ledger.tables import attempts, columns, events, jobs, revisions, studies
 from service.messages import JobKind
 from service.states import JobEvent, JobState, StudyEvent, next_job_state, next_study_state
 
 #: Who acts where neither a worker nor an administrator does.
 NODE: Final = "node"
 ADMIN: Final = "admin"
+API: Final = "api"
 
 STUDY: Final = columns(studies, StudyRow)
 JOB: Final = columns(jobs, JobRow)
@@ -75,6 +76,34 @@ def add_job(connection: Connection, kind: JobKind, study: StudyRow, *, now: floa
     return JobRow(**connection.execute(insert(jobs).values(values).returning(*JOB)).one()._asdict())
 
 
+def begin_revision(
+    connection: Connection,
+    study: StudyRow,
+    event: StudyEvent,
+    made_of: tuple[str, str | None],
+    *,
+    now: float,
+    actor: str = NODE,
+    detail: str = "",
+    **values: object,
+) -> JobRow:
+    """Enter a new revision of a locked study and its measure job; jobs of older revisions that wait are cancelled.
+
+    A measuring that still runs is cancelled too: its result is no longer wanted. A delivery that runs may end.
+    `made_of` is the fingerprint of its objects and the digest of its landmarks document; `values` are further columns
+    of the study.
+    """
+    cancel_jobs(connection, study.id, {JobState.WAITING}, now=now)
+    cancel_jobs(connection, study.id, {JobState.RUNNING}, kinds={JobKind.MEASURE}, now=now)
+    fingerprint, document = made_of
+    sources = {"fingerprint": fingerprint, "document": document}
+    number = study.revision + 1
+    connection.execute(insert(revisions).values(study_id=study.id, number=number, started_at=now, **sources))
+    news = values | sources | {"revision": number}
+    study = move_study(connection, study, event, now=now, actor=actor, detail=detail or f"revision {number}", **news)
+    return add_job(connection, JobKind.MEASURE, study, now=now)
+
+
 def unchanged_since(job: JobRow) -> ColumnElement[bool]:
     """Return the condition that nobody has moved a job since `job` was read: every claim counts one attempt."""
     return (jobs.c.id == job.id) & (jobs.c.state == job.state) & (jobs.c.attempts == job.attempts)
@@ -112,9 +141,17 @@ def newest_deliveries(connection: Connection, job: JobRow) -> list[JobRow]:
     return [JobRow(**record._asdict()) for record in connection.execute(wanted)]
 
 
-def cancel_jobs(connection: Connection, study_id: int, states: Collection[JobState], *, now: float) -> None:
-    """Cancel the jobs of a locked study that are in one of `states`."""
-    wanted = select(*JOB).where(jobs.c.study_id == study_id, jobs.c.state.in_(states)).order_by(jobs.c.id)
+def cancel_jobs(
+    connection: Connection,
+    study_id: int,
+    states: Collection[JobState],
+    *,
+    kinds: Collection[JobKind] = tuple(JobKind),
+    now: float,
+) -> None:
+    """Cancel the jobs of a locked study that are in one of `states` and of one of `kinds`."""
+    wanted = select(*JOB).where(jobs.c.study_id == study_id, jobs.c.state.in_(states), jobs.c.kind.in_(kinds))
+    wanted = wanted.order_by(jobs.c.id)
     for record in connection.execute(wanted).all():
         move_job(connection, JobRow(**record._asdict()), JobEvent.CANCELLED, now=now)
 

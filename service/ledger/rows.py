@@ -40,6 +40,8 @@ class StudyRow:
     #: How often an arrival was noted, resent objects included.
     arrivals: int = 0
     updated_at: float
+    #: Digest of the landmarks document that was handed in last: what is measured from now on is measured with it.
+    document: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +100,34 @@ class Claim:
     study: StudyRow
     #: Start of the analysis of this revision: the same for every try, so a retry makes the same bytes.
     started_at: float
+    #: Digest of the landmarks document that this revision is measured with.
+    document: str | None = None
     #: The report to send, for a delivery.
     report: ReportRow | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A landmarks document that is durable in the spool."""
+
+    digest: str
+    #: False where it lay there already.
+    new: bool
+    #: Of the objects that lay beside it.
+    fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Supplied:
+    """What became of a landmarks document that was handed in."""
+
+    #: The study as it is now.
+    study: StudyRow
+    digest: str
+    #: False where it is the document that counted already: nothing was changed.
+    changed: bool
+    #: What is now to be done; None where nothing was changed, or the study is still received.
+    job: JobRow | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +151,7 @@ class EventRow:
     at: float
     event: str
     detail: str
-    #: "node", a worker's name, or "admin".
+    #: "node", a worker's name, "admin", or "api".
     actor: str
 
 

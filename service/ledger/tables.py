@@ -73,6 +73,8 @@ studies: Final = Table(
     Column("updated_at", Float(53), nullable=False),
     #: When its spool folder was removed, for its age.
     Column("files_removed_at", Float(53)),
+    #: Digest of the landmarks document that counts.
+    Column("document", String(32)),
 )
 #: The settle pass asks for these twice a second, however many studies there are.
 _UNSETTLED: Final = studies.c.unsettled_since.is_not(None)
@@ -84,6 +86,8 @@ revisions: Final = Table(
     Column("study_id", ForeignKey("studies.id"), primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("fingerprint", String(64), nullable=False),
+    #: Digest of the landmarks document that it is measured with.
+    Column("document", String(32)),
     Column("started_at", Float(53), nullable=False),
     Column("measured_at", Float(53)),
     #: JSON text, schema spondyl.findings/1.

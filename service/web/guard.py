@@ -4,6 +4,7 @@ import base64
 import binascii
 import hmac
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +12,7 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from service.config import Web, is_loopback
-from service.errors import Misconfigured
+from service.errors import Misconfigured, SpondylError
 
 Next = Callable[[Request], Awaitable[Response]]
 Middleware = Callable[[Request, Next], Awaitable[Response]]
@@ -26,6 +27,26 @@ HEADERS: Final = {
 }
 #: Shorter secrets can be guessed.
 _SHORTEST_TOKEN: Final = 16
+#: Methods that change nothing (RFC 9110 9.2.1).
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Rejected(SpondylError):
+    """This request cannot be taken; carries the status of the answer."""
+
+    who = "the caller"
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Why a request below /api failed."""
+
+    error: str
+    who_must_act: str
 
 
 def read_token(path: Path | None) -> str | None:
@@ -49,7 +70,7 @@ def wants_json(request: Request) -> bool:
 def problem(request: Request, status: int, message: str, *, who: str = "the caller") -> Response:
     """Return an error as the caller can read it: JSON below /api, else plain text."""
     if wants_json(request):
-        return JSONResponse({"error": message, "who_must_act": who}, status_code=status)
+        return JSONResponse(asdict(Problem(error=message, who_must_act=who)), status_code=status)
     return PlainTextResponse(f"{message}\nwho must act: {who}\n", status_code=status)
 
 
@@ -98,6 +119,16 @@ def chosen(web: Web) -> Middleware:
     """Return the guard that fits the configuration; Misconfigured where the token cannot be used."""
     token = read_token(web.token_file)
     return only_loopback_names if token is None else only_with_token(token)
+
+
+async def only_own_pages(request: Request, call_next: Next) -> Response:
+    """Let no page of another site change anything: its browser names the site (RFC 6454 7.3), a program names none."""
+    origin = request.headers.get("origin")
+    if request.method in _SAFE or origin is None:
+        return await call_next(request)
+    if origin.partition("://")[2].lower() == request.headers.get("host", "").lower():
+        return await call_next(request)
+    return problem(request, 403, "pages of other sites change nothing here: send this from a program, without Origin")
 
 
 async def strict_headers(request: Request, call_next: Next) -> Response:

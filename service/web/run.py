@@ -6,6 +6,7 @@ import uvicorn
 
 from service.config import Settings, Web
 from service.errors import Misconfigured
+from service.landmarks import DocumentFormat
 from service.logs import log
 from service.metrics import Metrics
 from service.stopping import stop_when_told
@@ -16,12 +17,12 @@ from service.wiring import open_node
 _GRACE_S = 3
 
 
-def web(settings: Settings) -> int:
+def web(settings: Settings, documents: DocumentFormat) -> int:
     """Serve until SIGTERM or Ctrl-C; return the exit code. Misconfigured where address or token cannot be used."""
     # uvicorn stops on these signals, then raises them again for whoever stood there before: this event, not the end.
     stop_when_told()
     with open_node(settings) as node, _listening(settings.web) as listening:
-        app = create_app(node, Metrics(settings))
+        app = create_app(node, Metrics(settings), documents)
         # No access log: it would hold Study Instance UIDs.
         config = uvicorn.Config(
             app,

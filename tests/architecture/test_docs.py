@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from service import __version__
-from service.config import Destination, Measure, Node, Queue, Report, Source, Storage, Study, Web
+from service.config import Destination, Finder, Measure, Node, Queue, Report, Source, Storage, Study, Web
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -17,6 +17,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[study]": Study,
     "[storage]": Storage,
     "[queue]": Queue,
+    "[finder]": Finder,
     "[measure]": Measure,
     "[report]": Report,
     "[web]": Web,

@@ -7,7 +7,7 @@ import pytest
 from pydicom.sr.coding import Code
 
 from sr_templates import codes
-from workers.landmarks import reasons, sr
+from workers.landmarks import claims, reasons
 from workers.morphometry.flags import Flag
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -55,9 +55,9 @@ def test_every_flag_is_explained(flag: Flag) -> None:
     assert row in METHOD.splitlines()
 
 
-@pytest.mark.parametrize("word", [*reasons.Reason, *reasons.Flag, *sr.Reason], ids=lambda word: f"{word.name}")
+@pytest.mark.parametrize("word", [*reasons.Reason, *reasons.Flag, *claims.Reason], ids=lambda word: f"{word.name}")
 def test_every_reason_is_explained(word: str) -> None:
-    """The method has a row with each reason and each flag of the masks, and with each reason of supplied reports."""
+    """The method has a row with each reason and each flag of the masks, and with each reason of supplied points."""
     assert re.search(rf"^\| `{word}` \| (?:rejects|warns) \| \S", METHOD, re.MULTILINE)
 
 

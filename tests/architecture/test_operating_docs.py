@@ -15,6 +15,8 @@ from service.ledger import Ledger, migrate
 from service.metrics import Metrics
 from service.states import StudyState
 from workers.cli import app
+from workers.finders.reasons import FinderReason
+from workers.pipeline import StudyReason
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 GUIDE = (REPOSITORY / "docs" / "operating.md").read_text(encoding="utf-8")
@@ -77,6 +79,14 @@ def test_every_exit_code_is_described() -> None:
 def test_every_state_is_described() -> None:
     """The life of a study has a row for each state, in the order in which a study meets them."""
     assert [state.value for state in StudyState] == _first_cells("The life of a study")
+
+
+def test_every_reason_of_a_study_is_described() -> None:
+    """Why a study is not analysable stands where an administrator looks for it, a finder's reasons on its own page."""
+    finders = (REPOSITORY / "docs" / "finders.md").read_text(encoding="utf-8")
+
+    assert [] == [reason for reason in StudyReason if f"| `not_analysable` `{reason}` |" not in GUIDE]
+    assert [] == [reason for reason in FinderReason if f"\n| `{reason}` |" not in finders]
 
 
 def test_every_log_action_is_described() -> None:

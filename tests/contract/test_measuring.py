@@ -1,26 +1,29 @@
 """One measure job from claim to outcome, over both ledgers and a real spool."""
 
+import json
+import random
 from io import BytesIO
 from pathlib import Path
 
 import pydicom
 import pytest
 from ledgers import claim
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
 from report_samples import STUDY, ct_slice, report_bytes
+from spooled import IMAGE, KEY, file_of, landmarks, store
 
 from service.broker import celery_app
 from service.config import Destination, Settings, Storage, Study
 from service.dispatch import Dispatcher
+from service.landmarks import supply
 from service.ledger import Claim, JobRow, Ledger
-from service.spool import Spool, study_key
+from service.spool import Spool
 from service.states import JobState, StudyState
 from service.wiring import Node
 from workers import measuring
+from workers.boundary import work_on
+from workers.document_format import FORMAT
 from workers.measuring import measure_job
 
-KEY = study_key(STUDY)
 NOW = 200.0
 
 
@@ -44,29 +47,9 @@ def supplied() -> bytes:
     return out.getvalue()
 
 
-def _store(spool: Spool, file: bytes) -> None:
-    dataset = pydicom.dcmread(BytesIO(file), stop_before_pixels=True)
-    # Preamble and prefix are 132 bytes, the group length element 12; its value counts what follows (PS3.10 7.1).
-    split = 144 + dataset.file_meta.FileMetaInformationGroupLength
-    spool.store(
-        study_instance_uid=dataset.StudyInstanceUID,
-        sop_instance_uid=dataset.SOPInstanceUID,
-        header=file[:split],
-        data=file[split:],
-    )
-
-
-def _file(dataset: Dataset) -> bytes:
-    out = BytesIO()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.save_as(out, enforce_file_format=True)
-    return out.getvalue()
-
-
 def _claimed(node: Node, *files: bytes, now: float = 100.0) -> Claim:
     for file in files:
-        _store(node.spool, file)
+        store(node.spool, file)
     study = node.ledger.arrivals.note(key=KEY, study_instance_uid=STUDY, source="ct", now=now, held_until=0)
     job = node.ledger.arrivals.settle(study.id, fingerprint=node.spool.fingerprint(KEY), now=now)
     assert job is not None
@@ -85,7 +68,7 @@ def _deliveries(node: Node) -> list[JobRow]:
 
 def test_a_measured_study_waits_for_its_deliveries(node: Node) -> None:
     """The report is a file of the spool, its bytes are those the ledger names, and each destination has a job."""
-    measure_job(node, _claimed(node, _file(ct_slice(1)), supplied()))
+    measure_job(node, _claimed(node, file_of(ct_slice(1)), supplied()))
     detail = node.ledger.admin.study(KEY)
 
     assert StudyState.DELIVERING == detail.study.state
@@ -96,7 +79,7 @@ def test_a_measured_study_waits_for_its_deliveries(node: Node) -> None:
 
 def test_the_content_date_is_the_start_of_the_revision(node: Node) -> None:
     """Content Date and Time are when the revision was settled, whatever the clock says now."""
-    measure_job(node, _claimed(node, _file(ct_slice(1)), supplied(), now=86400.0))
+    measure_job(node, _claimed(node, file_of(ct_slice(1)), supplied(), now=86400.0))
     report = pydicom.dcmread(node.spool.report(KEY, node.ledger.admin.study(KEY).reports[0].file_name))
 
     assert "19700102" == report.ContentDate
@@ -105,7 +88,7 @@ def test_the_content_date_is_the_start_of_the_revision(node: Node) -> None:
 
 def test_a_study_without_landmarks_ends_with_its_reason(node: Node) -> None:
     """Nothing to measure is a disposition with a coded reason; there is no report and no delivery."""
-    measure_job(node, _claimed(node, _file(ct_slice(1))))
+    measure_job(node, _claimed(node, file_of(ct_slice(1))))
     detail = node.ledger.admin.study(KEY)
 
     assert (StudyState.NOT_ANALYSABLE, "NO_LANDMARKS") == (detail.study.state, detail.study.reason)
@@ -114,7 +97,7 @@ def test_a_study_without_landmarks_ends_with_its_reason(node: Node) -> None:
 
 def test_measured_again_it_is_the_same_report(node: Node) -> None:
     """Where an administrator has a reported study measured again it has the same bytes, so nothing is sent twice."""
-    measure_job(node, _claimed(node, _file(ct_slice(1)), supplied()))
+    measure_job(node, _claimed(node, file_of(ct_slice(1)), supplied()))
     _delivered(node, _deliveries(node))
     before = node.ledger.admin.study(KEY).reports
 
@@ -128,10 +111,10 @@ def test_measured_again_it_is_the_same_report(node: Node) -> None:
 
 def test_a_late_object_that_changes_nothing_sends_nothing(node: Node) -> None:
     """With late_instances = replace a further slice that no point lies on leaves the report as it is."""
-    measure_job(node, _claimed(node, _file(ct_slice(1)), supplied()))
+    measure_job(node, _claimed(node, file_of(ct_slice(1)), supplied()))
     _delivered(node, _deliveries(node))
 
-    measure_job(node, _claimed(node, _file(ct_slice(40)), now=300.0))
+    measure_job(node, _claimed(node, file_of(ct_slice(40)), now=300.0))
 
     detail = node.ledger.admin.study(KEY)
     assert (2, 1, StudyState.REPORTED) == (detail.study.revision, len(detail.reports), detail.study.state)
@@ -141,10 +124,10 @@ def test_only_a_report_of_the_same_findings_stands(node: Node, monkeypatch: pyte
     """Revision 2 found something else and reached nobody; 3 finds the same as 2: what 1 had sent must not stand."""
     found = iter([1, 2, 2])
     monkeypatch.setattr(measuring, "to_json", lambda _: {"n": next(found)})
-    measure_job(node, _claimed(node, _file(ct_slice(1)), supplied()))
+    measure_job(node, _claimed(node, file_of(ct_slice(1)), supplied()))
     _delivered(node, _deliveries(node))
-    measure_job(node, _claimed(node, _file(ct_slice(40)), now=300.0))
-    measure_job(node, _claimed(node, _file(ct_slice(41)), now=400.0))
+    measure_job(node, _claimed(node, file_of(ct_slice(40)), now=300.0))
+    measure_job(node, _claimed(node, file_of(ct_slice(41)), now=400.0))
 
     sent = {job.report_id for job in _deliveries(node)}
     assert [3] == [report.revision for report in node.ledger.admin.study(KEY).reports if report.id in sent]
@@ -159,11 +142,11 @@ def test_every_revision_is_reported_where_the_site_wants_it(node: Node) -> None:
         dispatch=node.dispatch,
         clock=node.clock,
     )
-    measure_job(always, _claimed(node, _file(ct_slice(1)), supplied()))
+    measure_job(always, _claimed(node, file_of(ct_slice(1)), supplied()))
     _delivered(node, _deliveries(node))
     first = node.ledger.admin.study(KEY).reports[0]
 
-    measure_job(always, _claimed(node, _file(ct_slice(40)), now=300.0))
+    measure_job(always, _claimed(node, file_of(ct_slice(40)), now=300.0))
 
     reports = {report.revision: report for report in node.ledger.admin.study(KEY).reports}
     assert first.sop_instance_uid == reports[2].predecessor_uid
@@ -174,10 +157,102 @@ def test_every_revision_is_reported_where_the_site_wants_it(node: Node) -> None:
 
 def test_a_worker_that_lost_its_claim_changes_nothing(node: Node) -> None:
     """What a worker finishes after another took over is not entered."""
-    lost = _claimed(node, _file(ct_slice(1)), supplied())
+    lost = _claimed(node, file_of(ct_slice(1)), supplied())
     released = node.ledger.jobs.release_lost(now=100.0 + 60, max_attempts=3)
     assert [lost.job.id] == [job.id for job in released]
 
     measure_job(node, lost)
 
     assert (StudyState.QUEUED, ()) == (node.ledger.admin.study(KEY).study.state, node.ledger.admin.study(KEY).reports)
+
+
+# ---- landmarks that were handed in
+
+
+def _hand_in(node: Node, document: bytes) -> JobRow | None:
+    return supply(node, STUDY, document, check=FORMAT.check).job
+
+
+def _work(node: Node) -> None:
+    """Do the measure job that waits, as a worker does."""
+    (job,) = (job for job in node.ledger.admin.study(KEY).jobs if job.state is JobState.WAITING)
+    work_on(node, job.id, measure_job, worker="w1", rng=random.Random(1))
+
+
+def _state(node: Node) -> tuple[StudyState, str | None, str | None]:
+    study = node.ledger.admin.study(KEY).study
+    return study.state, study.reason, study.who
+
+
+def test_a_study_without_landmarks_is_measured_once_they_are_handed_in(node: Node) -> None:
+    """Not analysable before; with the points of the document there is a report, which names who placed them."""
+    measure_job(node, _claimed(node, file_of(ct_slice(1))))
+    assert (StudyState.NOT_ANALYSABLE, "NO_LANDMARKS", None) == _state(node)
+    assert _hand_in(node, landmarks()) is not None
+    _work(node)
+
+    assert StudyState.DELIVERING is _state(node)[0]
+    findings = json.loads(node.ledger.admin.findings(KEY) or "")
+    (l1,) = findings["vertebrae"]
+    assert ("L1", "reviewed") == (l1["level"], l1["landmark_source"])
+    assert {"anterior": 24.0, "middle": 21.0, "posterior": 25.0} == pytest.approx(l1["heights_mm"])
+    (report,) = node.ledger.admin.study(KEY).reports
+    assert b"landmarks placed: reviewed, by Reader One" in node.spool.report(KEY, report.file_name).read_bytes()
+
+
+def test_the_same_points_of_another_reader_are_another_report(node: Node) -> None:
+    """A report names its reader, so the earlier one does not stand for a document that somebody else reviewed."""
+    measure_job(node, _claimed(node, file_of(ct_slice(1))))
+    for reader in ("Reader One", "Reader Two"):
+        _hand_in(node, landmarks(observer=reader))
+        _work(node)
+        _delivered(node, _deliveries(node))
+
+    first, second = node.ledger.admin.study(KEY).reports
+    assert first.sop_instance_uid == second.predecessor_uid
+    assert b"by Reader Two" in node.spool.report(KEY, second.file_name).read_bytes()
+
+
+def test_landmarks_that_do_not_fit_end_the_study_with_who_must_act(node: Node) -> None:
+    """Their image never came: no report on other points passes for the one that was asked for, nor is it a fault."""
+    study = node.ledger.arrivals.note(key=KEY, study_instance_uid=STUDY, source="ct", now=90.0, held_until=0)
+    store(node.spool, file_of(ct_slice(2)))
+    store(node.spool, supplied())
+    _hand_in(node, landmarks())
+    node.ledger.arrivals.settle(study.id, fingerprint="f", now=100.0)
+    _work(node)
+
+    why = "the landmarks that were put: sop_instance_uid, frame: expected an image of this study, found none"
+    assert (StudyState.FAILED, why, "whoever supplied the landmarks") == _state(node)
+    assert () == node.ledger.admin.study(KEY).reports
+
+    _hand_in(node, landmarks(sop_instance_uid=f"{STUDY}.2.2"))
+    _work(node)
+    assert StudyState.DELIVERING is _state(node)[0]
+
+
+def test_the_image_that_the_landmarks_name_may_come_late(node: Node) -> None:
+    """What failed for want of an image is measured when it comes, with the document that waits for it."""
+    study = node.ledger.arrivals.note(key=KEY, study_instance_uid=STUDY, source="ct", now=90.0, held_until=0)
+    store(node.spool, file_of(ct_slice(2)))
+    _hand_in(node, landmarks())
+    node.ledger.arrivals.settle(study.id, fingerprint="f", now=100.0)
+    _work(node)
+    measure_job(node, _claimed(node, file_of(ct_slice(1)), now=300.0))
+
+    assert StudyState.DELIVERING is _state(node)[0]
+    assert IMAGE == json.loads(node.ledger.admin.findings(KEY) or "")["vertebrae"][0]["landmarks"]["sop_instance_uid"]
+
+
+def test_landmarks_that_are_gone_are_asked_for_again(node: Node) -> None:
+    """The spool lost the document: the study says so, and the same document, put again, is measured with."""
+    measure_job(node, _claimed(node, file_of(ct_slice(1))))
+    _hand_in(node, landmarks())
+    node.spool.document(KEY, node.spool.newest_document(KEY) or "").unlink()
+    _work(node)
+    gone = "the landmarks that were put are gone from the spool: put them again"
+    assert (StudyState.FAILED, gone, "whoever supplied the landmarks") == _state(node)
+
+    _hand_in(node, landmarks())
+    _work(node)
+    assert StudyState.DELIVERING is _state(node)[0]

@@ -25,7 +25,8 @@ from report_samples import (
 from service.config import Report, Settings
 from sr_templates.context import Predecessor
 from workers.landmarks.document import LandmarksError
-from workers.pipeline import StudyReason, measure_files
+from workers.morphometry.policy import Policy
+from workers.pipeline import StudyReason, measure_files, policy_of
 
 #: Three vertebrae 40 mm apart, each Ha = 24, Hm = 21, Hp = 25 mm, 34 mm deep.
 MIDDLES = {"T12": 40.0, "L1": 0.0, "L2": -40.0}
@@ -282,6 +283,57 @@ def test_what_is_not_used_is_said(tmp_path: Path) -> None:
 
     assert ("UNREADABLE_FILES: 1", "REPORTS_NOT_USED: 1") == reviewed.findings.notes
     assert ("UNREADABLE_FILES: 1", "DOCUMENT_NOT_USED: 1") == manual.findings.notes
+
+
+def test_what_only_the_supplier_knows_reaches_findings_and_report(images: list[Path]) -> None:
+    """A body of which the document says that it holds cement keeps its heights; a reader of our report reads why."""
+    vertebrae = [
+        {"level": level, "points": patient_points(middle), **({"flags": ["CEMENT"]} if level == "L1" else {})}
+        for level, middle in MIDDLES.items()
+    ]
+    outcome = measure_files(images, settings=Settings(), supplied=_document(vertebrae=vertebrae))
+    found = {vertebra.level: vertebra for vertebra in outcome.findings.vertebrae}
+
+    assert "CEMENT" in found["L1"].flags
+    assert found["L1"].measured is not None
+    assert (None, ("T12", "L2")) == (found["L1"].measured.genant_grade, found["L1"].measured.reference.levels)
+    assert ("L1",) == outcome.findings.summary.ungradable
+    assert outcome.report is not None
+    report = pydicom.dcmread(BytesIO(outcome.report.data))
+    (summary,) = named(report, "Qualitative Evaluations")
+    (exception,) = named(summary, "Level that could not be evaluated")
+    assert exception.TextValue.startswith("L1: measured but not graded: CEMENT")
+
+
+def test_limits_and_their_sources_stand_in_the_report(images: list[Path]) -> None:
+    """The parameters of each group name every limit with its source: the defaults, or those of the department."""
+    own = {"kyphosis_limit": {"upper_deg": 30.0, "source": "a department"}}
+    defaults, set_otherwise = (
+        measure_files(images, settings=settings, supplied=_document()).report
+        for settings in (Settings(), Settings.model_validate({"measure": own}))
+    )
+
+    assert defaults is not None
+    assert set_otherwise is not None
+    assert b"segmental kyphosis: upper limit 20 deg; source: project default; no primary source found" in defaults.data
+    assert b"segmental kyphosis: upper limit 30 deg; source: a department" in set_otherwise.data
+
+
+def test_the_default_policy_is_the_configurations() -> None:
+    """Borders and limits of the method are those that a node without a configuration has."""
+    assert Policy() == policy_of(Settings().measure)
+
+
+def test_modality_and_posture_of_the_images_are_kept(tmp_path: Path) -> None:
+    """Findings say what kind of images the points lie on and how the patient lay, where the images say so."""
+    lying = [ct_slice(number) for number in (1, 2, 3)]
+    for image in lying:
+        image.PatientPosition = "HFS"
+    outcome = measure_files(_write(tmp_path / "lying", lying), settings=Settings(), supplied=_document())
+
+    assert (("CT",), ("HFS",)) == (outcome.findings.modalities, outcome.findings.patient_positions)
+    assert outcome.report is not None
+    assert len(MIDDLES) == outcome.report.data.count(b"patient position: HFS")
 
 
 def test_the_report_says_how_points_came_about(images: list[Path]) -> None:

@@ -337,6 +337,39 @@ def test_one_folder_that_cannot_be_read_keeps_nobody_waiting(
     assert [(broken, "Input/output error")] == unreadable
 
 
+def test_landmarks_that_nobody_counted_are_counted_once(ledger: Ledger, spool: Spool, reconciler: Reconciler) -> None:
+    """Whoever wrote them died: with them the study is measured again, in the same pass as it is found."""
+    _reported(ledger, spool, at=100.0)
+    spool.write_document(KEY, b"{}")
+
+    assert [Repairs(supplied=1, enqueued=1), Repairs()] == [reconciler.run(now) for now in (500.0, 501.0)]
+    assert (StudyState.QUEUED, spool.newest_document(KEY)) == (study_of(ledger).state, study_of(ledger).document)
+
+
+def test_landmarks_of_a_study_that_was_taken_out_are_left_alone(
+    ledger: Ledger, spool: Spool, reconciler: Reconciler
+) -> None:
+    """What an administrator ignored stays so, pass after pass."""
+    store(spool, at=100.0)
+    arrive(ledger, now=100.0)
+    ledger.admin.ignore("1.2.3", why="phantom", now=101.0)
+    spool.write_document(KEY, b"{}")
+
+    assert [Repairs(), Repairs()] == [reconciler.run(now) for now in (500.0, 501.0)]
+
+
+def test_landmarks_of_a_study_that_the_ledger_lost_wait_for_it(
+    ledger: Ledger, spool: Spool, settler: Settler, reconciler: Reconciler
+) -> None:
+    """Spool kept, ledger lost: the study is entered, and measured with the landmarks that were put for it."""
+    store(spool, at=100.0)
+    spool.write_document(KEY, b"{}")
+
+    assert Repairs(noted=1, supplied=1) == reconciler.run(500.0)
+    assert 1 == settler.run(530.0)
+    assert spool.newest_document(KEY) == claim(ledger, ledger.admin.study("1.2.3").jobs[0], now=531.0).document
+
+
 # ---- jobs
 
 

@@ -352,7 +352,7 @@ def test_measure_refuses_landmarks_that_it_does_not_understand(phantom: Path, tm
 
     assert (1, "") == (shown.exit_code, shown.stdout)
     assert "points.json" in shown.stderr
-    assert "who must act: the caller" in shown.stderr
+    assert "who must act: whoever supplied the landmarks" in shown.stderr
 
 
 # ---- demo

@@ -30,13 +30,15 @@ from service.listening import steward_of
 from service.states import JobState, StudyState
 from service.wiring import Node, open_node
 
-#: A worker whose measuring is replaced by `sys.argv[1]`, a statement; `sys.argv[2]` is its time limit, seconds.
+#: A worker whose measuring is replaced by `sys.argv[1]`, a statement; `sys.argv[2]` is its time limit, seconds;
+#: `sys.argv[3]` is a statement for the process that keeps it.
 WORKER = """
 import os, signal, sys, time
 from pathlib import Path
 from service import logs
 from service.config import load
 import workers.tasks
+from workers import keeper
 from workers.app import work
 
 def measure_job(node, claim):
@@ -49,7 +51,16 @@ limit = {"time_limit_s": float(sys.argv[2])}
 settings = settings.model_copy(update={"queue": settings.queue.model_copy(update=limit)})
 if sys.argv[1]:
     workers.tasks.measure_job = measure_job
+exec(sys.argv[3])
 sys.exit(work(settings))
+"""
+#: A keeper that loses patience within seconds, and a worker that asks for no message while the file `deaf` is there:
+#: what celery/celery#8030 and celery/kombu#2492 look like from outside.
+IMPATIENT = """
+from kombu.transport.redis import MultiChannelPoller
+keeper.LOOK_EVERY_S, keeper.PATIENCE_S, keeper.HEAR_S, keeper.FIRST_WAIT_S = 0.2, 3.0, 1.0, 0.1
+ask = MultiChannelPoller._register_BRPOP
+MultiChannelPoller._register_BRPOP = lambda self, channel: Path("deaf").exists() or ask(self, channel)
 """
 CONFIG = """
 [storage]
@@ -84,7 +95,7 @@ def node(tmp_path: Path) -> Iterator[Node]:
 
 @contextmanager
 def worker(
-    tmp_path: Path, statement: str = "", *, limit_s: float = 300
+    tmp_path: Path, statement: str = "", *, limit_s: float = 300, keeping: str = ""
 ) -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """Run a worker; give a function that returns what it logged."""
     log = tmp_path / "worker.log"
@@ -92,7 +103,7 @@ def worker(
     def said() -> list[dict[str, Any]]:
         return [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
 
-    with running([sys.executable, "-c", WORKER, statement, str(limit_s)], log, cwd=tmp_path):
+    with running([sys.executable, "-c", WORKER, statement, str(limit_s), keeping], log, cwd=tmp_path):
         wait_until(lambda: any(line["action"] == "ready" for line in said()), "the worker is ready")
         yield said
 
@@ -167,6 +178,18 @@ def tries(folder: Path) -> list[str]:
     """Return the process of each time that measuring began."""
     path = folder / "tries"
     return path.read_text().split() if path.exists() else []
+
+
+def worker_of(folder: Path) -> psutil.Process:
+    """Return the process that took the last job: the parent of the one that measured, and the keeper's child."""
+    parent = psutil.Process(int(tries(folder)[-1])).parent()
+    assert parent is not None
+    return parent
+
+
+def gone(process: psutil.Process) -> bool:
+    """Whether a process has ended."""
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_job_is_done_once_however_often_its_message_comes(node: Node, tmp_path: Path) -> None:
@@ -291,10 +314,8 @@ def test_no_process_of_a_killed_worker_goes_on(node: Node, tmp_path: Path) -> No
         node.dispatch(settled(node))
         wait_until(lambda: bool(tries(tmp_path)), "the work began")
         child = psutil.Process(int(tries(tmp_path)[0]))
-        parent = child.parent()
-        assert parent is not None
-        os.kill(parent.pid, signal.SIGKILL)
-        wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "the pool is gone")
+        worker_of(tmp_path).kill()
+        wait_until(lambda: gone(child), "the pool is gone")
 
 
 def test_a_fault_says_where_and_never_what(node: Node, tmp_path: Path) -> None:
@@ -324,7 +345,7 @@ def test_a_broker_that_is_gone_is_unavailable_at_once(node: Node) -> None:
 
 
 def test_a_worker_outlives_its_broker(node: Node, tmp_path: Path) -> None:
-    """The broker dies and all it held is lost: once it is back, the same worker does what the ledger still wants."""
+    """The broker dies and all it held is lost: once it is back, what the ledger still wants is done."""
     broker = EmbeddedBroker(node.settings)
     with worker(tmp_path, FINISH), stewarded(node):
         first, second = settled(node), settled(node)
@@ -340,16 +361,74 @@ def test_a_worker_outlives_its_broker(node: Node, tmp_path: Path) -> None:
     assert len(tries(tmp_path)) == 2
 
 
+def test_a_job_outlives_the_broker(node: Node, tmp_path: Path) -> None:
+    """The broker dies while a job runs: the job ends well at its first try, and the next one is begun after it."""
+    broker = EmbeddedBroker(node.settings)
+    with worker(tmp_path, f"time.sleep(1); {FINISH}") as said:
+        first, second = settled(node), settled(node)
+        node.dispatch(first)
+        wait_until(lambda: bool(tries(tmp_path)), "the work began")
+        shut_down(node)
+        try:
+            broker.start()
+            node.dispatch(second)
+            wait_for(node, second, StudyState.NOT_ANALYSABLE)
+        finally:
+            broker.stop()
+
+        assert [line["exit_code"] for line in said() if line["action"] == "worker_ended"] == [1]
+    found = detail(node, first)
+    assert (found.study.state, found.jobs[0].attempts) == (StudyState.NOT_ANALYSABLE, 1)
+
+
+def test_a_worker_that_takes_no_messages_is_replaced(node: Node, tmp_path: Path) -> None:
+    """A worker that died, hangs or asks for no message any more has a successor; nobody has to look after it."""
+    deaf = tmp_path / "deaf"
+
+    def is_deaf() -> bool:
+        deaf.touch()
+        with closing(raw(node)) as connection:
+            return all("b" not in client["flags"] for client in connection.client_list())  # nobody blocks for one
+
+    with worker(tmp_path, FINISH, keeping=IMPATIENT) as said:
+
+        def do_a_job() -> None:
+            job = settled(node)
+
+            def done() -> bool:
+                node.dispatch(job)  # again and again, as the reconciler would: whoever dies may die with a message
+                return detail(node, job).study.state is StudyState.NOT_ANALYSABLE
+
+            wait_until(done, "the job is done", seconds=30, step=0.2)
+
+        def pids(action: str) -> list[int]:
+            return [line["pid"] for line in said() if line["action"] == action]
+
+        do_a_job()
+        worker_of(tmp_path).kill()
+        do_a_job()
+        hanging = worker_of(tmp_path)
+        hanging.suspend()
+        do_a_job()
+        wait_until(is_deaf, "the worker asks for no message")
+        node.dispatch(settled(node))
+        wait_until(lambda: len(pids("worker_stuck")) == 2, "it is found out")
+        deaf.unlink()
+        do_a_job()
+
+        assert (pids("worker_stuck")[0], hanging.pid in pids("role_killed")) == (hanging.pid, True)
+
+
 def test_a_worker_that_is_told_to_stop_finishes_its_job(node: Node, tmp_path: Path) -> None:
     """SIGTERM: the running job ends well, and no other is begun."""
     job = settled(node)
     with worker(tmp_path, f"time.sleep(1); {FINISH}"):
         node.dispatch(job)
         wait_until(lambda: bool(tries(tmp_path)), "the work began")
-        parent = psutil.Process(int(tries(tmp_path)[0])).parent()
-        assert parent is not None
-        parent.terminate()
-        wait_for(node, job, StudyState.NOT_ANALYSABLE)
-        wait_until(lambda: not parent.is_running() or parent.status() == psutil.STATUS_ZOMBIE, "the worker is gone")
+        keeper = worker_of(tmp_path).parent()
+        assert keeper is not None
+        keeper.terminate()
+        wait_until(lambda: gone(keeper), "the worker is gone")
 
+    assert detail(node, job).study.state is StudyState.NOT_ANALYSABLE
     assert detail(node, job).jobs[0].attempts == 1

@@ -86,6 +86,18 @@ def test_a_report_on_a_full_disk_is_out_of_space(small_disk: Path) -> None:
     assert not spool.report(study_key(STUDY), "r.dcm").exists()
 
 
+def test_landmarks_on_a_full_disk_are_out_of_space(small_disk: Path) -> None:
+    """Documents share the disk; nothing half-written is ever under a document's name."""
+    spool = Spool(small_disk)
+    spool.prepare()
+    fill(spool)
+    with pytest.raises(OutOfSpace):
+        spool.write_document(study_key(STUDY), bytes(200_000))
+
+    assert spool.newest_document(study_key(STUDY)) is None
+    assert list((small_disk / "incoming").iterdir()) == []
+
+
 def test_the_reserve_counts_on_a_real_disk(small_disk: Path) -> None:
     """With a reserve of half the disk, about half as much is stored."""
     spool = Spool(small_disk, min_free_bytes=500_000)

@@ -1,4 +1,3 @@
-import asyncio
 import base64
 import http.client
 import json
@@ -7,23 +6,20 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 import structlog
 from contract_findings import contract_findings
-from fastapi import FastAPI
 from ledgers import arrive, claim, deliver, new_report, settle
 from servers import free_port, wait_until
+from web_client import Client, app_of
 
 from service import logs
 from service.config import Destination, Settings, Storage, Web
 from service.errors import Misconfigured, OutOfSpace, Unavailable
-from service.metrics import Metrics
 from service.web import health
-from service.web.app import create_app
 from service.web.guard import HEADERS
 from service.wiring import Node, open_node
 
@@ -46,29 +42,8 @@ def node(tmp_path: Path) -> Iterator[Node]:
         yield opened
 
 
-class Client:
-    """Asks an application without a network; Starlette's own client wants a library that we do not need."""
-
-    def __init__(self, app: FastAPI, base_url: str = "http://127.0.0.1:8080") -> None:
-        self._app = app
-        self._base_url = base_url
-
-    def get(
-        self, path: str, *, headers: Mapping[str, str | bytes] | None = None, params: dict[str, str] | None = None
-    ) -> httpx.Response:
-        """Return the answer to a GET."""
-
-        async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(self._app)
-            async with httpx.AsyncClient(transport=transport, base_url=self._base_url) as client:
-                named = [(k.encode(), v if isinstance(v, bytes) else v.encode()) for k, v in (headers or {}).items()]
-                return await client.get(path, headers=named, params=params)
-
-        return asyncio.run(ask())
-
-
 def _client(node: Node) -> Client:
-    return Client(create_app(node, Metrics(node.settings, node.clock)))
+    return Client(app_of(node))
 
 
 @pytest.fixture
@@ -82,11 +57,8 @@ def guarded(node: Node, tmp_path: Path) -> Client:
     """Give a client of a page that asks for a token."""
     (tmp_path / "token").write_text(f"{TOKEN}\n", encoding="ascii")
     settings = _settings(tmp_path / "state", bind="0.0.0.0", token_file=tmp_path / "token")  # noqa: S104 not bound
-    app = create_app(
-        Node(settings=settings, ledger=node.ledger, spool=node.spool, dispatch=node.dispatch, clock=node.clock),
-        Metrics(settings, node.clock),
-    )
-    return Client(app, "http://spondyl.example:8080")
+    asking = Node(settings=settings, ledger=node.ledger, spool=node.spool, dispatch=node.dispatch, clock=node.clock)
+    return Client(app_of(asking), "http://spondyl.example:8080")
 
 
 def _reported(node: Node, uid: str = "1.2.3") -> str:
@@ -390,7 +362,7 @@ def test_a_token_that_is_no_secret_is_refused(node: Node, tmp_path: Path, text: 
     guarded = Node(settings=settings, ledger=node.ledger, spool=node.spool, dispatch=node.dispatch, clock=node.clock)
 
     with pytest.raises(Misconfigured, match=r"web\.token_file"):
-        create_app(guarded, Metrics(settings))
+        app_of(guarded)
 
 
 # ---- faults

@@ -10,10 +10,9 @@ from outlines import FILM, Array, film, moved, patient, rotation
 
 from sr_templates.findings import Kyphosis, Slip
 from workers.landmarks.points import PixelScale, VertebraLandmarks
-from workers.morphometry.alignment import kyphoses, kyphosis_deg, meyerding, slip, slips
+from workers.morphometry.alignment import KyphosisLimit, kyphoses, kyphosis_deg, meyerding, slip, slips
 from workers.morphometry.levels import places
-from workers.morphometry.vertebra import Vertebra
-from workers.morphometry.vertebra import outline as outlined
+from workers.morphometry.vertebra import Vertebra, outlines
 
 WEDGE = (18.0, 23.0, 28.0)
 WEDGE_DEG = 2 * math.degrees(math.atan(10 / 2 / 34))
@@ -21,7 +20,7 @@ WEDGE_DEG = 2 * math.degrees(math.atan(10 / 2 / 34))
 
 def placed(vertebrae: list[VertebraLandmarks]) -> list[Vertebra]:
     """Return placed vertebrae."""
-    return [outlined(one, one.landmarks) for one in vertebrae if one.landmarks is not None]
+    return outlines(vertebrae)
 
 
 def kyphoses_of(vertebrae: list[VertebraLandmarks], *deformed: str) -> list[Kyphosis]:
@@ -42,6 +41,15 @@ def kyphotic(turn: Array | None = None, **more: Any) -> list[VertebraLandmarks]:
         patient("T12", at=tuple(whole @ (0, 0, 40)), turn=whole @ rotation(half, (1, 0, 0)), **more),
         patient("L1", WEDGE, at=(0, 0, 0), turn=whole, **more),
         patient("L2", at=tuple(whole @ (0, 0, -40)), turn=whole @ rotation(-half, (1, 0, 0)), **more),
+    ]
+
+
+def bent(angle: float) -> list[VertebraLandmarks]:
+    """Return T12, L1 and L2 of equal heights, the outer ones turned so that the column is bent by `angle`."""
+    return [
+        patient("T12", at=(0, 0, 40), turn=rotation(angle / 2, (1, 0, 0))),
+        patient("L1", at=(0, 0, 0)),
+        patient("L2", at=(0, 0, -40), turn=rotation(-angle / 2, (1, 0, 0))),
     ]
 
 
@@ -72,6 +80,25 @@ def test_kyphosis_needs_both_neighbours_in_one_space() -> None:
     assert [] == kyphoses_of(image, "L1")
 
 
+@pytest.mark.parametrize(
+    ("angle", "beyond"), [(19.9, False), (20.0, False), (20.04, False), (20.06, True), (33.0, True), (-33.0, False)]
+)
+def test_kyphosis_above_its_limit_is_flagged(angle: float, beyond: bool) -> None:
+    """Above 20 degrees, as it is printed, kyphosis is flagged with the limit's source; lordosis never is (1.5)."""
+    (found,) = kyphoses_of(bent(angle), "L1")
+    assert angle == pytest.approx(found.angle_deg)
+    assert (beyond, 20.0) == (found.beyond_limit, found.limit_deg)
+    assert "no primary source" in found.limit_source
+
+
+def test_the_limit_of_kyphosis_is_a_setting() -> None:
+    """Limit and source are the department's."""
+    limit = KyphosisLimit(upper_deg=30.0, source="a department")
+    column = bent(25.0)
+    (found,) = kyphoses(placed(column), frozenset({"L1"}), places(one.level for one in column), limit)
+    assert (False, 30.0, "a department") == (found.beyond_limit, found.limit_deg, found.limit_source)
+
+
 def test_kyphosis_belongs_to_deformities() -> None:
     """Where nothing is deformed there is no segmental kyphosis."""
     assert [] == kyphoses_of(kyphotic())
@@ -91,10 +118,25 @@ def test_kyphosis_of_parallel_endplates() -> None:
 
 @pytest.mark.parametrize(
     ("percent", "grade"),
-    [(0, 1), (24.9, 1), (25, 2), (49.9, 2), (50, 3), (75, 4), (99.9, 4), (100, 5), (180, 5), (-30, 2)],
+    [
+        (0, 1),
+        (25, 1),
+        (25.04, 1),
+        (25.06, 2),
+        (50, 2),
+        (50.1, 3),
+        (75, 3),
+        (75.1, 4),
+        (100, 4),
+        (100.1, 5),
+        (180, 5),
+        (-25, 1),
+        (-30, 2),
+        (-101, 5),
+    ],
 )
 def test_meyerding(percent: float, grade: int) -> None:
-    """Meyerding counts quarters of the endplate, in either direction; a complete slip is grade 5."""
+    """Meyerding counts the printed quarters of the endplate, in either direction; beyond the endplate is grade 5."""
     assert grade == meyerding(percent)
 
 
@@ -144,6 +186,24 @@ def test_slips_from_3_mm_on(forward: float, reported: bool) -> None:
 def test_no_listhesis_without_adjacent_lumbar_vertebrae_in_true_mm(column: list[VertebraLandmarks]) -> None:
     """Listhesis is for lumbar neighbours in one space whose mm are those of the patient."""
     assert [] == slips_of(column)
+
+
+@pytest.mark.parametrize(("forward", "grade"), [(4.0, 1), (-4.0, 1), (10.0, 2), (-10.0, 2)])
+def test_a_slip_on_the_sacrum(forward: float, grade: int) -> None:
+    """L5 slips on S1 where its points are there, and an L6 comes between; both directions have sign and grade."""
+    (found,) = slips_of(slipped("L5", "S1", forward))
+    assert ("L5", "S1", grade) == (found.upper, found.lower, found.meyerding_grade)
+    assert forward == pytest.approx(found.slip_mm)
+    sixth = [patient("L5", at=(0, -forward, 80)), *slipped("L6", "S1", 0)]
+    assert [("L5", "L6")] == [(one.upper, one.lower) for one in slips_of(sixth)]
+
+
+def test_a_slip_runs_along_the_endplate_below() -> None:
+    """On a tilted vertebra the slip is measured along its own superior endplate, not along the patient's axis."""
+    turn = rotation(25, (1, 0, 0))
+    pair = [patient("L4", at=tuple(turn @ (0, -8, 40)), turn=turn), patient("L5", turn=turn)]
+    (found,) = slips_of(pair)
+    assert (8.0, 100 * 8 / 34) == pytest.approx((found.slip_mm, found.slip_percent))
 
 
 def test_slip_on_an_image() -> None:

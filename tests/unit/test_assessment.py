@@ -10,13 +10,13 @@ from workers.landmarks.points import PixelScale, VertebraLandmarks
 from workers.morphometry.assessment import Assessment, assess, own_loss
 from workers.morphometry.levels import places
 from workers.morphometry.trend import trend_losses
-from workers.morphometry.vertebra import outline as outlined
+from workers.morphometry.vertebra import outlines
 
 
 def assessed(vertebrae: list[VertebraLandmarks], *, gradable: frozenset[str] | None = None) -> dict[str, Assessment]:
     """Return the assessments of vertebrae that are all sound, and gradable unless said."""
     levels = frozenset(one.level for one in vertebrae)
-    bodies = [outlined(one, one.landmarks) for one in vertebrae if one.landmarks is not None]
+    bodies = outlines(vertebrae)
     return assess(bodies, levels if gradable is None else gradable, places(levels))
 
 
@@ -138,7 +138,7 @@ def test_who_comes_out_sound_serves_again() -> None:
     for step, level in enumerate(LINE):
         height = 12 * 1.12**step
         steep[level] = (height, height, height)
-    bodies = [outlined(one, one.landmarks) for one in stack(steep) if one.landmarks is not None]
+    bodies = outlines(stack(steep))
     assert trend_losses(bodies, places(LINE))["T10"] > 20
     assert "T10" in assessed(stack(steep))["T11"].expected.levels
 

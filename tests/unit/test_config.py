@@ -79,6 +79,7 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
             "SPONDYL_NODE__TLS": '{"cert_file": "c", "key_file": "k", "ca_file": "/a"}',
             "SPONDYL_SOURCES": '[{"name": "new", "ae_titles": ["CT1", "CT2"]}]',
             "SPONDYL_MEASURE__WEDGING_LIMITS": '{"L5": {"mean_percent": 1, "upper_percent": 2, "source": "x"}}',
+            "SPONDYL_MEASURE__KYPHOSIS_LIMIT": '{"upper_deg": 30, "source": "y"}',
         },
     )
 
@@ -91,6 +92,7 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
     assert settings.node.tls.ca_file == Path("/a")
     assert [(source.name, source.ae_titles) for source in settings.sources] == [("new", ("CT1", "CT2"))]
     assert list(settings.measure.wedging_limits) == ["L5"]
+    assert (settings.measure.kyphosis_limit.upper_deg, settings.measure.kyphosis_limit.source) == (30.0, "y")
 
 
 def test_relative_paths_stand_beside_the_file(tmp_path: Path) -> None:
@@ -115,7 +117,7 @@ def test_relative_paths_stand_beside_the_file(tmp_path: Path) -> None:
     ("text", "line"),
     [
         ("[node]\nprt = 1", "node.prt: unknown key; known: ae_title, bind, "),
-        ("[nod]\nport = 1", "nod: unknown key; known: destinations, measure, "),
+        ("[nod]\nport = 1", "nod: unknown key; known: destinations, finder, measure, "),
         ("[study]\nquiet_s = -1", "study.quiet_s = -1: must be greater than or equal to 0"),
         ("[node]\nae_title = 'SEVENTEEN_LETTERS'", "node.ae_title = 'SEVENTEEN_LETTERS': must be an AE title: 1 to 16"),
         ("[node]\nae_title = 'A\\B'", r"node.ae_title = 'A\\B': must be an AE title"),
@@ -148,6 +150,15 @@ def test_relative_paths_stand_beside_the_file(tmp_path: Path) -> None:
             "configuration: sources: the name 'a' is used twice",
         ),
         ("node = 5", "node = <int>: must be a valid dictionary or instance of Node"),
+        (
+            "[measure.wedging_limits.l4]\nmean_percent = 4\nupper_percent = 8\nsource = 'x'",
+            "measure.wedging_limits.l4.[key] = <str>: must be a graded level: T1 to T13, L1 to L6",
+        ),
+        (
+            "[measure.kyphosis_limit]\nupper_deg = 0\nsource = 'x'",
+            "measure.kyphosis_limit.upper_deg = 0: must be greater",
+        ),
+        ("[measure.kyphosis_limit]\nupper_deg = 25", "measure.kyphosis_limit.source: is required"),
     ],
 )
 def test_a_problem_is_key_value_and_what_is_allowed(tmp_path: Path, text: str, line: str) -> None:

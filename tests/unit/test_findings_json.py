@@ -21,9 +21,12 @@ VERTEBRA = {
     "ratios": {"wedge": None, "biconcavity": None, "crush_above": None, "crush_below": None},
     "wedging_percent": None,
     "wedge_angle_deg": None,
+    "wedge_angle_sd_deg": None,
+    "axial_spacing_mm": None,
+    "spacing_source": None,
     "height_loss_percent": {"anterior": None, "middle": None, "posterior": None},
     "loss_sd_points": None,
-    "reference": {"rule": None, "levels": None},
+    "reference": {"rule": None, "levels": None, "heights_mm": {"anterior": None, "middle": None, "posterior": None}},
     "genant_grade": None,
     "grade_probabilities": None,
     "borderline": None,
@@ -32,12 +35,14 @@ VERTEBRA = {
 }
 SUMMARY = {
     "graded",
+    "deformed",
     "ungradable",
     "max_grade",
     "spinal_deformity_index",
     "sdi_is_lower_bound",
     "kyphosis",
     "listhesis",
+    "patterns",
 }
 STUDY = {
     "schema",
@@ -45,6 +50,9 @@ STUDY = {
     "software",
     "config_digest",
     "landmark_protocol",
+    "modalities",
+    "patient_positions",
+    "definitions",
     "vertebrae",
     "summary",
 }
@@ -82,7 +90,7 @@ def numbers_of(value: object) -> list[object]:
 
 
 def test_keys_of_a_measured_vertebra() -> None:
-    """A measured vertebra has exactly the keys of the contract."""
+    """A measured vertebra has the keys of the contract, and those that the method adds."""
     study = document(stack(WEDGED))
     assert STUDY == set(study)
     assert SUMMARY == set(study["summary"])
@@ -100,7 +108,10 @@ def test_values_of_a_measured_vertebra() -> None:
     )
     assert {"anterior": 32.1, "middle": 14.8, "posterior": 0.0} == vertebra["height_loss_percent"]
     assert 0.67857143 == vertebra["ratios"]["wedge"]
-    assert ({"rule": "adjacent_2", "levels": ["T12", "L2"]}, 2) == (vertebra["reference"], vertebra["genant_grade"])
+    heights = {"anterior": 28.0, "middle": 27.0, "posterior": 28.0}
+    assert {"rule": "adjacent_2", "levels": ["T12", "L2"], "heights_mm": heights} == vertebra["reference"]
+    assert 2 == vertebra["genant_grade"]
+    assert ("calibrated", None) == (vertebra["spacing_source"], vertebra["axial_spacing_mm"])
     assert ("anterior_wedge", {"direction": "anterior", "assessment": "outside_limits"}) == (
         vertebra["deformity"],
         vertebra["wedging"],
@@ -152,24 +163,36 @@ def test_heights_only() -> None:
 
 
 def test_uncalibrated_heights_are_null() -> None:
-    """Without spacing the three heights are there as nulls."""
+    """Without spacing heights and expected heights are there as nulls, and no mm are anybody's."""
     vertebra = document([replace(film("L3"), plane=replace(FILM, scale=None))])["vertebrae"][0]
     assert {"anterior": None, "middle": None, "posterior": None} == vertebra["heights_mm"]
+    assert vertebra["heights_mm"] == vertebra["reference"]["heights_mm"]
+    assert vertebra["spacing_source"] is None
 
 
 def test_summary() -> None:
     """Kyphosis is null where there is none, and a list of angles with their levels otherwise."""
     assert {
         "graded": 1,
+        "deformed": 0,
         "ungradable": [],
         "max_grade": 0,
         "spinal_deformity_index": 0,
         "sdi_is_lower_bound": True,
         "kyphosis": None,
         "listhesis": [],
+        "patterns": [],
     } == document([film("L3")])["summary"]
     (kyphosis,) = document(stack(WEDGED))["summary"]["kyphosis"]
-    assert {"level": "L1", "above": "T12", "below": "L2", "angle_deg": 0.0} == kyphosis
+    assert {
+        "level": "L1",
+        "above": "T12",
+        "below": "L2",
+        "angle_deg": 0.0,
+        "beyond_limit": False,
+        "limit_deg": 20.0,
+        "limit_source": "project default; no primary source found",
+    } == kyphosis
     (slip,) = document([patient("L4", at=(0, -10, 40)), patient("L5")])["summary"]["listhesis"]
     assert {"upper", "lower", "slip_mm", "slip_percent", "meyerding_grade"} == set(slip)
 
@@ -182,3 +205,38 @@ def test_what_is_said_only_where_it_says_something() -> None:
     assert vertebra.landmarks is not None
     framed = replace(vertebra, landmarks=replace(vertebra.landmarks, frame=7))
     assert 7 == document([framed])["vertebrae"][0]["landmarks"]["frame"]
+
+
+def test_sampling_and_what_the_mm_are() -> None:
+    """Patient points and sections have the patient's mm; the sampling along the axis stands beside, as it is known."""
+    whole = [patient("L1", axial_spacing_mm=1.25), patient("L2", at=(0, 0, -40))]
+    section = replace(film("L3"), plane=replace(FILM, is_section=True))
+    found = [(one["spacing_source"], one["axial_spacing_mm"]) for one in document([*whole, section])["vertebrae"]]
+    assert [("patient", 1.25), ("patient", None), ("patient", None)] == found
+
+
+def test_a_pattern_is_said_with_its_levels() -> None:
+    """What adjacent vertebrae show together is a word with levels, in the summary, and a flag of each."""
+    mild = dict.fromkeys(("T8", "T9", "T10"), (24.0, 26.0, 28.0))
+    study = document(stack(mild))
+    assert [{"pattern": "ADJACENT_MILD_WEDGING", "levels": ["T8", "T9", "T10"]}] == study["summary"]["patterns"]
+    assert all("ADJACENT_MILD_WEDGING" in vertebra["flags"] for vertebra in study["vertebrae"])
+
+
+def test_definitions_are_of_keys_that_exist() -> None:
+    """Every definition names a number of the document by its path, and none is empty."""
+    study = document([*stack(WEDGED), patient("L4", at=(0, -10, 40)), patient("L5")])
+    vertebra, summary = study["vertebrae"][1], study["summary"]
+    for path, words in study["definitions"].items():
+        place = {"summary": summary} | vertebra
+        for step in path.split("."):
+            place = place[step][0] if isinstance(place[step], list) else place[step]
+        assert isinstance(place, float | dict), path
+        assert len(words) > 10
+
+
+def test_images_that_the_points_lie_on() -> None:
+    """Modality and posture are lists, empty where nothing states them."""
+    assert [[], []] == [document([])[key] for key in ("modalities", "patient_positions")]
+    study = document([], modalities=("CT",), patient_positions=("HFS", "HFP"))
+    assert (["CT"], ["HFS", "HFP"]) == (study["modalities"], study["patient_positions"])

@@ -66,6 +66,26 @@ def test_the_summary_is_one_line() -> None:
     )
 
 
+def test_the_summary_says_what_the_column_shows() -> None:
+    """Kyphosis with its flag, slips with their sign and patterns follow in the same line, where there are any."""
+    findings = contract_findings()
+    findings["summary"].update(
+        kyphosis=[
+            {"level": "L1", "above": "T12", "below": "L2", "angle_deg": 24.56, "beyond_limit": True, "limit_deg": 20.0},
+            {"level": "L2", "above": "L1", "below": "L3", "angle_deg": -3.0},
+        ],
+        listhesis=[{"upper": "L4", "lower": "L5", "slip_mm": -4.24, "slip_percent": -12.0, "meyerding_grade": 1}],
+        patterns=[{"pattern": "ADJACENT_MILD_WEDGING", "levels": ["T8", "T9", "T10"]}],
+    )
+
+    assert (
+        "; segmental kyphosis over L1 24.6 deg, above 20, L2 -3.0 deg; listhesis L4 on L5 -4.2 mm"
+        "; pattern ADJACENT MILD WEDGING T8 T9 T10"
+    ) == findings_table.summary(findings).removeprefix(
+        "1 graded; not gradable: L2; highest grade 3; spinal deformity index 3 or more"
+    )
+
+
 def test_the_summary_invents_nothing() -> None:
     """Without a grade there is neither a highest grade nor an index."""
     findings = contract_findings()

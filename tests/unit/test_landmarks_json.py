@@ -208,3 +208,35 @@ def test_points_in_an_image_that_is_not_there_are_refused(changes: dict[str, obj
     """An image or a frame that the study does not have is an error of the document, said as one."""
     with pytest.raises(LandmarksError, match="expected an image of this study, found none"):
         landmarks_of(_parse(**changes), _images, ())
+
+
+@pytest.mark.parametrize("word", ["CEMENT", "HARDWARE", "FUSION", "TUMOUR", "INFECTION"])
+def test_what_only_the_supplier_knows_comes_along(word: str) -> None:
+    """A vertebra may say what its points cannot tell; each word counts once, and without any there is none."""
+    document = _parse(vertebrae=[{**_points()[0], "flags": [word, word]}])
+    (found,) = landmarks_of(document, _images, [FRAME_OF_REFERENCE])
+
+    assert found.flags == (word,)
+    (plain,) = landmarks_of(_parse(), _images, [FRAME_OF_REFERENCE])
+    assert plain.flags == ()
+
+
+@pytest.mark.parametrize(
+    ("flags", "found"),
+    [
+        (["cement"], '"cement"'),
+        (["LIMITED_SAMPLING"], '"LIMITED_SAMPLING"'),
+        (["CEMENT", 5], "5"),
+        ("CEMENT", '"CEMENT"'),
+        (None, "null"),
+        ({"CEMENT": True}, "an object of 1"),
+    ],
+)
+def test_a_word_that_is_none_is_refused_with_those_that_are(flags: object, found: str) -> None:
+    """Words are read strictly: the message has what is allowed, and what was found."""
+    with pytest.raises(LandmarksError) as refused:
+        _parse(vertebrae=[{**_points()[0], "flags": flags}])
+
+    assert "vertebrae[0].flags: expected " in str(refused.value)
+    assert "CEMENT or HARDWARE or FUSION or TUMOUR or INFECTION" in str(refused.value)
+    assert str(refused.value).endswith(f"found {found}")

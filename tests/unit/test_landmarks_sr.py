@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from io import BytesIO
 from typing import Any
 
@@ -21,6 +21,7 @@ from report_samples import (
 )
 
 from sr_templates.findings import LandmarkSource, Point, Space
+from workers.landmarks.claims import Study
 from workers.landmarks.points import VertebraLandmarks
 from workers.landmarks.sr import from_report
 
@@ -41,8 +42,12 @@ def _images(uid: str) -> Dataset | None:
     return {f"{STUDY}.2.1": dx_lateral()}.get(uid)
 
 
+def _study(image_of: Callable[[str], Dataset | None] = _images, frames: Collection[str] = frozenset(FRAMES)) -> Study:
+    return Study(image_of=image_of, frames=frames)
+
+
 def _read(made: Dataset) -> dict[str, VertebraLandmarks]:
-    return {vertebra.level: vertebra for vertebra in from_report(made, _images, FRAMES)}
+    return {vertebra.level: vertebra for vertebra in from_report(made, _study())}
 
 
 def _points(vertebra: VertebraLandmarks) -> dict[str, Point]:
@@ -97,7 +102,7 @@ def test_a_verified_report_holds_reviewed_points(flag: str, expected: LandmarkSo
     made = _report("patient")
     made.VerificationFlag = flag
 
-    assert {expected} == {vertebra.source for vertebra in from_report(made, _images, FRAMES)}
+    assert {expected} == {vertebra.source for vertebra in from_report(made, _study())}
 
 
 def test_a_moved_point_is_read_where_it_is_now() -> None:
@@ -126,7 +131,7 @@ def test_without_a_superior_direction_the_written_order_counts() -> None:
     """Where the image does not say where superior is, the superior point is the first, as we write it."""
     bare = dx_lateral()
     del bare.PatientOrientation
-    (vertebra, *_) = from_report(_report("image"), lambda _: bare, FRAMES)
+    (vertebra, *_) = from_report(_report("image"), _study(lambda _: bare))
 
     assert _points(vertebra)["AS"] == (483.0, 988.0)
 
@@ -248,15 +253,15 @@ def test_numbers_other_than_heights_are_left_alone() -> None:
     """A line under a loss, a ratio or a length is no height, and its group holds no points of ours."""
     for meaning in ("height loss", "height ratio", "expected height", "length"):
         numbers = _heights(lambda position, meaning=meaning: _code("X", "99OTHER", f"{position} {meaning}"))  # type: ignore[misc]  # bound now
-        assert from_report(_foreign(_group(_is(SITE, L1), *numbers)), _images, FRAMES) == []
+        assert from_report(_foreign(_group(_is(SITE, L1), *numbers)), _study()) == []
 
 
 def test_groups_that_name_no_vertebra_are_left_alone() -> None:
     """A tumour on the liver is none of ours, nor is a lobe called T2."""
     liver = _is(SITE, _code("10200004", "SCT", "Liver"))
 
-    assert from_report(_foreign(_group(liver, *_heights(_own_words))), _images, FRAMES) == []
-    assert from_report(_foreign(_group(_label("Lung T2"), *_heights(_own_words))), _images, FRAMES) == []
+    assert from_report(_foreign(_group(liver, *_heights(_own_words))), _study()) == []
+    assert from_report(_foreign(_group(_label("Lung T2"), *_heights(_own_words))), _study()) == []
 
 
 def test_contradictions_are_refused_with_their_reason() -> None:
@@ -266,7 +271,11 @@ def test_contradictions_are_refused_with_their_reason() -> None:
     flat = _item("SCOORD", SOURCE, GraphicData=[1.0, 2.0, 1.0, 9.0])
     mixed = [*heights[:2], _item("NUM", _own_words("Posterior"), flat)]
 
-    assert _reasons(_foreign(_group(_is(SITE, L1), _label("L2"), *heights))) == {"L1": "LEVEL_CONFLICT"}
+    conflict = _read(_foreign(_group(_is(SITE, L1), _label("L2"), *heights)))
+    assert {level: vertebra.reason for level, vertebra in conflict.items()} == dict.fromkeys(
+        ("L1", "L2"), "LEVEL_CONFLICT"
+    )
+    assert {vertebra.flags for vertebra in conflict.values()} == {("CODE_SAYS_L1", "LABEL_SAYS_L2")}
     assert _reasons(_foreign(_group(_is(SITE, L1), *heights), _group(_label("L1"), *moved))) == {
         "L1": "LEVEL_DUPLICATED"
     }
@@ -276,7 +285,7 @@ def test_contradictions_are_refused_with_their_reason() -> None:
 
 def test_points_in_an_image_that_is_not_there_are_refused() -> None:
     """Without its image a point has no scale and no direction."""
-    found = from_report(_report("image"), lambda _: None, FRAMES)
+    found = from_report(_report("image"), _study(lambda _: None))
 
     assert ["IMAGE_MISSING"] * 3 == [vertebra.reason for vertebra in found]
 
@@ -287,7 +296,7 @@ def test_points_in_a_frame_of_reference_that_is_not_there_are_refused() -> None:
     for number in named(named(nowhere, "Imaging Measurements")[0], "Measurement Group")[0].ContentSequence[1:]:
         del number.ContentSequence[0].ReferencedFrameOfReferenceUID
 
-    assert ["IMAGE_MISSING"] * 3 == [v.reason for v in from_report(_report("patient"), _images, {"1.2"})]
+    assert ["IMAGE_MISSING"] * 3 == [v.reason for v in from_report(_report("patient"), _study(frames={"1.2"}))]
     assert {"L1": "FRAME_OF_REFERENCE_UNKNOWN"} == _reasons(nowhere)
 
 
@@ -296,7 +305,7 @@ def test_an_image_of_another_sop_class_is_another_image() -> None:
     other = dx_lateral()
     other.SOPClassUID = "1.2.840.10008.5.1.4.1.1.1"
 
-    assert ["IMAGE_MISSING"] * 3 == [v.reason for v in from_report(_report("image"), lambda _: other, FRAMES)]
+    assert ["IMAGE_MISSING"] * 3 == [v.reason for v in from_report(_report("image"), _study(lambda _: other))]
 
 
 def test_points_on_a_coronal_image_are_refused() -> None:
@@ -305,8 +314,8 @@ def test_points_on_a_coronal_image_are_refused() -> None:
     coronal.PatientOrientation = ["L", "F"]
     del silent.PatientOrientation
 
-    assert ["NOT_LATERAL"] * 3 == [v.reason for v in from_report(_report("image"), lambda _: coronal, FRAMES)]
-    assert [None] * 3 == [v.reason for v in from_report(_report("image"), lambda _: silent, FRAMES)]
+    assert ["NOT_LATERAL"] * 3 == [v.reason for v in from_report(_report("image"), _study(lambda _: coronal))]
+    assert [None] * 3 == [v.reason for v in from_report(_report("image"), _study(lambda _: silent))]
 
 
 @pytest.mark.parametrize(
@@ -330,13 +339,13 @@ def test_flags_that_points_cannot_tell_are_read_back(word: str, expected: tuple[
 
 
 def test_other_objects_hold_no_points() -> None:
-    """Only Enhanced, Comprehensive and Comprehensive 3D SR are read."""
+    """A Basic Text SR, an image or an empty object is no report with points."""
     made = _report("patient")
     made.SOPClassUID = "1.2.840.10008.5.1.4.1.1.88.11"
 
-    assert from_report(made, _images, FRAMES) == []
-    assert from_report(dx_lateral(), _images, FRAMES) == []
-    assert from_report(Dataset(), _images, FRAMES) == []
+    assert from_report(made, _study()) == []
+    assert from_report(dx_lateral(), _study()) == []
+    assert from_report(Dataset(), _study()) == []
 
 
 @pytest.mark.parametrize("data", [["1", "x", "3"], ["1", "nan", "3"], ["1", "2"]])

@@ -91,6 +91,15 @@ def test_every_number_is_reported_with_its_unit() -> None:
     assert expected == _numbers(groups(report("image"))[0])[5:]
 
 
+def test_the_sampling_is_reported_where_it_is_known() -> None:
+    """The distance along the axis stands behind the angle's SD, before the ratios that need a neighbour."""
+    found = _first(findings("patient"), axial_spacing_mm=1.25, wedge_angle_sd_deg=0.9)
+
+    assert [("WEDGE_ANGLE_SD", 0.9, "deg"), ("SAMPLING_AXIAL", 1.25, "mm"), ("RATIO_CRUSH_UP", 1.0, "{ratio}")] == (
+        _numbers(_only_group(found, "patient"))[-4:-1]
+    )
+
+
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_groups_have_the_same_numbers_in_the_same_order(sample: Sample) -> None:
     """A group without a neighbour below lacks the last number and no other, since Slicer counts columns."""

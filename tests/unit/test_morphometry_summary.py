@@ -1,7 +1,7 @@
 import pytest
 from outlines import Heights, film, stack, without
 
-from sr_templates.findings import Kyphosis, Slip
+from sr_templates.findings import Kyphosis, Pattern, Slip
 from workers.morphometry.findings import Policy, measure
 from workers.morphometry.levels import SDI_LEVELS
 from workers.morphometry.summary import deformity_index, summarise
@@ -27,7 +27,7 @@ def test_summary_counts_grades() -> None:
     column = {"T11": NORMAL, "T12": NORMAL, "L1": WEDGE, "L2": NORMAL, "L3": NORMAL}
     vertebrae = [*stack(column), film("L4", at=(150.0, 300.0), flags=("HARDWARE",)), without(film("L5"), ["AS"])]
     _, found = measure(vertebrae, Policy())
-    assert (5, ("L4", "L5")) == (found.graded, found.ungradable)
+    assert (5, 1, ("L4", "L5")) == (found.graded, found.deformed, found.ungradable)
     assert (2, 2, True) == (found.max_grade, found.spinal_deformity_index, found.sdi_is_lower_bound)
     assert ["L1"] == [kyphosis.level for kyphosis in found.kyphosis]
 
@@ -53,8 +53,11 @@ def test_a_level_is_listed_once(twice: int) -> None:
 
 
 def test_alignment_is_handed_on() -> None:
-    """Kyphosis and listhesis are part of the summary as they are."""
-    kyphosis = Kyphosis(level="L1", above="T12", below="L2", angle_deg=12.0)
+    """Kyphosis, listhesis and patterns are part of the summary as they are."""
+    kyphosis = Kyphosis(
+        level="L1", above="T12", below="L2", angle_deg=12.0, beyond_limit=False, limit_deg=20.0, limit_source="x"
+    )
+    pattern = Pattern(word="ADJACENT_MILD_WEDGING", levels=("T8", "T9", "T10"))
     slip = Slip(upper="L4", lower="L5", slip_mm=4.0, slip_percent=11.0, meyerding_grade=1)
-    found = summarise([], [kyphosis], [slip])
-    assert ((kyphosis,), (slip,)) == (found.kyphosis, found.listhesis)
+    found = summarise([], [kyphosis], [slip], [pattern])
+    assert ((kyphosis,), (slip,), (pattern,)) == (found.kyphosis, found.listhesis, found.patterns)

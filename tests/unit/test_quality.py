@@ -7,16 +7,15 @@ from outlines import FILM, Heights, film, moved, named, on_image, outline, patie
 from workers.landmarks.points import PixelScale, VertebraLandmarks
 from workers.morphometry.flags import Flag
 from workers.morphometry.quality import misplaced, out_of_order, rejection, remarks
-from workers.morphometry.vertebra import Vertebra
-from workers.morphometry.vertebra import outline as outlined
+from workers.morphometry.vertebra import Vertebra, outlines
 
 FLAT = replace(FILM, scale=None)
 
 
 def placed(vertebra: VertebraLandmarks) -> Vertebra:
     """Return the placed vertebra."""
-    assert vertebra.landmarks is not None
-    return outlined(vertebra, vertebra.landmarks)
+    (found,) = outlines([vertebra])
+    return found
 
 
 def where(vertebra: VertebraLandmarks) -> Flag | None:

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from workers.landmarks.points import PixelScale
-from workers.morphometry.scale import Projection, radiograph_scale, square_pixels
+from workers.landmarks.scale import Projection, radiograph_scale, square_pixels
 
 
 def scale(row: float, column: float, kind: str) -> PixelScale:

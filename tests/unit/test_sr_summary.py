@@ -28,6 +28,7 @@ def test_the_study_is_summed_up() -> None:
 
     assert grade.ConceptCodeSequence[0].CodeValue == "GRADE_2"
     assert _texts(report("patient"), "Number of graded vertebrae") == ["3"]
+    assert _texts(report("patient"), "Number of vertebrae with grade 1, 2 or 3") == ["3"]
     assert ["4; lower bound, not every level from T4 to L4 is graded"] == _texts(
         report("patient"), "Spinal deformity index, sum of grades T4 to L4"
     )
@@ -43,10 +44,19 @@ def test_an_unmeasurable_level_is_named_with_its_reason() -> None:
 
 def test_kyphosis_and_listhesis_are_stated_with_their_sign() -> None:
     """Degrees over named levels; millimetres and percent of a slip, positive for anterior."""
-    assert _texts(report("patient"), "Segmental kyphosis") == ["L1: 18.2 deg from T12 to L2"]
+    assert _texts(report("patient"), "Segmental kyphosis") == [
+        "L1: 18.2 deg from T12 to L2",
+        "T12: 24.5 deg from T11 to L1, above the limit of 20 deg (source: a department)",
+    ]
     assert _texts(report("patient"), "Listhesis") == [
         "L4 on L5: 3.2 mm, 9.1 %, positive is anterior; Meyerding-type grade 1"
     ]
+
+
+def test_a_pattern_is_a_word_with_its_levels() -> None:
+    """What adjacent vertebrae show together stands in the summary as its coded word, and nothing is made of it."""
+    assert _texts(report("patient"), "Pattern of adjacent vertebrae") == ["T12, L1, L2: ADJACENT_MILD_WEDGING"]
+    assert _texts(_with(replace(findings("image").summary, patterns=())), "Pattern of adjacent vertebrae") == []
 
 
 def test_a_study_without_any_grade_says_so() -> None:
@@ -54,7 +64,14 @@ def test_a_study_without_any_grade_says_so() -> None:
     vertebra = findings("image").vertebrae[0]
     assert vertebra.measured is not None
     ungraded = replace(vertebra, measured=replace(vertebra.measured, genant_grade=None, grade_probabilities=None))
-    empty = Summary(graded=0, ungradable=("T12",), max_grade=None, spinal_deformity_index=None, sdi_is_lower_bound=True)
+    empty = Summary(
+        graded=0,
+        deformed=0,
+        ungradable=("T12",),
+        max_grade=None,
+        spinal_deformity_index=None,
+        sdi_is_lower_bound=True,
+    )
     made = build_report(
         replace(findings("image"), vertebrae=(ungraded, replace(ungraded, level="L1", flags=())), summary=empty),
         context("image"),
@@ -75,7 +92,9 @@ def test_a_study_without_any_grade_says_so() -> None:
 
 def test_a_complete_index_has_no_bound_and_inputs_have_notes() -> None:
     """An index over all levels is the index; what a reader should know of the inputs is a comment."""
-    whole = Summary(graded=14, ungradable=(), max_grade=0, spinal_deformity_index=0, sdi_is_lower_bound=False)
+    whole = Summary(
+        graded=14, deformed=0, ungradable=(), max_grade=0, spinal_deformity_index=0, sdi_is_lower_bound=False
+    )
     made = _with(whole)
 
     assert _texts(made, "Spinal deformity index, sum of grades T4 to L4") == ["0"]
@@ -88,7 +107,8 @@ def test_the_fixed_line_is_in_every_report() -> None:
 
 
 @pytest.mark.parametrize(
-    "word", [b"fracture", b"osteopor", b"unstable", b"vertebroplasty", b"no deformity", b"risk", b"follow-up"]
+    "word",
+    [b"fracture", b"osteopor", b"unstable", b"vertebroplasty", b"no deformity", b"risk", b"follow-up", b"scheuermann"],
 )
 def test_the_report_makes_no_diagnosis(word: bytes) -> None:
     """Words that would diagnose, date or treat stand nowhere in a report (docs/morphometry 6.3)."""

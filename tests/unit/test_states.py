@@ -22,7 +22,7 @@ from service.states import (
 STUDY_PAIRS = list(itertools.product(StudyState, StudyEvent))
 JOB_PAIRS = list(itertools.product(JobState, JobEvent))
 #: What somebody must do before it happens; everything else happens by itself.
-ASKED_FOR = {StudyEvent.RETRIED, StudyEvent.RESENT}
+ASKED_FOR = {StudyEvent.RETRIED, StudyEvent.RESENT, StudyEvent.SUPPLIED}
 
 
 @pytest.mark.parametrize(("state", "event"), STUDY_PAIRS)
@@ -62,6 +62,18 @@ def test_the_way_of_a_study_that_is_reported() -> None:
 def test_a_study_that_is_measured_is_not_settled_under_the_workers_hands() -> None:
     """Late objects wait until the measuring has ended."""
     assert (StudyState.MEASURING, StudyEvent.SETTLED) not in STUDY_TRANSITIONS
+
+
+@pytest.mark.parametrize("state", sorted(set(StudyState) - {StudyState.RECEIVING, StudyState.IGNORED}))
+def test_landmarks_that_are_handed_in_have_a_study_measured(state: StudyState) -> None:
+    """Whatever became of a study before, or is becoming: it is queued, once more where it was measured already."""
+    assert StudyState.QUEUED is next_study_state(state, StudyEvent.SUPPLIED)
+
+
+def test_landmarks_wait_for_the_study_and_do_not_undo_a_refusal() -> None:
+    """A study that is still received stays so; one that was taken out takes none."""
+    assert StudyState.RECEIVING is next_study_state(StudyState.RECEIVING, StudyEvent.SUPPLIED)
+    assert (StudyState.IGNORED, StudyEvent.SUPPLIED) not in STUDY_TRANSITIONS
 
 
 def test_a_reported_study_is_not_ignored() -> None:

@@ -6,14 +6,14 @@ from outlines import Heights, film, stack, without
 from workers.landmarks.points import VertebraLandmarks
 from workers.morphometry.levels import places
 from workers.morphometry.trend import trend_losses
-from workers.morphometry.vertebra import outline as outlined
+from workers.morphometry.vertebra import outlines
 
 LEVELS = ("T8", "T9", "T10", "T11", "T12", "L1", "L2", "L3", "L4", "L5")
 
 
 def losses(vertebrae: list[VertebraLandmarks]) -> dict[str, float]:
     """Return the losses against the trend of vertebrae that are all sound."""
-    bodies = [outlined(one, one.landmarks) for one in vertebrae if one.landmarks is not None]
+    bodies = outlines(vertebrae)
     return trend_losses(bodies, places(one.level for one in vertebrae))
 
 

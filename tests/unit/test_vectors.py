@@ -18,6 +18,7 @@ from sr_templates.findings import (
     WedgingAssessment,
 )
 from workers.landmarks.points import ImagePlane, PixelScale, VertebraLandmarks
+from workers.landmarks.scale import Projection, radiograph_scale
 from workers.morphometry.alignment import kyphosis_deg, meyerding, slip
 from workers.morphometry.assessment import against
 from workers.morphometry.comparison import compare
@@ -28,7 +29,6 @@ from workers.morphometry.grading import distance_to_border, grade_probabilities,
 from workers.morphometry.heights import endplate_angle_deg, heights, ratios, wedging_percent
 from workers.morphometry.levels import SDI_LEVELS, places
 from workers.morphometry.reference import Neighbour
-from workers.morphometry.scale import Projection, radiograph_scale
 from workers.morphometry.summary import deformity_index
 
 VECTORS: dict[str, dict[str, Any]] = {

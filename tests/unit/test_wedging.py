@@ -1,8 +1,22 @@
-import pytest
+from dataclasses import fields
+from typing import Any
 
-from sr_templates.findings import Deformity, ReferenceRule, WedgingAssessment, WedgingDirection
+import pytest
+from outlines import Heights, stack
+
+from sr_templates.findings import (
+    Deformity,
+    Measured,
+    ReferenceRule,
+    VertebraFinding,
+    WedgingAssessment,
+    WedgingDirection,
+)
+from sr_templates.levels import ORDER
+from workers.morphometry.findings import Policy, measure
 from workers.morphometry.wedging import DEFAULT_LIMITS, WedgingLimit, assess, direction, is_deformed, is_unusual
 
+LEVELS = [level for level in ORDER if level not in {"T13", "L6"}]
 L4 = DEFAULT_LIMITS["L4"]
 WITHIN, OUTSIDE = WedgingAssessment.WITHIN_LIMITS, WedgingAssessment.OUTSIDE_LIMITS
 BORDERLINE, NO_LIMIT = WedgingAssessment.BORDERLINE, WedgingAssessment.NO_LIMIT_FOR_LEVEL
@@ -114,3 +128,65 @@ def test_own_heights_show_no_deformity() -> None:
 def test_unusual_direction(level: str, percent: float, expected: bool) -> None:
     """Posterior wedging beyond its SD makes label and orientation doubtful above L4 (4b)."""
     assert expected == is_unusual(level, percent, 3.0)
+
+
+def posterior(level: str, percent: float, **more: Any) -> tuple[VertebraFinding, Measured]:
+    """Measure one vertebra among sound neighbours, one of its walls lower than theirs: positive, the posterior one."""
+    above, below = LEVELS[LEVELS.index(level) - 1], LEVELS[LEVELS.index(level) + 1]
+    sound: Heights = (28.0, 27.5, 28.0)
+    heights: Heights = (28.0 * (1 + min(percent, 0) / 100), 27.5, 28.0 * (1 - max(percent, 0) / 100))
+    findings, _ = measure(stack({above: sound, level: heights, below: sound}), Policy(**more))
+    finding = next(one for one in findings if one.level == level)
+    assert finding.measured is not None
+    return finding, finding.measured
+
+
+@pytest.mark.parametrize(
+    ("level", "percent", "grade", "expected", "is_unusual"),
+    [
+        ("L4", -5.0, 0, WITHIN, False),
+        ("L5", -5.0, 0, NO_LIMIT, False),
+        ("L1", -5.0, 0, NO_LIMIT, False),
+        ("L4", 0.0, 0, WITHIN, False),
+        ("L4", 8.3, 0, WITHIN, False),
+        ("L4", 8.4, 0, OUTSIDE, False),
+        ("L4", 19.9, 0, OUTSIDE, False),
+        ("L5", 13.2, 0, NO_LIMIT, False),
+        ("L5", 19.9, 0, NO_LIMIT, False),
+        ("L3", 13.2, 0, NO_LIMIT, True),
+        ("L1", 13.2, 0, NO_LIMIT, True),
+        ("T7", 13.2, 0, NO_LIMIT, True),
+        ("L5", 20.0, 1, OUTSIDE, False),
+        ("L4", 24.9, 1, OUTSIDE, False),
+        ("L1", 30.0, 2, OUTSIDE, True),
+        ("T7", 45.0, 3, OUTSIDE, True),
+    ],
+)
+def test_each_row_of_the_table(
+    level: str, percent: float, grade: int, expected: WedgingAssessment, is_unusual: bool
+) -> None:
+    """L4 alone has limits, L5 is described, above L4 the label is doubted; 20 % against neighbours is a grade (4b)."""
+    finding, found = posterior(level, percent)
+    assert percent == pytest.approx(found.wedging_percent)
+    assert (grade, expected) == (found.genant_grade, found.wedging_assessment)
+    assert is_unusual == ("UNUSUAL_DIRECTION" in finding.flags)
+    assert (found.deformity is Deformity.POSTERIOR_WEDGE) == (grade > 0)
+
+
+def test_limits_of_any_level_are_settings() -> None:
+    """A department's limit acts at the level that it names, and L4 has none where the department sets none."""
+    own = {"L5": WedgingLimit(mean_percent=13.2, upper_percent=15.0, source="a department")}
+    found = [posterior(level, percent, wedging_limits=own)[1] for level, percent in (("L5", 14.0), ("L5", 16.0))]
+    assert [WITHIN, OUTSIDE] == [one.wedging_assessment for one in found]
+    assert NO_LIMIT is posterior("L4", 9.0, wedging_limits=own)[1].wedging_assessment
+
+
+@pytest.mark.parametrize("percent", [5.0, 13.2, 30.0])
+@pytest.mark.parametrize("level", ["T7", "L1", "L4", "L5"])
+def test_shape_alone_never_prints_a_cause(level: str, percent: float) -> None:
+    """None of the candidates of table 4b, nor anything like one, stands in what is said of a posterior wedge."""
+    finding, found = posterior(level, percent)
+    said = " ".join((*finding.flags, str(found.deformity), found.wedging_direction, found.wedging_assessment)).lower()
+    candidates = ("physiolog", "congenital", "degenerat", "trauma", "cause", "fracture", "acute", "scheuermann")
+    assert [] == [word for word in candidates if word in said]
+    assert [] == [field.name for field in fields(Measured) if "cause" in field.name or "candidate" in field.name]

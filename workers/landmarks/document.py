@@ -15,6 +15,7 @@ from sr_templates.levels import LEVELS
 from workers.landmarks.image_plane import plane_of
 from workers.landmarks.points import ImagePlane, VertebraLandmarks
 from workers.landmarks.slices import frame_of_reference
+from workers.morphometry.flags import INPUT_WORDS
 
 SCHEMA: Final = "spondyl.landmarks/1"
 Origin = Literal["manual", "automatic", "reviewed"]
@@ -36,10 +37,11 @@ class LandmarksError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class SuppliedVertebra:
-    """The points of one level, (column, row) or LPS (x, y, z) mm."""
+    """The points of one level, (column, row) or LPS (x, y, z) mm, and what their supplier says of the body."""
 
     level: str
     points: Mapping[str, Point]
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +111,7 @@ def landmarks_of(
                 frame=document.frame,
                 frame_of_reference_uid=frame_of_reference_uid or None,
             ),
+            flags=vertebra.flags,
             plane=plane,
         )
         for vertebra in document.vertebrae
@@ -135,7 +138,7 @@ def _vertebrae(found: object, space: Space) -> tuple[SuppliedVertebra, ...]:
 
 
 def _vertebra(found: object, where: str, space: Space) -> SuppliedVertebra:
-    vertebra = _object(found, where, frozenset({"level", "points"}))
+    vertebra = _object(found, where, frozenset({"level", "points"}), frozenset({"flags"}))
     level = _one_of(vertebra["level"], tuple(LEVELS), f"{where}.level")
     points = _object(vertebra["points"], f"{where}.points", CORNERS, frozenset(POINT_NAMES) - CORNERS)
     if len(points) not in {len(CORNERS), len(POINT_NAMES)}:
@@ -143,7 +146,15 @@ def _vertebra(found: object, where: str, space: Space) -> SuppliedVertebra:
     return SuppliedVertebra(
         level=level,
         points={name: _point(points[name], f"{where}.points.{name}", space) for name in POINT_NAMES if name in points},
+        flags=_flags(vertebra.get("flags", []), f"{where}.flags"),
     )
+
+
+def _flags(found: object, where: str) -> tuple[str, ...]:
+    """Return what only the input can know of a body, each word once; it then keeps its heights only."""
+    if not isinstance(found, list):
+        raise LandmarksError(f"{where}: expected a list of {' or '.join(INPUT_WORDS)}, found {_shown(found)}")
+    return tuple(dict.fromkeys(_one_of(word, INPUT_WORDS, where) for word in found))
 
 
 def _point(found: object, where: str, space: Space) -> Point:

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 
 from sr_templates import headers
 from workers.landmarks.points import ImagePlane, PixelScale
-from workers.morphometry.scale import Projection, radiograph_scale, square_pixels
+from workers.landmarks.scale import Projection, radiograph_scale, square_pixels
 
 #: Cross-sectional: pixels have a size in the patient.
 _SECTIONS: Final = frozenset(

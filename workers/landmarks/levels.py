@@ -4,6 +4,7 @@ About one lumbar spine in ten is miscounted (docs/morphometry 5), so a level is 
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,6 +34,7 @@ _VERSE: Final = {
     **dict(enumerate((name for name in LEVELS if name not in {"T13", "S1"}), start=1)),
     28: "T13",
 }
+_VERSE_OTHER: Final = frozenset({26, 27})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +78,18 @@ def level_from_label(text: str, *, bare: bool = True) -> str | None:
 def level_from_verse_number(number: int) -> str | None:
     """Return the level of a VerSe label value (1 to 25, 28); only for values that are declared to be such."""
     return _VERSE.get(number)
+
+
+def verse_levels(numbers: Sequence[int]) -> dict[int, str]:
+    """Return the level of each plain number that labels a mask of one object; {} where they cannot be VerSe's.
+
+    Two at least are needed, none twice, all of them VerSe's (26 and 27 are no level). Numbers that begin at 1 are not
+    believed: a running index begins there too. Their order down the column still has to be checked.
+    """
+    believable = len(numbers) > 1 and len(set(numbers)) == len(numbers) and min(numbers) > 1
+    if not believable or not set(numbers) <= {*_VERSE, *_VERSE_OTHER}:
+        return {}
+    return {number: _VERSE[number] for number in numbers if number in _VERSE}
 
 
 def _verse(words: list[str]) -> str | None:

@@ -6,9 +6,9 @@ from enum import StrEnum
 class Reason(StrEnum):
     """Why no points were placed."""
 
-    #: The segment has no pixels.
+    #: The segment has no pixels, the region no closed contour.
     EMPTY = "EMPTY"
-    #: The pixel data is missing, short, in a syntax that cannot be decoded, or the segment has no number.
+    #: Pixel data or contour data is missing, short, in a syntax that cannot be decoded, or the segment has no number.
     UNREADABLE = "UNREADABLE"
     #: Fewer than two planes, or a frame without position or orientation: there is no volume.
     NO_GEOMETRY = "NO_GEOMETRY"
@@ -30,6 +30,12 @@ class Reason(StrEnum):
     LEVEL_CONFLICT = "LEVEL_CONFLICT"
     #: Several segments, of one object or of several, carry this level.
     LEVEL_DUPLICATED = "LEVEL_DUPLICATED"
+    #: This level and another one stand in the wrong order down the column; a flag says which and how.
+    LABEL_ORDER = "LABEL_ORDER"
+    #: Plain numbers name the levels, and the column does not bear out that they are VerSe's.
+    NUMBER_UNCONFIRMED = "NUMBER_UNCONFIRMED"
+    #: The mask holds part of another vertebra, or another vertebra's mask holds part of this one.
+    MERGED_NEIGHBOUR = "MERGED_NEIGHBOUR"
     #: Neither the segmentation nor the images it names tell one frame of reference.
     FRAME_OF_REFERENCE_UNKNOWN = "FRAME_OF_REFERENCE_UNKNOWN"
 
@@ -43,6 +49,16 @@ class Flag(StrEnum):
     PLANE_UNCERTAIN = "PLANE_UNCERTAIN"
     #: Body and posterior elements are joined in the midsagittal plane: cut at the posterior wall.
     POSTERIOR_JOINED = "POSTERIOR_JOINED"
+    #: No image tells how far the volume reaches, so a body that is cut off would not be noticed.
+    EDGE_UNKNOWN = "EDGE_UNKNOWN"
+    #: Contours leave out planes between others; the planes were filled in by shape.
+    PLANES_FILLED = "PLANES_FILLED"
+    #: The input marks cement or hardware in a mask that cannot be read: any vertebra may hold it.
+    DEVICE_UNREADABLE = "DEVICE_UNREADABLE"
+    #: Holes of a mask on a radiograph, 1 to 5 % of it each, were filled.
+    HOLES_FILLED = "HOLES_FILLED"
+    #: On a radiograph the endplates show double contours wider than 2 mm: the beam met the vertebra obliquely.
+    OBLIQUE = "OBLIQUE"
 
 
 class Note(StrEnum):
@@ -52,10 +68,18 @@ class Note(StrEnum):
     UNREADABLE_FILES = "UNREADABLE_FILES"
     #: Segmentations that name vertebrae and were not measured: other points came first, or another frame of reference.
     SEGMENTATIONS_NOT_USED = "SEGMENTATIONS_NOT_USED"
+    #: RT Structure Sets that name vertebrae and were not measured: other points or masks came first.
+    STRUCTURE_SETS_NOT_USED = "STRUCTURE_SETS_NOT_USED"
     #: Reports that hold points of vertebrae and were not used.
     REPORTS_NOT_USED = "REPORTS_NOT_USED"
+    #: Presentation states that hold points of vertebrae and were not used.
+    PRESENTATIONS_NOT_USED = "PRESENTATIONS_NOT_USED"
+    #: Spatial Fiducials that hold points of vertebrae and were not used.
+    FIDUCIALS_NOT_USED = "FIDUCIALS_NOT_USED"
     #: A landmarks document was given and not used.
     DOCUMENT_NOT_USED = "DOCUMENT_NOT_USED"
+    #: Vertebrae of the study's own points or masks, none of which could be used: the site's finder was asked instead.
+    OWN_SOURCES_UNUSABLE = "OWN_SOURCES_UNUSABLE"
 
     def told(self, count: int) -> str:
         """Return the word with how many objects it is about."""

@@ -3,45 +3,23 @@
 One object may hold all vertebrae, or each vertebra an object of its own: they are read as one.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
 from pydicom import Dataset
 
 from sr_templates import headers
-from sr_templates.findings import LandmarkSource
-from sr_templates.levels import LEVELS, ORDER
-from workers.landmarks.levels import Reading, level_from_code, level_from_label
-from workers.landmarks.mask.find import find
 from workers.landmarks.points import VertebraLandmarks
 from workers.landmarks.reasons import Reason
+from workers.landmarks.regions.claims import Claim, claim_of, named, settle
+from workers.landmarks.regions.devices import Device, Filled, device_flag
+from workers.landmarks.regions.placing import landmarks_of
 from workers.landmarks.slices import frame_of_reference
-from workers.landmarks.volumes import UNREADABLE, Volume, read_segments, read_stack
+from workers.landmarks.volumes import UNREADABLE, Volume, read_filled, read_segments, read_stack
+from workers.morphometry.flags import Flag
 
 Positions = Sequence[tuple[float, float, float]]
-_BODY_TYPES: Final = frozenset({("SCT", "3572006")})
-_VERTEBRA_TYPES: Final = _BODY_TYPES | {("SCT", "51282000"), ("SRT", "T-11510")}
-#: Segmented Property Types that say no more than vertebra, bone or tissue: the label then names the level.
-_GENERIC_TYPES: Final = _VERTEBRA_TYPES | {
-    ("SCT", "272673000"),  # Bone
-    ("SCT", "85756007"),  # Tissue: what TotalSegmentator writes for a class without a code of its own
-    ("SCT", "91723000"),  # Anatomical Structure
-    ("SCT", "123037004"),  # Anatomical Structure, as older software writes it
-}
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Segment:
-    """A segment that names a vertebra."""
-
-    #: The header of the object that holds it.
-    holder: Dataset
-    #: None where it has none, so no frame can belong to it.
-    number: int | None
-    reading: Reading
-    #: Whether its code is that of a vertebral body, without posterior elements.
-    body_only: bool
+Whole = Callable[[Dataset], Dataset]
 
 
 def from_segmentation(ds: Dataset, *, image_positions: Positions = ()) -> list[VertebraLandmarks]:
@@ -52,7 +30,7 @@ def from_segmentation(ds: Dataset, *, image_positions: Positions = ()) -> list[V
 
 def from_segmentations(
     objects: Sequence[Dataset],
-    whole: Callable[[Dataset], Dataset],
+    whole: Whole,
     *,
     frame_of_reference_uid: str,
     image_positions: Positions = (),
@@ -64,89 +42,54 @@ def from_segmentations(
     are LPS mm. `image_positions`, the Image Position (Patient) of the segmented images, tell a vertebra that is cut
     off from one that merely ends at the last frame that is not empty.
     """
-    segments = [segment for ds in objects for segment in _segments(ds)]
-    refused = {level: _refused(level, Reason.LEVEL_CONFLICT, *flags) for level, flags in _conflicts(segments).items()}
-    chosen: dict[str, _Segment] = {}
-    for level, segment in _chosen(segments).items():
-        if segment is None or segment.number is None:
-            reason = Reason.LEVEL_DUPLICATED if segment is None else Reason.UNREADABLE
-            refused.setdefault(level, _refused(level, reason))
-        elif level not in refused:
-            chosen[level] = segment
-    masks: dict[str, Volume] = {}
-    for level, volume in _volumes(objects, whole, chosen, image_positions).items():
-        if isinstance(volume, Volume):
-            masks[level] = volume
-        else:
-            refused[level] = _refused(level, volume)
-    found = [_placed(one, chosen[one.level].holder, frame_of_reference_uid) for one in find(masks)]
-    return sorted([*found, *refused.values()], key=lambda vertebra: ORDER[vertebra.level])
+    settled = settle([claim for ds in objects for claim in _claims(ds)])
+    volumes = _volumes(objects, whole, settled.chosen, image_positions)
+    devices = _filled(objects, whole)
+    return landmarks_of(settled, volumes, devices, frame_of_reference_uid=frame_of_reference_uid)
 
 
 def names_vertebrae(ds: Dataset) -> bool:
     """Whether a segment of `ds`, which may be a header, names a vertebra."""
-    return bool(_segments(ds))
+    return bool(_claims(ds))
 
 
-def _placed(found: VertebraLandmarks, holder: Dataset, frame_of_reference_uid: str) -> VertebraLandmarks:
-    """Say which object and frame of reference points belong to; without the latter they lie nowhere."""
-    if found.landmarks is None:
-        return found
-    if not frame_of_reference_uid:
-        return _refused(found.level, Reason.FRAME_OF_REFERENCE_UNKNOWN)
-    landmarks = replace(
-        found.landmarks, sop_instance_uid=str(holder.SOPInstanceUID), frame_of_reference_uid=frame_of_reference_uid
+def marks_devices(ds: Dataset) -> bool:
+    """Whether a segment of `ds`, which may be a header, is cement or hardware."""
+    return bool(_devices(ds))
+
+
+def _claims(ds: Dataset) -> list[Claim]:
+    return named([_claim(ds, item) for item in headers.items(ds, "SegmentSequence")])
+
+
+def _claim(ds: Dataset, item: Dataset) -> Claim:
+    return claim_of(
+        ds,
+        _number(item),
+        headers.text(item, "SegmentLabel"),
+        kind=headers.code(item, "SegmentedPropertyTypeCodeSequence"),
+        region=headers.code(item, "AnatomicRegionSequence"),
+        untyped=False,
     )
-    return replace(found, landmarks=landmarks)
 
 
-def _segments(ds: Dataset) -> list[_Segment]:
-    found = [_segment(ds, item) for item in headers.items(ds, "SegmentSequence")]
-    return [segment for segment in found if segment.reading.code or segment.reading.label]
+def _devices(ds: Dataset) -> list[Device]:
+    found = []
+    for item in headers.items(ds, "SegmentSequence"):
+        kind = headers.code(item, "SegmentedPropertyTypeCodeSequence")
+        flag, number = device_flag(kind, headers.text(item, "SegmentLabel")), _number(item)
+        if flag is not None and number is not None:
+            found.append(Device(holder=ds, number=number, flag=flag))
+    return found
 
 
-def _segment(ds: Dataset, item: Dataset) -> _Segment:
-    """Read code and label; a bare label counts only where the type says no more than bone, vertebra or tissue."""
-    kind = headers.code(item, "SegmentedPropertyTypeCodeSequence")
-    region = headers.code(item, "AnatomicRegionSequence") if kind in _VERTEBRA_TYPES else ("", "")
-    code = level_from_code(*kind) or level_from_code(*region)
-    label = level_from_label(headers.text(item, "SegmentLabel"), bare=bool(code) or kind in _GENERIC_TYPES)
-    body_only = kind in _BODY_TYPES or any(kind == ("SCT", level.body) for level in LEVELS.values())
+def _number(item: Dataset) -> int | None:
     number = next(iter(headers.numbers(item, "SegmentNumber")), None)
-    return _Segment(
-        holder=ds,
-        number=None if number is None else int(number),
-        reading=Reading(code=code, label=label),
-        body_only=body_only,
-    )
-
-
-def _conflicts(segments: list[_Segment]) -> dict[str, tuple[str, str]]:
-    """Return the levels that a contradicting segment names, both of them, with both readings as flags."""
-    conflicts = [segment.reading for segment in segments if segment.reading.conflict]
-    return {
-        level: (f"CODE_SAYS_{reading.code}", f"LABEL_SAYS_{reading.label}")
-        for reading in conflicts
-        for level in (reading.code, reading.label)
-        if level is not None
-    }
-
-
-def _chosen(segments: list[_Segment]) -> dict[str, _Segment | None]:
-    """Return each level's segment: the whole vertebra before the body alone; None where there are several."""
-    claims: dict[str, list[_Segment]] = {}
-    for segment in segments:
-        if segment.reading.level is not None:
-            claims.setdefault(segment.reading.level, []).append(segment)
-    chosen = {level: [s for s in all_ if not s.body_only] or all_ for level, all_ in claims.items()}
-    return {level: some[0] if len(some) == 1 else None for level, some in chosen.items()}
+    return None if number is None else int(number)
 
 
 def _volumes(
-    objects: Iterable[Dataset],
-    whole: Callable[[Dataset], Dataset],
-    chosen: Mapping[str, _Segment],
-    image_positions: Positions,
+    objects: Iterable[Dataset], whole: Whole, chosen: Mapping[str, Claim], image_positions: Positions
 ) -> dict[str, Volume | Reason]:
     volumes: dict[str, Volume | Reason] = {}
     for ds in objects:
@@ -167,7 +110,21 @@ def _read(ds: Dataset, numbers: Mapping[str, int], image_positions: Positions) -
     return {level: volumes[number] for level, number in numbers.items()}
 
 
-def _refused(level: str, reason: Reason, *flags: str) -> VertebraLandmarks:
-    return VertebraLandmarks(
-        level=level, source=LandmarkSource.SEGMENTATION, landmarks=None, reason=reason.value, flags=flags
-    )
+def _filled(objects: Iterable[Dataset], whole: Whole) -> Iterator[Filled]:
+    """Give the voxels of cement and hardware, a frame at a time."""
+    for ds in objects:
+        flags = {device.number: device.flag for device in _devices(ds)}
+        try:
+            yield from _frames(whole(ds), flags) if flags else ()
+        except UNREADABLE:
+            yield from (Filled(flag=flag, centres=None) for flag in flags.values())
+
+
+def _frames(ds: Dataset, flags: Mapping[int, Flag]) -> Iterator[Filled]:
+    stack = read_stack(ds)
+    if isinstance(stack, Reason):
+        yield from (Filled(flag=flag, centres=None) for flag in flags.values())
+        return
+    voxel_mm3 = abs(float(np.linalg.det(stack.affine[:3, :3])))
+    for number, centres in read_filled(ds, stack, flags):
+        yield Filled(flag=flags[number], centres=centres, voxel_mm3=voxel_mm3)

@@ -5,16 +5,17 @@ write them), or from its own name or label ("AS", "L4 PI").
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from math import isfinite
 from typing import Final
 
 from pydicom.dataset import Dataset
 
 from sr_templates import codes, headers
-from sr_templates.findings import POINT_NAMES, Point, Space
-from sr_templates.measurements import LINES
+from sr_templates.findings import POINT_NAMES, Space
+from workers.landmarks.claims import Line, Spot
+from workers.landmarks.labels import Said
 
 #: Coordinates a point, by the value type of the item (PS3.3 C.18.6, C.18.9).
 _DIMENSIONS: Final = {"SCOORD": 2, "SCOORD3D": 3}
@@ -31,43 +32,28 @@ _POSITIONS: Final = {
 _HEIGHT: Final = re.compile(
     r"\b(anterior|middle|mid|central|posterior)\b.*\bheight\b|\bheight\b.*\b(anterior|middle|mid|central|posterior)\b"
 )
-_OTHER_THAN_HEIGHT: Final = re.compile(r"\b(loss|ratio|expected|difference|mean)\b")
+_OTHER_THAN_HEIGHT: Final = re.compile(r"\b(loss|ratio|expected|difference|mean|disc|disk|foramen|foraminal|canal)\b")
 _SYNONYMS: Final = {"mid": "middle", "central": "middle"}
+#: A plain length, whose label may say which height it is: Length, Distance (CID 7470), by code or in words.
+_LENGTHS: Final = frozenset({("SCT", "410668003"), ("DCM", "121206")})
+_LENGTH_WORDS: Final = frozenset({"length", "distance", "height"})
+#: Graphic Types that hold the points themselves (PS3.3 C.18.6.1.2, C.18.9.1.2); "" where the item does not say.
+_POINTED: Final = frozenset({"", "POINT", "MULTIPOINT", "POLYLINE"})
+#: Where cornerstone3D puts the text of a label: a place on the screen, not in the body.
+_TEXT_POSITION: Final = ("99CS3D", "TextPosition")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Spot:
-    """One named point and what it lies in."""
-
-    name: str
-    point: Point
-    space: Space
-    #: Of the image of an image point.
-    sop_instance_uid: str = ""
-    sop_class_uid: str = ""
-    frame: int | None = None
-    frame_of_reference_uid: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """The two points of one height, in the order they were written; which one is superior is not known yet."""
-
-    position: str
-    ends: tuple[Spot, Spot]
-
-
-def spots_and_lines(group: Dataset, label: str) -> Iterator[Spot | Line]:
-    """Give the named points and the height lines of one measurement group that carries `label`."""
+def spots_and_lines(group: Dataset, label: Said) -> Iterator[Spot | Line]:
+    """Give the named points and the height lines of one measurement group whose labels say `label`."""
     for item in headers.items(group, "ContentSequence"):
         if headers.text(item, "ValueType") != "NUM":
             yield from _spot(item, label)
             continue
-        position = _position(item)
+        position = _position(item, label)
         for child in headers.items(item, "ContentSequence"):
             points = _points(child)
             if position and len(points) == 2:  # noqa: PLR2004 - a line
-                yield Line(position=position, ends=(points[0], points[1]))
+                yield Line(position=position, spots=tuple(points))
             else:
                 yield from _spot(child, label)
 
@@ -83,16 +69,20 @@ def point_name(label: str) -> str:
     return names[0] if len(names) == 1 else ""
 
 
-def _position(number: Dataset) -> str:
-    """Return which height a NUM is: by our code, by Height with a topographical modifier, or by its meaning."""
+def _position(number: Dataset, label: Said) -> str:
+    """Return which height a NUM is: by our code, by Height with a modifier, by its meaning, or as a length by label."""
     name = headers.code(number, "ConceptNameCodeSequence")
     if name in _POSITIONS:
         return _POSITIONS[name]
     meaning = meaning_of(number, "ConceptNameCodeSequence").lower()
     if _OTHER_THAN_HEIGHT.search(meaning):
         return ""
+    modified = next(filter(None, map(_modifier, _descendants(number))), "")
     if name == (codes.HEIGHT.scheme_designator, codes.HEIGHT.value):
-        return next(filter(None, map(_modifier, _descendants(number))), "")
+        return modified or label.position
+    if name in _LENGTHS or meaning in _LENGTH_WORDS:
+        # A length with a modifier of its own is some other length than the height that the label names.
+        return "" if modified else label.position
     found = _HEIGHT.search(meaning)
     word = next(filter(None, found.groups()), "") if found else ""
     return _SYNONYMS.get(word, word)
@@ -110,26 +100,26 @@ def _descendants(item: Dataset) -> list[Dataset]:
     return [*children, *(grand for child in children for grand in headers.items(child, "ContentSequence"))]
 
 
-def _spot(item: Dataset, label: str) -> Iterator[Spot]:
+def _spot(item: Dataset, label: Said) -> Iterator[Spot]:
     """Give a single point by its own name, else by the label of its group."""
-    name = point_name(meaning_of(item, "ConceptNameCodeSequence")) or point_name(label)
+    if headers.code(item, "ConceptNameCodeSequence") == _TEXT_POSITION:
+        return
+    name = point_name(meaning_of(item, "ConceptNameCodeSequence")) or label.point
     points = _points(item)
     if name and len(points) == 1:
         yield replace(points[0], name=name)
 
 
-def named_line(line: Line, swap: bool) -> Sequence[Spot]:
-    """Return the ends of a line with their names; `swap` where the inferior one was written first."""
-    ends = reversed(line.ends) if swap else line.ends
-    return [replace(spot, name=name) for spot, name in zip(ends, LINES[line.position], strict=True)]
-
-
 def _points(item: Dataset) -> list[Spot]:
     """Return the points of a coordinate item, still without names; [] for any other or a damaged item."""
     size = _DIMENSIONS.get(headers.text(item, "ValueType"), 0)
+    kind = headers.text(item, "GraphicType").strip()
     numbers = _floats(headers.value(item, "GraphicData"))
-    if not size or not numbers or len(numbers) % size:
+    if not size or not numbers or len(numbers) % size or kind not in _POINTED:
         return []
+    if kind == "POINT" and len(numbers) == 2 * size:
+        # dcmjs writes an arrow so: its head, then its tail.
+        numbers = numbers[:size]
     image = next(
         (
             found
@@ -138,7 +128,7 @@ def _points(item: Dataset) -> list[Spot]:
         ),
         Dataset(),
     )
-    frame = headers.text(image, "ReferencedFrameNumber").split("\\")[0].strip()
+    frame = headers.text(image, "ReferencedFrameNumber").strip()
     return [
         Spot(
             name="",

@@ -26,9 +26,9 @@ _GRID_TOLERANCE: Final = 0.05
 #: Orientation vectors of two frames differ by rounding only, below this.
 _PARALLEL_TOLERANCE: Final = 1e-3
 #: No vertebra is as large in any direction, mm; a larger segment is not built.
-_LARGEST_MM: Final = 250.0
+LARGEST_MM: Final = 250.0
 #: Voxels of the finest vertebra that is built: 130 x 110 x 90 mm at 0.3 mm.
-_MOST_VOXELS: Final = 48_000_000
+MOST_VOXELS: Final = 48_000_000
 #: Frames nearer to each other than this show the same plane.
 _SAME_PLANE_MM: Final = 0.01
 #: Cosine between the direction of the stack and the normal of its planes (a tilted gantry) below which it is refused.
@@ -115,6 +115,16 @@ def read_segments(ds: Dataset, stack: Stack, numbers: Iterable[int]) -> dict[int
             part = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].copy()
             pieces[number].append(_Piece(low=(stack.slice_of[frame], int(rows[0]), int(columns[0])), mask=part))
     return {number: _assemble(found, stack) for number, found in pieces.items()}
+
+
+def read_filled(ds: Dataset, stack: Stack, numbers: Iterable[int]) -> Iterator[tuple[int, Array]]:
+    """Yield (segment number, voxel centres (n, 3) in LPS mm) for each frame that holds some of the segments.
+
+    For segments of any size: nothing is put together. Raises what `read_segments` raises.
+    """
+    for frame, number, mask in _frames(ds, set(numbers)):
+        index = np.insert(np.argwhere(mask), 0, stack.slice_of[frame], axis=1)
+        yield number, np.asarray(index @ stack.affine[:3, :3].T + stack.affine[:3, 3])
 
 
 def _geometry(frame: Dataset, shared: Dataset) -> tuple[Array, Array, Array] | None:
@@ -221,7 +231,7 @@ def _assemble(pieces: list[_Piece], stack: Stack) -> Volume | Reason:
     ends = lows + [(1, *piece.mask.shape) for piece in pieces]
     low, end = lows.min(axis=0), ends.max(axis=0)
     sides_mm = (end - low) * np.linalg.norm(stack.affine[:3, :3], axis=0)
-    if sides_mm.max() > _LARGEST_MM or np.prod(end - low) > _MOST_VOXELS:
+    if sides_mm.max() > LARGEST_MM or np.prod(end - low) > MOST_VOXELS:
         return Reason.IMPLAUSIBLE_SIZE
     mask = np.zeros(end - low, dtype=np.bool_)
     for piece, (place, row, column) in zip(pieces, lows - low, strict=True):

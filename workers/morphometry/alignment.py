@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
 from sr_templates.findings import Kyphosis, Slip
-from workers.morphometry.digits import settled
+from workers.morphometry.digits import printed, settled
 from workers.morphometry.geometry import AI, AS, PI, PS, Array, Body
 from workers.morphometry.grading import rounded
 from workers.morphometry.vertebra import Vertebra
@@ -14,8 +15,19 @@ from workers.morphometry.vertebra import Vertebra
 #: A slip is reported from here on, mm: "subluxation of 3 mm or more" in the lumbar films of 788 women (abstract of
 #: "Lumbar Olisthesis and Lower Back Symptoms in Elderly White Women: The Study of Osteoporotic Fractures").
 LISTHESIS_MM: Final = 3.0
-#: Meyerding: I below 25 % of the lower endplate, II to 50, III to 75, IV to 100, V beyond.
+#: Meyerding: I up to 25 % of the lower endplate, II up to 50, III up to 75, IV up to 100, V beyond (Radiopaedia).
 _MEYERDING_STEP, _MEYERDING_MOST = 25.0, 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class KyphosisLimit:
+    """Segmental kyphosis above which it is flagged, degrees, and where that comes from."""
+
+    upper_deg: float
+    source: str
+
+
+DEFAULT_KYPHOSIS_LIMIT: Final = KyphosisLimit(upper_deg=20.0, source="project default; no primary source found")
 
 
 def kyphosis_deg(superior_endplate: Array, inferior_endplate: Array) -> float:
@@ -40,17 +52,34 @@ def slip(endplate: Array, corner: Array) -> tuple[float, float]:
 
 
 def meyerding(slip_percent: float) -> int:
-    """Return the Meyerding grade of a slip in either direction: steps of 25 %, half-open, 5 from 100 % on."""
-    return min(int(abs(slip_percent) // _MEYERDING_STEP) + 1, _MEYERDING_MOST)
+    """Return the Meyerding grade of a slip in either direction: the quarter that the printed percentage ends in.
+
+    Made for anterolisthesis, and used for retrolisthesis too (Radiopaedia). A slip is at least grade 1.
+    """
+    quarters = math.ceil(abs(printed(slip_percent)) / _MEYERDING_STEP)
+    return min(max(quarters, 1), _MEYERDING_MOST)
 
 
-def kyphoses(vertebrae: Sequence[Vertebra], deformed: frozenset[str], places: Mapping[str, int]) -> Iterator[Kyphosis]:
+def kyphoses(
+    vertebrae: Sequence[Vertebra],
+    deformed: frozenset[str],
+    places: Mapping[str, int],
+    limit: KyphosisLimit = DEFAULT_KYPHOSIS_LIMIT,
+) -> Iterator[Kyphosis]:
     """Return the kyphosis over every deformity whose two direct neighbours are measured in the same space."""
     for (above, at), (again, below) in pairwise(_adjacent(vertebrae, places)):
         if at is again and at.level in deformed:
             upper, lower = _seen_from(above.body, at.body), _seen_from(below.body, at.body)
-            angle = kyphosis_deg(upper[[AS, PS]], lower[[AI, PI]])
-            yield Kyphosis(level=at.level, above=above.level, below=below.level, angle_deg=settled(angle))
+            angle = settled(kyphosis_deg(upper[[AS, PS]], lower[[AI, PI]]))
+            yield Kyphosis(
+                level=at.level,
+                above=above.level,
+                below=below.level,
+                angle_deg=angle,
+                beyond_limit=printed(angle) > limit.upper_deg,
+                limit_deg=limit.upper_deg,
+                limit_source=limit.source,
+            )
 
 
 def slips(vertebrae: Sequence[Vertebra], places: Mapping[str, int]) -> Iterator[Slip]:

@@ -1,12 +1,12 @@
 """Losses of a whole column: every vertebra against its valid neighbours, which are those without a loss. PURE."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-import numpy as np
-
 from sr_templates.findings import ReferenceRule
+from workers.morphometry.digits import settled
 from workers.morphometry.geometry import Array
 from workers.morphometry.grading import MILD, largest, loss_percent, rounded
 from workers.morphometry.reference import REACH, Expected, Neighbour, expected
@@ -69,7 +69,9 @@ def against(heights: Array, neighbours: Sequence[Neighbour]) -> Assessment:
 
 def own_loss(heights: Array) -> float:
     """Return the largest loss of (3,) `heights` against the larger wall of the vertebra itself, percent."""
-    return against(heights, ()).largest[1]
+    anterior, middle, posterior = map(float, heights)
+    lowest = min(anterior, posterior, anterior if math.isnan(middle) else middle)
+    return 100 * (1 - lowest / max(anterior, posterior))
 
 
 def _against(vertebrae: Sequence[Vertebra], valid: frozenset[str], places: Mapping[str, int]) -> dict[str, Assessment]:
@@ -85,7 +87,8 @@ def _neighbours(place: int, unit: Unit, references: Mapping[tuple[int, Unit], Ve
 def _doubt(one: Assessment, trend_loss: float) -> float:
     """Return how much its own heights leave unseen; with neighbours, how far it exceeds or they contradict the fit."""
     if one.is_within_vertebra:
-        return max(trend_loss - one.largest[1], 0.0) if rounded(trend_loss) >= MILD else 0.0
-    spread = float(np.nanmax(100 * one.expected.residual / one.expected.heights))
-    contradiction = max(spread, -float(np.nanmin(one.losses)))
+        return max(settled(trend_loss - one.largest[1]), 0.0) if rounded(trend_loss) >= MILD else 0.0
+    shares = zip(one.expected.residual.tolist(), one.expected.heights.tolist(), strict=True)
+    spread = max(100 * residual / height for residual, height in shares if not math.isnan(height))
+    contradiction = max(spread, -min(loss for loss in one.losses.tolist() if not math.isnan(loss)))
     return contradiction if rounded(contradiction) >= DOUBTFUL else 0.0

@@ -9,4 +9,10 @@ DIGITS: Final = 8
 
 def settled(value: float) -> float:
     """Return `value` with DIGITS significant digits and as many decimals at most; never -0.0."""
-    return round(float(f"{value:.{DIGITS - 1}e}"), DIGITS) + 0.0
+    few = float(f"{value:.{DIGITS}g}") if abs(value) >= 1 else round(value, DIGITS)
+    return few + 0.0
+
+
+def printed(value: float) -> float:
+    """Return the number that a reader sees: the same rounding as that of a format with one decimal."""
+    return round(value, 1)

@@ -1,14 +1,16 @@
-"""From landmarks to findings: admission -> assessment -> uncertainty -> numbers -> summary. PURE."""
+"""From landmarks to findings: admission -> assessment -> uncertainty -> numbers -> patterns -> summary. PURE."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from sr_templates.findings import Summary, VertebraFinding
+from sr_templates.findings import Pattern, Summary, VertebraFinding
 from workers.landmarks.points import VertebraLandmarks
 from workers.morphometry.admission import Rejected, admit
 from workers.morphometry.alignment import kyphoses, slips
 from workers.morphometry.assessment import assess
 from workers.morphometry.levels import places, sort_key
 from workers.morphometry.measured import Case, finding_of, is_gradable
+from workers.morphometry.pattern import mild_wedging
 from workers.morphometry.policy import Policy
 from workers.morphometry.quality import remarks
 from workers.morphometry.summary import grade_of, summarise
@@ -29,8 +31,11 @@ def measure(vertebrae: Sequence[VertebraLandmarks], policy: Policy) -> tuple[tup
     sound = [one for one in admitted if isinstance(one, Vertebra)]
     numbers = _numbers(sound, column, policy)
     findings = [_without_numbers(one) if isinstance(one, Rejected) else numbers[one.level] for one in admitted]
+    patterns = list(mild_wedging(findings, column))
     deformed = frozenset(finding.level for finding in findings if grade_of(finding))
-    return tuple(findings), summarise(findings, kyphoses(sound, deformed, column), slips(sound, column))
+    kyphosis = kyphoses(sound, deformed, column, policy.kyphosis_limit)
+    summary = summarise(findings, kyphosis, slips(sound, column), patterns)
+    return tuple(_with_words(finding, patterns) for finding in findings), summary
 
 
 def _numbers(vertebrae: Sequence[Vertebra], column: Mapping[str, int], policy: Policy) -> dict[str, VertebraFinding]:
@@ -52,6 +57,12 @@ def _numbers(vertebrae: Sequence[Vertebra], column: Mapping[str, int], policy: P
         for vertebra in vertebrae
     )
     return {case.vertebra.level: finding_of(case, policy) for case in cases}
+
+
+def _with_words(finding: VertebraFinding, patterns: Sequence[Pattern]) -> VertebraFinding:
+    """Return the finding with the words of the patterns that it is part of."""
+    words = [pattern.word for pattern in patterns if finding.level in pattern.levels]
+    return replace(finding, flags=tuple(dict.fromkeys((*finding.flags, *words)))) if words else finding
 
 
 def _without_numbers(rejected: Rejected) -> VertebraFinding:

@@ -1,7 +1,7 @@
 """The coded words of morphometry: what is wrong with a vertebra, and what that means for its numbers. PURE data."""
 
 from enum import Enum, StrEnum
-from typing import Self
+from typing import Final, Self
 
 
 class Effect(Enum):
@@ -83,6 +83,15 @@ class Flag(StrEnum):
     MAY_BE_GRADE_2 = "MAY_BE_GRADE_2", Effect.WARNS, "the grade is borderline, grade 2 is the other one"
     MAY_BE_GRADE_3 = "MAY_BE_GRADE_3", Effect.WARNS, "the grade is borderline, grade 3 is the other one"
     UNUSUAL_DIRECTION = "UNUSUAL_DIRECTION", Effect.WARNS, "posterior wedging here: check level label and orientation"
+    ADJACENT_MILD_WEDGING = (
+        "ADJACENT_MILD_WEDGING",
+        Effect.WARNS,
+        "three or more bodies in a row wedged anteriorly by 5 to 15 degrees, alike",
+    )
+
+
+#: What only the input can know of a body: a landmarks document may say it, and a report of ours hands it back.
+INPUT_WORDS: Final = (Flag.CEMENT, Flag.HARDWARE, Flag.FUSION, Flag.TUMOUR, Flag.INFECTION)
 
 
 def strongest(words: tuple[str, ...], effect: Effect) -> str | None:

@@ -7,6 +7,7 @@ where the image has no spacing. Rotating, moving or mirroring the input leaves t
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import median
 from typing import Final
 
 import numpy as np
@@ -34,12 +35,12 @@ class Frame:
 
     def to_plane(self, points: Array) -> Array:
         """Project (..., 2 or 3) points of the space on the plane: (..., 2)."""
-        plane: Array = (points - self.origin) @ np.stack((self.posterior, self.superior), axis=1)
+        plane: Array = (points - self.origin) @ np.array((self.posterior, self.superior)).T
         return plane
 
     def to_space(self, points: Array) -> Array:
         """Return where (..., 2) points of the plane lie in the space: (..., 2 or 3)."""
-        space: Array = self.origin + points @ np.stack((self.posterior, self.superior))
+        space: Array = self.origin + points @ np.array((self.posterior, self.superior))
         return space
 
 
@@ -55,7 +56,8 @@ class Body:
     @property
     def depth(self) -> float:
         """Distance between the middles of the anterior and the posterior wall."""
-        return float((self.points[PS, 0] + self.points[PI, 0] - self.points[AS, 0] - self.points[AI, 0]) / 2)
+        u = self.points[:, 0].tolist()
+        return float(u[PS] + u[PI] - u[AS] - u[AI]) / 2
 
 
 def place(
@@ -94,8 +96,9 @@ def _best_normal(points: Array) -> Array:
 
 
 def _body(points: Array, normal: Array | None) -> Body:
+    superior_end, inferior_end = points[AS] + points[PS], points[AI] + points[PI]
     posterior = points[PS] + points[PI] - points[AS] - points[AI]
-    superior = points[AS] + points[PS] - points[AI] - points[PI]
+    superior = superior_end - inferior_end
     if normal is None:
         posterior = _unit(posterior)
         across = np.array((-posterior[1], posterior[0]))
@@ -103,7 +106,7 @@ def _body(points: Array, normal: Array | None) -> Body:
         posterior = _unit(posterior - (posterior @ normal) * normal)
         across = _cross(normal, posterior)
     frame = Frame(
-        origin=points[CORNERS, :].mean(axis=0),
+        origin=(superior_end + inferior_end) / 4,
         posterior=posterior,
         superior=across if across @ superior >= 0 else -across,
     )
@@ -114,8 +117,9 @@ def _off_plane(points: Array, normal: Array | None) -> float:
     """Largest distance from the plane through the median, so that one stray point shows its whole distance."""
     if normal is None:
         return 0.0
-    distances = points @ normal
-    return float(np.nanmax(np.abs(distances - np.nanmedian(distances))))
+    distances: list[float] = [distance for distance in (points @ normal).tolist() if not math.isnan(distance)]
+    middle = median(distances)
+    return max(abs(distance - middle) for distance in distances)
 
 
 def _unit(vector: Array) -> Array:

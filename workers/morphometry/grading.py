@@ -3,6 +3,7 @@
 import math
 from typing import Final
 
+from workers.morphometry.digits import settled
 from workers.morphometry.geometry import Array
 
 #: Lower borders of grades 1, 2 and 3, percent (Genant 1993 as read in 1.1).
@@ -52,7 +53,7 @@ def grade_probabilities(max_loss_percent: float, sd_points: float) -> Probabilit
 def borderline(max_loss_percent: float, sd_points: float) -> bool:
     """Whether no grade has a probability of 0.8, or a border lies within one SD of the loss (3.5)."""
     unsure = max(grade_probabilities(max_loss_percent, sd_points)) < CERTAIN_ENOUGH
-    return unsure or distance_to_border(rounded(max_loss_percent)) <= sd_points
+    return unsure or settled(distance_to_border(rounded(max_loss_percent))) <= settled(sd_points)
 
 
 def other_grade(max_loss_percent: float, grade: int) -> int:
@@ -63,10 +64,12 @@ def other_grade(max_loss_percent: float, grade: int) -> int:
 
 
 def largest(losses: Array) -> tuple[int, float]:
-    """Return position and size of the largest of (3,) losses; positions without a height do not take part."""
-    known = [(loss, position) for position, loss in enumerate(losses.tolist()) if not math.isnan(loss)]
-    loss, position = max(known, key=lambda one: one[0])
-    return position, loss
+    """Return position and size of the largest of (3,) losses; positions without a height do not take part.
+
+    Of losses that differ by binary noise only the first counts, so that turning the input does not change which.
+    """
+    known = [(position, loss) for position, loss in enumerate(losses.tolist()) if not math.isnan(loss)]
+    return max(known, key=lambda one: settled(one[1]))
 
 
 def _below(border: float, mean: float, sd: float) -> float:

@@ -3,6 +3,7 @@
 Functions take arrays with any leading axes, so one call serves a vertebra or all random draws of a study.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,10 +35,10 @@ def heights(points: Array) -> Array:
 
 def ratios(lengths: Array) -> Ratios:
     """Return the ratios of one body's (3,) heights."""
-    anterior, middle, posterior = (float(length) for length in lengths)
+    anterior, middle, posterior = lengths.tolist()
     return Ratios(
         wedge=anterior / posterior,
-        biconcavity=None if np.isnan(middle) else middle / posterior,
+        biconcavity=None if math.isnan(middle) else middle / posterior,
         posterior=posterior / anterior,
     )
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sr_templates.findings import Deformity, Landmarks, Measured, Reference, Triple, VertebraFinding
 from workers.morphometry import wedging
@@ -12,7 +12,7 @@ from workers.morphometry.digits import settled
 from workers.morphometry.flags import Effect, Flag, strongest
 from workers.morphometry.geometry import Array
 from workers.morphometry.grading import MILD, borderline, genant_grade, grade_probabilities, other_grade, rounded
-from workers.morphometry.heights import POSTERIOR, endplate_angle_deg, ratios, wedging_percent
+from workers.morphometry.heights import POSTERIOR, ratios
 from workers.morphometry.policy import Policy
 from workers.morphometry.uncertainty import Uncertainty
 from workers.morphometry.vertebra import Vertebra
@@ -88,7 +88,7 @@ def _graded(case: Case, policy: Policy) -> _Graded:
 
 
 def _losses(assessment: Assessment) -> Losses:
-    anterior, middle, posterior = (float(value) for value in assessment.losses)
+    anterior, middle, posterior = assessment.losses.tolist()
     return Losses(
         anterior=rounded(anterior),
         middle=None if math.isnan(middle) else rounded(middle),
@@ -126,7 +126,7 @@ def _other_grades(case: Case, policy: Policy, grade: int, *, is_near: bool) -> l
 def _measured(case: Case, graded: _Graded, policy: Policy) -> Measured:
     """Return the numbers, each settled here and nowhere else, so that every output has the same."""
     vertebra, expected, uncertainty = case.vertebra, case.assessment.expected, case.uncertainty
-    shares, wedged = ratios(vertebra.heights), settled(float(wedging_percent(vertebra.heights)))
+    shares, wedged = ratios(vertebra.heights), settled(vertebra.wedging_percent)
     limit = None if graded.grade is None else policy.wedging_limits.get(vertebra.level)
     return Measured(
         landmarks=_settled_points(vertebra.landmarks),
@@ -136,7 +136,7 @@ def _measured(case: Case, graded: _Graded, policy: Policy) -> Measured:
         crush_above=_crush(vertebra, case.above),
         crush_below=_crush(vertebra, case.below),
         wedging_percent=wedged,
-        wedge_angle_deg=settled(float(endplate_angle_deg(vertebra.body.points))),
+        wedge_angle_deg=settled(vertebra.angle_deg),
         height_loss_percent=graded.losses,
         loss_sd_points=settled(uncertainty.loss_sd_points),
         reference=Reference(rule=expected.rule, levels=expected.levels, heights=_triple(expected.heights)),
@@ -152,11 +152,19 @@ def _measured(case: Case, graded: _Graded, policy: Policy) -> Measured:
             sd_percent=uncertainty.wedging_sd_percent if uncertainty.is_measured else None,
         ),
         wedge_angle_sd_deg=settled(uncertainty.angle_sd_deg),
+        axial_spacing_mm=None if vertebra.given.axial_spacing_mm is None else settled(vertebra.given.axial_spacing_mm),
+        spacing_source=vertebra.spacing_source,
     )
 
 
 def _settled_points(landmarks: Landmarks) -> Landmarks:
-    return replace(landmarks, points={name: tuple(map(settled, point)) for name, point in landmarks.points.items()})
+    return Landmarks(
+        space=landmarks.space,
+        points={name: tuple(map(settled, point)) for name, point in landmarks.points.items()},
+        sop_instance_uid=landmarks.sop_instance_uid,
+        frame=landmarks.frame,
+        frame_of_reference_uid=landmarks.frame_of_reference_uid,
+    )
 
 
 def _settled_probabilities(
@@ -169,7 +177,7 @@ def _settled_probabilities(
 
 
 def _triple(values: Array) -> Triple:
-    anterior, middle, posterior = (settled(float(value)) if math.isfinite(value) else None for value in values)
+    anterior, middle, posterior = (settled(value) if math.isfinite(value) else None for value in values.tolist())
     return Triple(anterior=anterior, middle=middle, posterior=posterior)
 
 

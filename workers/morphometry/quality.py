@@ -5,15 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
-import numpy as np
-
 from sr_templates.findings import POINT_NAMES, Landmarks, Space
 from workers.landmarks.points import ImagePlane
 from workers.morphometry.flags import Flag
 from workers.morphometry.geometry import CORNERS, Array
-from workers.morphometry.heights import endplate_angle_deg
 from workers.morphometry.levels import GRADED_LEVELS, SIZED_LEVELS
-from workers.morphometry.uncertainty import COARSE_SAMPLING_MM, FULL_SAMPLING_MM
+from workers.morphometry.uncertainty import COARSE_SAMPLING_MM, FULL_SAMPLING_MM, sampling_mm
 from workers.morphometry.vertebra import Vertebra
 
 #: Distance of a point from the plane, mm, that is worth a word, and that is too much.
@@ -95,12 +92,13 @@ def _crosses(vertebra: Vertebra) -> bool:
     if left >= right:
         return True
     knots = [left, right, *(u for u, _ in superior + inferior if left < u < right)]
-    return bool((_course(superior, knots) <= _course(inferior, knots)).any())
+    return any(_course(superior, knot) <= _course(inferior, knot) for knot in knots)
 
 
-def _course(chain: list[list[float]], knots: list[float]) -> Array:
-    """Return v of a chain of (u, v) points at the `knots`."""
-    return np.interp(knots, [u for u, _ in chain], [v for _, v in chain])
+def _course(chain: list[list[float]], knot: float) -> float:
+    """Return v of a chain of (u, v) points at the `knot`, which lies between its ends."""
+    (u, v), (end, last) = next(link for link in pairwise(chain) if knot <= link[1][0])
+    return v + (last - v) * (knot - u) / (end - u)
 
 
 def _anterior_is_posterior(vertebra: Vertebra) -> bool:
@@ -153,7 +151,7 @@ def _scale_flags(vertebra: Vertebra) -> tuple[Flag, ...]:
 
 
 def _spacing(vertebra: Vertebra) -> float:
-    return vertebra.given.axial_spacing_mm or 0.0
+    return sampling_mm(vertebra) or 0.0
 
 
 _Check = tuple[Flag, Callable[[Vertebra], bool]]
@@ -167,7 +165,7 @@ _REJECTIONS: Final[tuple[_Check, ...]] = (
     (Flag.AP_SWAPPED, _anterior_is_posterior),
     (Flag.SI_SWAPPED, _superior_is_inferior),
     (Flag.IMPLAUSIBLE_SIZE, _implausible_size),
-    (Flag.IMPLAUSIBLE_ANGLE, lambda v: abs(float(endplate_angle_deg(v.body.points))) > MOST_ANGLE_DEG),
+    (Flag.IMPLAUSIBLE_ANGLE, lambda v: abs(v.angle_deg) > MOST_ANGLE_DEG),
 )
 #: All that are found are said.
 _REMARKS: Final[tuple[_Check, ...]] = (

@@ -10,7 +10,7 @@ height among three cannot be carried on; and its error, 1.5 times that of a heig
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -42,15 +42,21 @@ class Neighbour:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Expected:
-    """Expected (3,) heights, what they rest on, and how their error compares with that of one height."""
+    """Expected (3,) heights, what they rest on, and how far that scatters about them."""
 
     rule: ReferenceRule
     levels: tuple[str, ...]
     heights: Array
-    #: Error of the expected height in errors of a single height: root of the sum of squared weights.
-    error_factor: float
+    #: Share of each level's height in the expected one; of a fit whose slope is held, that of the free fit, which is
+    #: the less certain one.
+    weights: tuple[float, ...] = ()
     #: (3,) SD of the references about the fit; 0 where there is no fit.
-    residual: Array
+    residual: Array = field(default_factory=lambda: np.zeros(3))
+
+    @property
+    def error_factor(self) -> float:
+        """Error of the expected height in errors of a single height: root of the sum of squared weights."""
+        return math.hypot(*self.weights)
 
 
 def expected(heights: Array, neighbours: Sequence[Neighbour]) -> Expected:
@@ -85,39 +91,38 @@ def _fit(references: Sequence[Neighbour]) -> Expected:
     In closed form and without BLAS, whose last digit depends on the processor.
     """
     count = len(references)
-    offsets = np.array([[float(reference.offset)] for reference in references])
-    known = np.array([reference.heights for reference in references])
-    centre, mean = float(offsets.sum()) / count, known.sum(axis=0) / count
-    away = offsets - centre
-    spread = float((away * away).sum())
-    slope = (away * known).sum(axis=0) / spread
-    if references[0].offset > 0 or references[-1].offset < 0:
-        slope = np.clip(slope, -GROWTH * mean, GROWTH * mean)
-    rest = known - mean - away * slope
+    centre = sum(reference.offset for reference in references) / count
+    away = [reference.offset - centre for reference in references]
+    spread = sum(step * step for step in away)
+    is_one_sided = references[0].offset > 0 or references[-1].offset < 0
+    heights, residual = [], []
+    for known in zip(*(reference.heights.tolist() for reference in references), strict=True):
+        mean = sum(known) / count
+        slope = sum(step * height for step, height in zip(away, known, strict=True)) / spread
+        if is_one_sided:
+            slope = min(max(slope, -GROWTH * mean), GROWTH * mean)
+        rest = sum((height - mean - step * slope) ** 2 for step, height in zip(away, known, strict=True))
+        heights.append(mean - centre * slope)
+        residual.append(math.sqrt(rest / (count - 2)))
     return Expected(
         rule=ReferenceRule.FIT,
         levels=tuple(reference.level for reference in references),
-        heights=mean - centre * slope,
-        error_factor=math.sqrt(1 / count + centre * centre / spread),
-        residual=np.sqrt((rest * rest).sum(axis=0) / (count - 2)),
+        heights=np.array(heights),
+        weights=tuple(1 / count - centre * step / spread for step in away),
+        residual=np.array(residual),
     )
 
 
 def _adjacent(direct: Sequence[Neighbour]) -> Expected:
+    share = 1 / len(direct)
     return Expected(
         rule=ReferenceRule.ADJACENT_2 if len(direct) == 2 else ReferenceRule.ADJACENT_1,  # noqa: PLR2004 - both sides
         levels=tuple(neighbour.level for neighbour in direct),
-        heights=np.stack([neighbour.heights for neighbour in direct]).mean(axis=0),
-        error_factor=1 / math.sqrt(len(direct)),
-        residual=np.zeros(3),
+        heights=sum((neighbour.heights for neighbour in direct), np.zeros(3)) * share,
+        weights=(share,) * len(direct),
     )
 
 
 def _own(heights: Array) -> Expected:
-    return Expected(
-        rule=ReferenceRule.WITHIN_VERTEBRA,
-        levels=(),
-        heights=np.full(3, max(heights[ANTERIOR], heights[POSTERIOR])),
-        error_factor=1.0,
-        residual=np.zeros(3),
-    )
+    larger = max(heights[ANTERIOR], heights[POSTERIOR])
+    return Expected(rule=ReferenceRule.WITHIN_VERTEBRA, levels=(), heights=np.array((larger, larger, larger)))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sr_templates.findings import Kyphosis, Slip, Summary, VertebraFinding
+from sr_templates.findings import Kyphosis, Pattern, Slip, Summary, VertebraFinding
 from workers.morphometry.levels import SDI_LEVELS
 
 
@@ -30,7 +30,10 @@ def deformity_index(grades: Mapping[str, int | None]) -> DeformityIndex:
 
 
 def summarise(
-    findings: Sequence[VertebraFinding], kyphosis: Iterable[Kyphosis] = (), listhesis: Iterable[Slip] = ()
+    findings: Sequence[VertebraFinding],
+    kyphosis: Iterable[Kyphosis] = (),
+    listhesis: Iterable[Slip] = (),
+    patterns: Iterable[Pattern] = (),
 ) -> Summary:
     """Return the summary of the findings, cranial to caudal."""
     grades = {finding.level: grade_of(finding) for finding in findings}
@@ -38,12 +41,14 @@ def summarise(
     index = deformity_index(grades)
     return Summary(
         graded=len(known),
+        deformed=sum(grade > 0 for grade in known),
         ungradable=tuple(level for level, grade in grades.items() if grade is None),
         max_grade=max(known, default=None),
         spinal_deformity_index=index.total,
         sdi_is_lower_bound=index.is_lower_bound,
         kyphosis=tuple(kyphosis),
         listhesis=tuple(listhesis),
+        patterns=tuple(patterns),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sr_templates.findings import Deformity, ReferenceRule, WedgingAssessment, WedgingDirection
-from workers.morphometry.digits import settled
+from workers.morphometry.digits import printed, settled
 from workers.morphometry.grading import MILD
 from workers.morphometry.levels import UNUSUAL_POSTERIOR_LEVELS
 
@@ -36,10 +36,10 @@ DEFAULT_LIMITS: Final[Mapping[str, WedgingLimit]] = {
 
 def direction(percent: float) -> WedgingDirection:
     """Return which height is the smaller: `percent` is positive where it is the posterior."""
-    printed = _printed(percent)
-    if printed == 0:
+    seen = printed(percent)
+    if seen == 0:
         return WedgingDirection.NONE
-    return WedgingDirection.POSTERIOR if printed > 0 else WedgingDirection.ANTERIOR
+    return WedgingDirection.POSTERIOR if seen > 0 else WedgingDirection.ANTERIOR
 
 
 def assess(
@@ -54,12 +54,12 @@ def assess(
     """
     if is_deformed:
         return WedgingAssessment.OUTSIDE_LIMITS
-    printed = _printed(percent)
-    if limit is None or printed <= -MILD:
+    seen = printed(percent)
+    if limit is None or seen <= -MILD:
         return WedgingAssessment.NO_LIMIT_FOR_LEVEL
-    if printed > 0 and sd_percent is not None and settled(abs(percent - limit.upper_percent)) <= settled(sd_percent):
+    if seen > 0 and sd_percent is not None and settled(abs(percent - limit.upper_percent)) <= settled(sd_percent):
         return WedgingAssessment.BORDERLINE
-    return WedgingAssessment.OUTSIDE_LIMITS if printed > limit.upper_percent else WedgingAssessment.WITHIN_LIMITS
+    return WedgingAssessment.OUTSIDE_LIMITS if seen > limit.upper_percent else WedgingAssessment.WITHIN_LIMITS
 
 
 def is_deformed(percent: float, deformity: Deformity | None, posterior_loss: float | None, rule: ReferenceRule) -> bool:
@@ -75,8 +75,3 @@ def is_deformed(percent: float, deformity: Deformity | None, posterior_loss: flo
 def is_unusual(level: str, percent: float, sd_percent: float) -> bool:
     """Whether posterior wedging, beyond its SD, is at a level where it makes label and orientation doubtful."""
     return level in UNUSUAL_POSTERIOR_LEVELS and percent > sd_percent
-
-
-def _printed(percent: float) -> float:
-    """Return the number that a reader sees: the same rounding as that of a format with one decimal."""
-    return round(percent, 1)

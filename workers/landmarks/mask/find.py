@@ -12,6 +12,8 @@ from workers.landmarks.mask.checks import cut_through
 from workers.landmarks.mask.coarse import Coarse, look
 from workers.landmarks.mask.column import tangent, upside_down
 from workers.landmarks.mask.frame import Frame
+from workers.landmarks.mask.neighbours import merged
+from workers.landmarks.mask.order import out_of_order
 from workers.landmarks.mask.plane import disagreeing, recentred, symmetric
 from workers.landmarks.mask.six import Found, six_points
 from workers.landmarks.points import DIRECTION_DECIMALS, MM_DECIMALS, VertebraLandmarks
@@ -34,7 +36,13 @@ def find(masks: Mapping[str, Volume]) -> list[VertebraLandmarks]:
         level: coarse for level, coarse in looks.items() if isinstance(coarse, Reason)
     }
     results |= _measured(seen)
-    return [_landmarks(level, results[level]) for level in looks]
+    found = {level: result for level, result in results.items() if isinstance(result, Found)}
+    flags = {level: tuple(flag.value for flag in result.flags) for level, result in found.items()}
+    for level, others in merged(seen, results).items():
+        results[level], flags[level] = Reason.MERGED_NEIGHBOUR, tuple(f"MERGED_WITH_{other}" for other in others)
+    for level, words in out_of_order({level: result.frame.origin for level, result in found.items()}).items():
+        results[level], flags[level] = Reason.LABEL_ORDER, words
+    return [_landmarks(level, results[level], flags.get(level, ())) for level in looks]
 
 
 def _measured(seen: Mapping[str, Coarse]) -> dict[str, Found | Reason]:
@@ -70,16 +78,17 @@ def _oriented(seen: Mapping[str, Coarse], measured: Mapping[str, Found | Reason]
     return checked
 
 
-def _landmarks(level: str, result: Found | Reason) -> VertebraLandmarks:
+def _landmarks(level: str, result: Found | Reason, flags: tuple[str, ...]) -> VertebraLandmarks:
+    source = LandmarkSource.SEGMENTATION
     if isinstance(result, Reason):
-        return VertebraLandmarks(level=level, source=LandmarkSource.SEGMENTATION, landmarks=None, reason=result.value)
+        return VertebraLandmarks(level=level, source=source, landmarks=None, reason=result.value, flags=flags)
     points = (_triple(point, MM_DECIMALS) for point in result.points)
     spread = _triple(result.height_sd_mm, MM_DECIMALS)
     return VertebraLandmarks(
         level=level,
-        source=LandmarkSource.SEGMENTATION,
+        source=source,
         landmarks=Landmarks(space=Space.PATIENT, points=dict(zip(POINT_NAMES, points, strict=True))),
-        flags=tuple(flag.value for flag in result.flags),
+        flags=flags,
         midsagittal_normal=_triple(result.frame.left, DIRECTION_DECIMALS),
         axial_spacing_mm=round(result.axial_spacing_mm, MM_DECIMALS),
         height_sd_mm=dict(zip(("anterior", "middle", "posterior"), spread, strict=True)),

@@ -1,0 +1,36 @@
+"""The limiter sees every descendant and counts what they hold."""
+
+import os
+import subprocess
+import sys
+
+import psutil
+
+from workers.finders.limiter import descendants, holds_more
+
+GRANDCHILD = (
+    "import subprocess, sys\n"
+    "one = subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE, start_new_session=True)\n"
+    "print(one.pid, flush=True); input()"
+)
+
+
+def test_descendants_of_any_session_are_found() -> None:
+    """A child, and its child in a session of its own, are below this process; its parent is not."""
+    with subprocess.Popen([sys.executable, "-c", GRANDCHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout
+        grandchild = int(child.stdout.readline())
+        found = descendants(os.getpid())
+        child.kill()
+
+    assert {child.pid, grandchild} <= set(found)
+    assert not {os.getpid(), os.getppid()} & set(found)
+
+
+def test_memory_is_what_processes_hold() -> None:
+    """The sum lies between the unshared memory that psutil reads and the resident one; who is gone holds nothing."""
+    me = psutil.Process().memory_full_info()
+
+    assert holds_more([os.getpid()], me.uss // 2)
+    assert not holds_more([os.getpid()], me.rss * 2)
+    assert not holds_more([2**22 + 1], 0)

@@ -1,0 +1,1 @@
+"""Keypoint networks for lateral radiographs: a file in the format ONNX, described by a TOML file beside it."""

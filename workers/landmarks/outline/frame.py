@@ -1,0 +1,62 @@
+"""A vertebra's own frame in the plane of a radiograph: posterior, superior, and how large its body is.
+
+Millimetres play no part in placing the points: the body is measured at one nominal size, so that the points are the
+same whatever the magnification, and where there is no spacing at all.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final, Self
+
+import numpy as np
+
+from workers.landmarks.outline.polygon import rectangle_axis
+from workers.landmarks.volumes import Array
+
+#: Depth at which a body is measured, nominal mm: a lumbar one's, for which the bounds in mm of docs/morphometry 3.2 are.
+NOMINAL_DEPTH: Final = 34.0
+#: Cosine between a direction and the axis it stands for, below which it could as well stand for the other one.
+_LEAST_ALONG: Final = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaneFrame:
+    """Origin and two unit directions at right angles in a plane with square units; `unit` of them is a nominal mm."""
+
+    origin: Array
+    posterior: Array
+    superior: Array
+    unit: float
+
+    @classmethod
+    def seeded(cls, points: Array, centre: Array, anterior: Array, superior: Array, size: float) -> Self | None:
+        """Lay the frame along the smallest rectangle around `points`; None where `anterior` is not told by it.
+
+        `size` is a first guess at the body's depth.
+        """
+        axis = rectangle_axis(points)
+        across = np.array([-axis[1], axis[0]])
+        up = max((axis, -axis, across, -across), key=lambda direction: float(direction @ superior))
+        behind = np.array([-up[1], up[0]])
+        along = float(behind @ anterior) / float(np.hypot(*anterior))
+        if abs(along) < _LEAST_ALONG:
+            return None
+        return cls(origin=centre, posterior=-np.sign(along) * behind, superior=up, unit=size / NOMINAL_DEPTH)
+
+    def to_local(self, points: Array) -> Array:
+        """Map (..., 2) points of the plane to posterior, superior, nominal mm."""
+        return np.asarray((points - self.origin) @ np.stack([self.posterior, self.superior], axis=1) / self.unit)
+
+    def to_plane(self, local: Array) -> Array:
+        """Map (..., 2) posterior, superior, nominal mm to points of the plane."""
+        return np.asarray(self.origin + local @ np.stack([self.posterior, self.superior]) * self.unit)
+
+    def fitted(self, centre: Array, depth: float, turn_rad: float) -> Self:
+        """Return the frame about a local centre, for a body so deep, turned from posterior towards superior."""
+        cosine, sine = np.cos(turn_rad), np.sin(turn_rad)
+        return replace(
+            self,
+            origin=self.to_plane(centre),
+            posterior=cosine * self.posterior + sine * self.superior,
+            superior=cosine * self.superior - sine * self.posterior,
+            unit=self.unit * depth / NOMINAL_DEPTH,
+        )
