@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SPONDYL := $(BIN)/spondyl
+# Two processes a core of the machine that CI has: these tests wait for servers more than they compute. The longest come
+# first, and which tests go to one process together is said in tests/sharing.py.
+TOGETHER := -n 4 --dist loadfile --no-loadscope-reorder
+TIERS := tests/e2e tests/integration tests/contract tests/accuracy tests/architecture
 
 .PHONY: demo test lint format bench campaign servers clean help
 
@@ -38,8 +42,7 @@ lint: $(VENV)/.dev ## Check style, types and the direction of imports
 
 test: $(VENV)/.dev servers lint ## Run every test against real servers
 	$(BIN)/pytest -n 2 --cov --cov-report= tests/unit
-	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-append --cov-report= tests/architecture tests/contract tests/integration tests/accuracy
-	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-append --cov-fail-under=95 tests/e2e
+	$(BIN)/pytest $(TOGETHER) --cov --cov-append --cov-fail-under=95 $(TIERS)
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix-only .

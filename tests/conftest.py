@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from accuracy_table import pytest_terminal_summary, tell
 from hypothesis import settings
 from ledgers import empty_sqlite, ledger, ledger_url, shared_postgres, sqlite_url
 from servers import orthanc, postgres_server, postgres_url, storescp, valkey
+from sharing import pytest_xdist_make_scheduler
 
 __all__ = [
     "empty_sqlite",
@@ -17,9 +19,12 @@ __all__ = [
     "orthanc",
     "postgres_server",
     "postgres_url",
+    "pytest_terminal_summary",
+    "pytest_xdist_make_scheduler",
     "shared_postgres",
     "sqlite_url",
     "storescp",
+    "tell",
     "valkey",
 ]
 

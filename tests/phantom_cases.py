@@ -1,4 +1,4 @@
-"""Phantoms for tests/accuracy: vertebrae and columns of known dimensions as masks, in any pose, with edges as noisy as real ones.
+"""Phantoms for tests/accuracy: vertebrae and columns of known dimensions as masks, in any pose, with noisy edges.
 
 Sound heights grow linearly from T5 to L5, so a fit through sound neighbours gives the truth, and a deformity's loss is
 the one it was made with. Everything follows from a seed.
@@ -34,9 +34,9 @@ _TURNS_DEG: Final = (15.0, 20.0, 25.0)
 _COBB_DEG, _APEX_DEG = 45.0, 22.0
 DEFORMITIES: Final = ("none", "anterior_wedge", "biconcave", "crush", "posterior_wedge")
 #: Loss of a deformity.
-_LOSSES: Final = (0.05, 0.55)
+_LOSSES: Final = (0.05, 0.50)
 #: SD of a noisy edge, voxels, the length over which it waves, mm, and the share of edge voxels that are turned over.
-_EDGE_VOXELS, _WAVE_MM, _FLIPPED = 0.3, 1.5, 0.05
+_EDGE_VOXELS, _WAVE_MM, _FLIPPED = 0.25, 1.5, 0.05
 #: Room about a mask, mm.
 _ROOM_MM: Final = 6.0
 #: References that a deformed vertebra of a column must have within three levels.
@@ -231,7 +231,7 @@ def _lost(rng: np.random.Generator, local: Array, wall: float) -> Inside:
 
 
 def _noisy(part: npt.NDArray[np.float32], spacing: Array, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """Return `part` as a segmenter that errs at the edge fills it: in waves, by a share of a voxel, and by whole voxels."""
+    """Return `part` as one fills it who errs at the edge: in waves, by a share of a voxel, and by whole voxels."""
     box = tuple(slice(max(0, s.start - 4), s.stop + 4) for s in ndimage.find_objects((part > 0).astype(np.uint8))[0])
     near = part[box]
     waves = ndimage.gaussian_filter(rng.standard_normal(near.shape), _WAVE_MM / spacing)

@@ -143,9 +143,27 @@ class Scribbles(Finder):
         os._exit(0)
 
 
+class Orphaned(Finder):
+    """Loses whoever keeps it to its limits, and goes on, after it has written its process number to the model file."""
+
+    def find(self, task: FinderTask) -> FinderAnswer:
+        """Kill its parent."""
+        assert task.images
+        assert self.setup.model
+        self.setup.model.write_text(str(os.getpid()), encoding="ascii")
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
+        raise NothingFound
+
+
 def is_not_ready(setup: FinderSetup) -> LandmarkFinder:
     """Never give a finder: something is missing."""
     raise CannotRun(f"expected a licence, found {len(setup.options)}")
+
+
+def lists_settings(_setup: FinderSetup) -> LandmarkFinder:
+    """Never give a finder, and say which of our settings the environment holds."""
+    raise CannotRun(f"settings: {[name for name in os.environ if name.startswith('SPONDYL_')]}")
 
 
 class Environment(Finder):
@@ -163,6 +181,7 @@ class Environment(Finder):
 NAMES: Final = {
     **{one.__name__.lower(): f"sample_finders:{one.__name__}" for one in Finder.__subclasses__()},
     "not-ready": "sample_finders:is_not_ready",
+    "lists-settings": "sample_finders:lists_settings",
     "not-there": "no_such_module:Finder",
 }
 

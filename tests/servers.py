@@ -5,6 +5,7 @@ can be told so.
 """
 
 import contextlib
+import itertools
 import json
 import os
 import pwd
@@ -54,12 +55,19 @@ def missing(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+#: Below those that Linux hands out by itself (32768 on), so nobody's outgoing connection takes one in between; each
+#: test process begins elsewhere and goes on from there, so none takes what another has just found free.
+_PORTS = range(15000, 32000)
+_ports = itertools.islice(itertools.cycle(_PORTS), os.getpid() * 1009 % len(_PORTS), None)
+
+
 def free_port() -> int:
-    """Return a TCP port of loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a TCP port of loopback that was free a moment ago, and that nobody else is told of."""
+    for port in _ports:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("unreachable: the ports go round")
 
 
 def wait_until(condition: Callable[[], bool], what: str, *, seconds: float = START_S, step: float = 0.05) -> None:
@@ -279,3 +287,27 @@ def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
     host = urllib.parse.urlparse(url).hostname or "127.0.0.1"
     port = int(os.environ.get("SPONDYL_TEST_ORTHANC_DICOM_PORT", system["DicomPort"]))
     yield Orthanc(url=url.rstrip("/"), ae_title=system["DicomAet"], host=host, port=port)
+
+
+# ---- Validators
+
+#: Debian's libpixelmed-java and libsaxonhe-java; with the JDK's own transformer the validator does not run on Java 17.
+_PIXELMED = [Path("/usr/share/java/pixelmed.jar"), Path("/usr/share/java/Saxon-HE.jar")]
+
+
+def pixelmed(report: Path) -> list[str]:
+    """Return what PixelMed's validator, which knows the templates, says of a structured report, line by line."""
+    for jar in _PIXELMED:
+        if not jar.is_file():
+            missing(f"{jar} is not installed (make test installs it where it can)")
+    command = [
+        program("java"),
+        # One short run: what the optimising compiler costs it does not bring in.
+        *("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"),
+        "-Djavax.xml.transform.TransformerFactory=net.sf.saxon.TransformerFactoryImpl",
+        *("-cp", ":".join(map(str, _PIXELMED))),
+        "com.pixelmed.validate.DicomSRValidator",
+        str(report),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+    return (done.stdout + done.stderr).splitlines()

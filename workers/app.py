@@ -1,5 +1,6 @@
 """The role `work`: a Celery worker built from the settings inside a process of its own, and its keeper."""
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -35,6 +36,8 @@ def work(settings: Settings) -> int:
     """
     require_finder(settings)
     require_broker(settings)
+    # What is imported stays one copy for all that is forked: nobody's collector looks through it, and so writes to it.
+    gc.freeze()
     celery_app(settings)  # a broker nobody speaks is found here, not again and again in what is kept
     keeper = Keeper(
         launch=partial(_launch, settings),
@@ -61,8 +64,10 @@ def _be_worker(settings: Settings, pulse: Pulse, keeper: int) -> None:
     die_with_parent()
     if os.getppid() != keeper:
         sys.exit(1)
+    app = worker_app(settings)
+    app.steps["worker"].add(step_of(pulse))
     # Gossip and mingle make workers talk to each other; the ledger is what ours have in common.
-    worker = worker_app(settings, pulse).Worker(
+    worker = app.Worker(
         hostname=f"spondyl-{os.getpid()}@{platform.node()}",
         pool="prefork",
         loglevel=logging.WARNING,
@@ -74,10 +79,9 @@ def _be_worker(settings: Settings, pulse: Pulse, keeper: int) -> None:
     sys.exit(int(worker.exitcode or 0))
 
 
-def worker_app(settings: Settings, pulse: Pulse) -> Celery:
+def worker_app(settings: Settings) -> Celery:
     """Return the application with its tasks, and this process prepared to fork a pool for it."""
     app = celery_app(settings)
-    app.steps["worker"].add(step_of(pulse))
     opened = Opened(settings)
     register(app, opened)
 

@@ -11,7 +11,7 @@ from service.landmarks import DocumentFormat
 from sr_templates.findings import POINT_NAMES, Space
 from sr_templates.levels import LEVELS
 from workers.inputs import NotOneStudy, read_inputs
-from workers.landmarks.document import CORNERS, SCHEMA, LandmarksError, Origin, landmarks_of, parse
+from workers.landmarks.document import CORNERS, LONGEST_UID, SCHEMA, LandmarksError, Origin, landmarks_of, parse
 from workers.morphometry.flags import INPUT_WORDS
 
 _POINT: Final = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 3}
@@ -45,8 +45,16 @@ JSON_SCHEMA: Final[dict[str, Any]] = {
     "additionalProperties": False,
     "properties": {
         "schema": {"const": SCHEMA},
-        "study_instance_uid": {"type": "string", "description": "that of the study it is put for"},
-        "sop_instance_uid": {"type": ["string", "null"], "description": "the image; required for image points"},
+        "study_instance_uid": {
+            "type": "string",
+            "maxLength": LONGEST_UID,
+            "description": "that of the study it is put for",
+        },
+        "sop_instance_uid": {
+            "type": ["string", "null"],
+            "maxLength": LONGEST_UID,
+            "description": "the image; required for image points, and with a frame",
+        },
         "frame": {"type": ["integer", "null"], "minimum": 1},
         "space": {"enum": [str(space) for space in Space]},
         "source": {"enum": list(get_args(Origin)), "description": "reviewed points count before all others"},

@@ -25,8 +25,9 @@ from workers.landmarks.reasons import Note
 from workers.landmarks.sampling import sampled
 from workers.landmarks.slices import frame_of_reference
 from workers.landmarks.sr import from_report
-from workers.mask_sources import measure_masks, segmentations, structure_sets
+from workers.mask_sources import measure_masks, of_series, segmentations, structure_sets, uids
 from workers.nearby import images_at
+from workers.outline_sources import measure_outlines
 
 _ORDER: Final = list(LandmarkSource)
 #: What is said of the carriers that were not used.
@@ -72,14 +73,15 @@ def find_landmarks(inputs: Inputs, supplied: bytes | None = None) -> Found:
     carried = [one for one in _carried(inputs) if one.vertebrae]
     found = [one for one in (*document, *carried) if one.vertebrae]
     if not any(one.placed for one in found):
-        measured = measure_masks(inputs, _images(inputs))
-        found += [_resting_on(one.vertebrae, one.images, one.holders) for one in measured if one.vertebrae]
+        measured = [*measure_masks(inputs, _images(inputs)), *measure_outlines(inputs, _images(inputs))]
+        masks = [_resting_on(one.vertebrae, one.images, one.holders) for one in measured if one.vertebrae]
+        carried, found = [*carried, *masks], [*found, *masks]
     best = min(found, key=_preference, default=Found(vertebrae=()))
     unused = {
         Note.DOCUMENT_NOT_USED: sum(one is not best for one in document),
-        **{note: len(_holders(carried, classes) - _uids(best.others)) for note, classes in _CARRIERS.items()},
-        Note.SEGMENTATIONS_NOT_USED: len(_uids(segmentations(inputs)) - _uids(best.others)),
-        Note.STRUCTURE_SETS_NOT_USED: len(_uids(structure_sets(inputs)) - _uids(best.others)),
+        **{note: len(_holders(carried, classes) - uids(best.others)) for note, classes in _CARRIERS.items()},
+        Note.SEGMENTATIONS_NOT_USED: len(uids(segmentations(inputs)) - uids(best.others)),
+        Note.STRUCTURE_SETS_NOT_USED: len(uids(structure_sets(inputs)) - uids(best.others)),
     }
     return replace(best, notes=tuple(note.told(count) for note, count in unused.items() if count))
 
@@ -100,7 +102,7 @@ def _from_document(inputs: Inputs, document: LandmarksDocument) -> Found:
     images = _images(inputs)
     vertebrae = landmarks_of(document, _by_uid(images), _frames(images))
     named = _by_uid(images)(document.sop_instance_uid or "")
-    around = images if named is None else _of_series(images, {headers.text(named, "SeriesInstanceUID")})
+    around = images if named is None else of_series(images, {headers.text(named, "SeriesInstanceUID")})
     by = f", by {document.observer}" if document.observer else ""
     return replace(_resting_on(vertebrae, around, ()), origin=f"{document.source}{by}")
 
@@ -133,7 +135,7 @@ def _origin(vertebrae: Sequence[VertebraLandmarks], carrier: str, persons: Seque
 
 def _holders(carried: Iterable[Found], classes: frozenset[str]) -> set[str]:
     """Return the objects of these SOP classes that hold something of a vertebra."""
-    return _uids(one for found in carried for one in found.others if headers.text(one, "SOPClassUID") in classes)
+    return uids(one for found in carried for one in found.others if headers.text(one, "SOPClassUID") in classes)
 
 
 def _is_our_answer(report: Dataset, persons: Sequence[str]) -> bool:
@@ -171,14 +173,6 @@ def _images(inputs: Inputs) -> list[Dataset]:
 
 def _by_uid(images: Sequence[Dataset]) -> Callable[[str], Dataset | None]:
     return {headers.text(image, "SOPInstanceUID"): image for image in images}.get
-
-
-def _of_series(images: Sequence[Dataset], series: set[str]) -> list[Dataset]:
-    return [image for image in images if headers.text(image, "SeriesInstanceUID") in series]
-
-
-def _uids(objects: Iterable[Dataset]) -> set[str]:
-    return {headers.text(one, "SOPInstanceUID") for one in objects}
 
 
 def _frames(objects: Sequence[Dataset]) -> set[str]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from service.checks.check import Check, bad, good
 from service.config import Settings
-from service.finders import ANSWER, MODULE, require_finder, setup_of
+from service.finders import ANSWER, MODULE, environment, require_finder, setup_of, why_of
 
 #: Longest time in which a model may load, seconds.
 _TIMEOUT_S: Final = 60.0
@@ -27,7 +27,7 @@ def finder(settings: Settings) -> Iterator[Check]:
     if answer.get("status") == "no_image":
         yield good(name, "installed, can be set up")
     else:
-        yield bad(name, str(answer.get("why") or "cannot be set up"), _REMEDY)
+        yield bad(name, why_of(answer), _REMEDY)
 
 
 def _answer(settings: Settings) -> dict[str, object]:
@@ -40,6 +40,7 @@ def _answer(settings: Settings) -> dict[str, object]:
                 command,
                 input=json.dumps(task).encode(),
                 cwd=folder,
+                env=environment(Path(folder)),
                 capture_output=True,
                 check=True,
                 timeout=_TIMEOUT_S,

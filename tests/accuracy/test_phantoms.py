@@ -1,145 +1,96 @@
-"""How near the mask route comes to phantoms whose heights are known; SPONDYL_TEST_PHANTOMS sets how many."""
+"""How near the mask route comes to phantoms whose heights are known; SPONDYL_TEST_PHANTOMS sets how many a sampling."""
 
+import multiprocessing
 import os
-import sys
-from dataclasses import dataclass, replace
+from concurrent.futures import ProcessPoolExecutor
+from itertools import chain
 
 import numpy as np
-import numpy.typing as npt
 import pytest
+from accuracy_table import Tell
+from phantom_results import SAMPLINGS, Result, Row, results_of, rows, tasks
 
-from workers.landmarks.mask.find import find
-from workers.landmarks.points import VertebraLandmarks
-from workers.landmarks.volumes import Volume
-from workers.phantom.vertebra import Shape, Vertebra
-from workers.phantom.voxels import occupancy
+COUNT = int(os.environ.get("SPONDYL_TEST_PHANTOMS", "12"))
+#: From so many on, every core works.
+MANY = 200
+#: Samplings that the goals hold for; that grades are marked at; and that none are given at.
+FINE = ("1 mm isotropic", "3 mm sagittal")
+LIMITED, COARSE = "3 mm axial", "5 mm axial"
 
-Array = npt.NDArray[np.float64]
-
-COUNT = int(os.environ.get("SPONDYL_TEST_PHANTOMS", "80"))
-#: Left-right, front-back and up-down distance between voxels, mm.
-SAMPLINGS = {"1 mm iso": (1.0, 1.0, 1.0), "sagittal 3 x .8 x .8": (3.0, 0.8, 0.8)}
-SHAPES = (
-    Shape(anterior_mm=27, middle_mm=25.5, posterior_mm=28, depth_mm=34, width_mm=45),
-    Shape(anterior_mm=18.5, middle_mm=21, posterior_mm=27, depth_mm=34, width_mm=45),
-    Shape(anterior_mm=26, middle_mm=16.5, posterior_mm=27, depth_mm=34, width_mm=45),
-    Shape(anterior_mm=14, middle_mm=13, posterior_mm=18, depth_mm=36, width_mm=46),
-    Shape(anterior_mm=29, middle_mm=26, posterior_mm=25, depth_mm=35, width_mm=48),
-    Shape(anterior_mm=19, middle_mm=18.5, posterior_mm=20.5, depth_mm=29, width_mm=31),
-    Shape(anterior_mm=14, middle_mm=15.5, posterior_mm=20, depth_mm=29, width_mm=31),
-)
-#: Largest turns about the superior, posterior and left axis, degrees.
-TURNS_DEG = (15.0, 20.0, 25.0)
-#: The box a phantom is made in, LPS mm.
-LOW, HIGH = np.array([-62.0, -42.0, -54.0]), np.array([62.0, 88.0, 50.0])
+#: A phantom takes a third of a second, on a busy machine several.
+pytestmark = pytest.mark.timeout(300 + 4 * COUNT)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """One phantom and what was found."""
-
-    truth: Vertebra
-    found: VertebraLandmarks
-
-    @property
-    def points(self) -> dict[str, Array]:
-        """The six points found, LPS mm."""
-        assert self.found.landmarks is not None, self.found.reason
-        return {name: np.array(point) for name, point in self.found.landmarks.points.items()}
-
-    @property
-    def height_error_mm(self) -> Array:
-        """Error of the anterior, middle and posterior height."""
-        return _heights(self.points) - _heights(self.truth.points)
-
-    @property
-    def ratio_error(self) -> float:
-        """Error of Ha/Hp, points."""
-        found, true = _heights(self.points), _heights(self.truth.points)
-        return float(100 * (found[0] / found[2] - true[0] / true[2]))
-
-    @property
-    def angle_error_deg(self) -> float:
-        """Error of the angle between the endplates."""
-        return _angle_deg(self.points, self.truth) - _angle_deg(self.truth.points, self.truth)
-
-    @property
-    def plane_error_deg(self) -> float:
-        """Angle between the plane found and the true midsagittal plane."""
-        cosine = abs(float(np.dot(np.array(self.found.midsagittal_normal), self.truth.axes[0])))
-        return float(np.degrees(np.arccos(min(1.0, cosine))))
+@pytest.fixture(scope="module", params=SAMPLINGS)
+def table(request: pytest.FixtureRequest) -> list[Row]:
+    """Return the rows of one sampling, that of all its phantoms first."""
+    sampling, made = request.param, tasks(request.param, COUNT)
+    if len(made) < MANY:
+        return rows(sampling, list(chain.from_iterable(map(results_of, made))))
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
+        return rows(sampling, list(chain.from_iterable(pool.map(results_of, made, chunksize=4))))
 
 
-def _heights(points: dict[str, Array]) -> Array:
-    return np.array([np.linalg.norm(points[f"{at}S"] - points[f"{at}I"]) for at in "AMP"])
+@pytest.fixture
+def everything(table: list[Row]) -> Row:
+    """Return the row of all phantoms of a sampling."""
+    return table[0]
 
 
-def _angle_deg(points: dict[str, Array], vertebra: Vertebra) -> float:
-    chords = [vertebra.axes @ (points[f"P{end}"] - points[f"A{end}"]) for end in "IS"]
-    inferior, superior = (float(np.degrees(np.arctan2(chord[2], chord[1]))) for chord in chords)
-    return inferior - superior
+def _at(*samplings: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("table", samplings, indirect=True)
 
 
-def _turned(degrees: Array) -> Array:
-    """Return rows left, posterior, superior, turned about the superior, posterior and left axis in this order."""
-    (a, b, c), (x, y, z) = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    about_superior = np.array([[a, -x, 0], [x, a, 0], [0, 0, 1]])
-    about_posterior = np.array([[b, 0, y], [0, 1, 0], [-y, 0, b]])
-    about_left = np.array([[1, 0, 0], [0, c, -z], [0, z, c]])
-    return np.asarray((about_superior @ about_posterior @ about_left).T)
+def test_the_table(table: list[Row], tell: Tell) -> None:
+    """Every sampling has its rows, and hardly a phantom is refused: less than 2 %, 10 % where slices are coarsest."""
+    for row in table:
+        tell(row.cells)
+    assert table[0].refused_share < (0.10 if table[0].name == COARSE else 0.02)
 
 
-def _case(seed: int, spacing: tuple[float, float, float]) -> Case:
-    rng = np.random.default_rng(seed)
-    shape = replace(
-        SHAPES[seed % len(SHAPES)],
-        osteophyte_mm=5.0 if seed % 3 == 0 else 0.0,
-        schmorl_mm=3.5 if seed % 5 == 0 else 0.0,
-        posterior_elements=seed % 4 != 0,
-    )
-    axes = _turned(rng.uniform(-1, 1, 3) * TURNS_DEG)
-    vertebra = Vertebra(level="L2", shape=shape, centre=rng.uniform(-3, 3, 3), axes=axes)
-    affine = np.diag([*spacing, 1.0])
-    affine[:3, 3] = LOW
-    size = np.ceil((HIGH - LOW) / spacing).astype(int)
-    mask = occupancy(vertebra, affine, (int(size[0]), int(size[1]), int(size[2]))) > 0.5
-    volume = Volume(mask=mask, affine=affine, low=(9, 9, 9), high=(9, 9, 9))
-    return Case(truth=vertebra, found=find({"L2": volume})[0])
+@_at(*FINE)
+def test_heights_are_near_the_truth(everything: Row) -> None:
+    """The bias of every height is within 0.5 mm, the coefficient of variation at most 2 %."""
+    assert np.abs(everything.bias_mm).max() <= 0.5, everything.cells
+    assert everything.cv_percent.max() <= 2.0, everything.cells
 
 
-@pytest.fixture(scope="module", params=list(SAMPLINGS))
-def cases(request: pytest.FixtureRequest) -> list[Case]:
-    """Return what is found of the phantoms at one sampling."""
-    return [_case(seed, SAMPLINGS[request.param]) for seed in range(COUNT // len(SAMPLINGS))]
+@_at(*FINE)
+def test_ratio_and_angle_are_near_the_truth(everything: Row) -> None:
+    """The error of Ha/Hp has an SD of at most 2.5 points, that of the angle a mean of at most 1 degree."""
+    assert everything.ratio_error(0).std(ddof=1) <= 2.5, everything.cells
+    assert everything.angle_mae_deg <= 1.0, everything.cells
 
 
-def test_heights_ratio_and_angle_are_near_the_truth(
-    cases: list[Case], request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Height bias is within 0.5 mm, Ha/Hp error SD at most 2.5 points, mean absolute angle error at most 1 degree."""
-    heights = np.array([case.height_error_mm for case in cases])
-    ratio = np.array([case.ratio_error for case in cases])
-    angle = np.array([case.angle_error_deg for case in cases])
-    plane = np.array([case.plane_error_deg for case in cases])
-    row = (
-        f"\n{request.node.callspec.params['cases']} (n={len(cases)}): "
-        f"height bias a/m/p {_join(heights.mean(axis=0))} mm, "
-        f"SD {_join(heights.std(axis=0, ddof=1))} mm; Ha/Hp SD {ratio.std(ddof=1):.2f}, "
-        f"p95 {np.quantile(np.abs(ratio), 0.95):.1f} points; angle MAE {np.abs(angle).mean():.2f} deg; "
-        f"plane median {np.median(plane):.1f}, max {plane.max():.1f} deg\n"
-    )
-    with capsys.disabled():
-        sys.stdout.write(row)
-    assert np.abs(heights.mean(axis=0)).max() <= 0.5, row
-    assert ratio.std(ddof=1) <= 2.5, row
-    assert np.abs(angle).mean() <= 1.0, row
+@_at(*FINE)
+def test_every_kind_of_mask_has_an_unbiased_height(table: list[Row]) -> None:
+    """Whole or body only, noisy, with parts missing, in a scoliosis: heights are off by 0.5 mm at most on average."""
+    assert {row.name: row.cells for row in table if np.abs(row.bias_mm).max() > 0.5} == {}
 
 
-def test_a_wrong_plane_never_goes_without_a_flag(cases: list[Case]) -> None:
+@_at(*FINE)
+def test_grades_are_those_of_the_true_losses(everything: Row) -> None:
+    """Wherever the true loss is more than 5 points from a border, the grade is that of the true loss."""
+    assert everything.misgraded == []
+
+
+def test_a_wrong_plane_never_goes_without_a_flag(everything: Row) -> None:
     """A midsagittal plane more than 10 degrees from the true one carries PLANE_UNCERTAIN."""
-    wrong = [case for case in cases if case.plane_error_deg > 10]
-    assert [case for case in wrong if "PLANE_UNCERTAIN" not in case.found.flags] == []
+    assert [_place(result) for result in everything.gross if not result.is_flagged] == []
 
 
-def _join(values: Array) -> str:
-    return "/".join(f"{value:+.2f}" for value in values)
+@_at(LIMITED)
+def test_thick_slices_mark_the_grade(everything: Row) -> None:
+    """Slices of 3 mm across the vertebral axis give numbers that all say LIMITED_SAMPLING."""
+    assert [_place(result) for result in everything.kept if "LIMITED_SAMPLING" not in result.finding.flags] == []
+
+
+@_at(COARSE)
+def test_thicker_slices_give_no_grade(everything: Row) -> None:
+    """Slices of 5 mm give heights, SAMPLING_TOO_COARSE, and neither grade nor probabilities."""
+    assert [_place(r) for r in everything.kept if "SAMPLING_TOO_COARSE" not in r.finding.flags] == []
+    assert [_place(r) for r in everything.kept if r.measured.genant_grade is not None] == []
+
+
+def _place(result: Result) -> str:
+    return f"{result.task} {result.finding.level}"

@@ -1,5 +1,6 @@
 """The mask route on real vertebrae: readers' grades, and the same body with and without its posterior elements."""
 
+import csv
 import gzip
 import struct
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from accuracy_table import Tell
 from pydicom import dcmread
 
 from workers.landmarks.mask.find import find
@@ -64,7 +66,9 @@ def _heights(vertebra: VertebraLandmarks) -> list[float]:
 
 
 @pytest.mark.parametrize(("kind", "middle"), [("ct", 22), ("mri", 6)])
-def test_body_and_whole_vertebra_agree_and_cut_neighbours_are_refused(test_data: Path, kind: str, middle: int) -> None:
+def test_body_and_whole_vertebra_agree_and_cut_neighbours_are_refused(
+    test_data: Path, kind: str, middle: int, tell: Tell
+) -> None:
     """Of three vertebrae in the crop only the middle one is whole; its body alone gives heights within 0.5 mm."""
     folder = test_data / "tptbox" / f"sample_{kind}"
     whole, affine = _nifti(folder / f"sub-{kind}_seg-vert_label-{middle}_msk.nii.gz")
@@ -72,9 +76,16 @@ def test_body_and_whole_vertebra_agree_and_cut_neighbours_are_refused(test_data:
     levels = {middle - 1: "L2", middle: "L3", middle + 1: "L4"}
     body = np.where(np.isin(parts, BODY), whole, 0)
     found, bodies = (find(_volumes(masks, affine, levels)) for masks in (whole, body))
-    assert _heights(found[1]) == pytest.approx(_heights(bodies[1]), abs=0.5)
-    for cut in (found[0], found[2], bodies[0], bodies[2]):
-        assert cut.reason in {"TOUCHES_BORDER", "NO_BODY"}
+    difference = np.array(_heights(found[1])) - np.array(_heights(bodies[1]))
+    cut = [neighbour.reason for neighbour in (found[0], found[2], bodies[0], bodies[2])]
+    measured = " / ".join(f"{height:.1f}" for height in _heights(found[1]))
+    off = " / ".join(f"{height:+.2f}" for height in difference)
+    crop = f"TPTBox {kind.upper()} crop"
+    tell((f"{crop}, middle vertebra: height a/m/p", f"{measured} mm", "measured"))
+    tell((f"{crop}: whole vertebra against body only, a/m/p", f"{off} mm", "within 0.5 mm"))
+    tell((f"{crop}: cut-off neighbours", ", ".join(sorted({str(reason) for reason in cut})), "refused"))
+    assert np.abs(difference).max() <= 0.5
+    assert {"TOUCHES_BORDER", "NO_BODY"} >= set(cut)
 
 
 def test_the_heights_of_the_real_l3_are_those_of_an_independent_prototype(test_data: Path) -> None:
@@ -85,20 +96,14 @@ def test_the_heights_of_the_real_l3_are_those_of_an_independent_prototype(test_d
     assert [26.3, 23.8, 26.8] == pytest.approx(_heights(vertebra), abs=1.5)
 
 
-@pytest.fixture(scope="module")
-def verse(test_data: Path) -> dict[str, int | None]:
-    """Return our grades of VerSe case 012, by level."""
-    vertebrae = from_segmentation(dcmread(test_data / "verse012" / "SEG" / "seg.dcm"))
-    findings, _ = measure(vertebrae, Policy())
-    return {v.level: v.measured.genant_grade if v.measured is not None else None for v in findings}
-
-
-@pytest.mark.parametrize(
-    ("level", "allowed"),
-    [("T10", {0, 1}), ("T11", {0, 1, 2}), ("T12", {0, 1}), ("L1", {2, 3}), ("L2", {0, 1})],
-)
-def test_real_vertebrae_are_graded_near_the_readers(
-    verse: dict[str, int | None], level: str, allowed: set[int]
-) -> None:
-    """Readers: T10 0, T11 0 with a large osteophyte, T12 0, L1 3, L2 0."""
-    assert verse[level] in allowed
+def test_no_real_vertebra_is_graded_more_than_one_grade_off_the_readers(test_data: Path, tell: Tell) -> None:
+    """Every vertebra of VerSe case 012, one crushed and one with a large osteophyte, is graded, within one grade."""
+    folder = test_data / "verse012"
+    with (folder / "genant_truth.csv").open(encoding="utf-8") as file:
+        readers = {row["level"]: int(row["genant_grade"]) for row in csv.DictReader(file)}
+    findings, _ = measure(from_segmentation(dcmread(folder / "SEG" / "seg.dcm")), Policy())
+    ours = {v.level: v.measured.genant_grade if v.measured is not None else None for v in findings}
+    said = ", ".join(f"{level} {grade} ({ours[level]})" for level, grade in readers.items())
+    tell(("VerSe 012: readers' grade (ours)", said, "within one grade"))
+    assert readers.keys() == ours.keys()
+    assert [level for level, grade in ours.items() if grade is None or abs(grade - readers[level]) > 1] == []

@@ -21,6 +21,7 @@ from servers import wait_until
 
 from service import logs
 from service.broker import celery_app
+from service.checks.finder import finder as doctor
 from service.dispatch import Dispatcher
 from service.errors import Misconfigured
 from service.ledger import Ledger, migrate
@@ -177,6 +178,15 @@ def test_nothing_outlives_a_finder(images: list[Path], tmp_path: Path) -> None:
     assert _gone(int(pid.read_text(encoding="ascii")))
 
 
+def test_a_finder_whose_limiter_was_killed_does_not_go_on(images: list[Path], tmp_path: Path, log: io.StringIO) -> None:
+    """Nobody holds it to its limits any more: it is ended, and the log says by which signal the limiter was."""
+    pid = tmp_path / "pid"
+
+    assert FinderReason.FAILED == _asked(images, tmp_path, name="orphaned", model=str(pid)).findings.reason
+    wait_until(lambda: _gone(int(pid.read_text(encoding="ascii"))), "the finder is gone", seconds=5, step=0.02)
+    assert signal.SIGKILL == json.loads(log.getvalue())["signal"]
+
+
 @pytest.mark.parametrize("finder", ["tells", "shows", "points", "scribbles"])
 def test_garbage_is_no_answer(images: list[Path], tmp_path: Path, finder: str) -> None:
     """A document that is none, an object that is no DICOM or lies elsewhere, another answer: all are unusable."""
@@ -184,6 +194,25 @@ def test_garbage_is_no_answer(images: list[Path], tmp_path: Path, finder: str) -
     garbage.write_bytes(b'[{"status": "found"')
 
     assert FinderReason.ANSWER_UNUSABLE == _asked(images, tmp_path, name=finder, model=str(garbage)).findings.reason
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"status": "found", "said": ["Scribbles"], "landmarks": None, "objects": ["answer.json"]},
+        {"status": "found", "said": "Scribbles", "landmarks": ["answer.json"], "objects": []},
+        {"status": "found", "said": "Scribbles", "landmarks": "../../spool", "objects": []},
+        {"status": ["found"]},
+    ],
+)
+def test_an_answer_of_another_form_is_unusable(images: list[Path], tmp_path: Path, answer: dict[str, object]) -> None:
+    """Whatever stands where a text or a file was expected: no fault of ours, and not tried again."""
+    scribbled = tmp_path / "answer.json"
+    scribbled.write_text(json.dumps(answer), encoding="utf-8")
+
+    assert (
+        FinderReason.ANSWER_UNUSABLE == _asked(images, tmp_path, name="scribbles", model=str(scribbled)).findings.reason
+    )
 
 
 def test_an_answer_on_another_study_is_unusable(images: list[Path], tmp_path: Path) -> None:
@@ -245,6 +274,14 @@ def test_a_finder_that_cannot_run_is_misconfigured(
         _asked(images, tmp_path, name=finder)
 
     assert message in str(raised.value)
+
+
+def test_doctor_shows_a_finder_what_a_worker_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of our settings, passwords among them."""
+    monkeypatch.setenv("SPONDYL_QUEUE__BROKER", "redis://:secret@host/0")
+    (check,) = doctor(settings(tmp_path, name="lists-settings"))
+
+    assert (True, "settings: []") == (check.failed, check.found)
 
 
 def test_it_works_in_a_folder_of_its_own(images: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

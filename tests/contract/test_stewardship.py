@@ -39,7 +39,7 @@ def test_the_steward_settles_until_it_is_stopped(ledger: Ledger, tmp_path: Path)
     arrive(ledger, now=time.time() + 0.3)
     steward.start()
     ran = steward.alive
-    wait_until(lambda: len(sent) == 1, "the job is sent", seconds=10)
+    wait_until(lambda: len(sent) == 1, "the job is sent")
     steward.stop()
 
     assert (True, False) == (ran, steward.alive)
@@ -57,6 +57,6 @@ def test_a_steward_with_a_fault_is_not_alive(ledger: Ledger, tmp_path: Path) -> 
     steward = Steward(settler=broken, reconciler=reconciler)
     steward.start()
 
-    wait_until(lambda: not steward.alive, "the fault is noticed", seconds=10)
+    wait_until(lambda: not steward.alive, "the fault is noticed")
     steward.stop()
     ledger.close()

@@ -75,6 +75,7 @@ class Pacs:
     aborts: int = 0
     associations: int = 0
     released: int = 0
+    aborted: int = 0
     received: list[str] = field(default_factory=list)
 
     def answer(self, event: evt.Event) -> Dataset:
@@ -98,6 +99,10 @@ class Pacs:
         """Count an association that was released."""
         self.released += 1
 
+    def broken(self, _event: evt.Event) -> None:
+        """Count an association that was aborted."""
+        self.aborted += 1
+
 
 @contextlib.contextmanager
 def pacs(*classes: str, port: int = 0, most: int = 10, idle_s: float = 30.0, called_ae: str = "PACS") -> Iterator[Pacs]:
@@ -114,6 +119,7 @@ def pacs(*classes: str, port: int = 0, most: int = 10, idle_s: float = 30.0, cal
         (evt.EVT_C_STORE, state.answer),
         (evt.EVT_ESTABLISHED, state.established),
         (evt.EVT_RELEASED, state.ended),
+        (evt.EVT_ABORTED, state.broken),
     ]
     server = entity.make_server(
         ("127.0.0.1", port),
@@ -182,7 +188,7 @@ def test_one_association_serves_many_reports(deliverer: Deliverer, tmp_path: Pat
             deliverer.send(at(state.port), report(tmp_path / "r.dcm"))
         assert (state.associations, len(state.received)) == (1, 5)
         deliverer.close()
-        wait_until(lambda: state.released == 1, "the association is released", seconds=5)
+        wait_until(lambda: state.released == 1, "the association is released")
 
 
 def test_an_idle_association_is_released(deliverer: Deliverer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,7 +196,7 @@ def test_an_idle_association_is_released(deliverer: Deliverer, tmp_path: Path, m
     monkeypatch.setattr(service.deliver, "IDLE_S", 0.2)
     with pacs() as state:
         deliverer.send(at(state.port), report(tmp_path / "r.dcm"))
-        wait_until(lambda: state.released == 1, "the association is released", seconds=5)
+        wait_until(lambda: state.released == 1, "the association is released")
         deliverer.send(at(state.port), report(tmp_path / "r.dcm"))
         assert state.associations == 2
 
@@ -199,7 +205,7 @@ def test_a_peer_that_closed_the_kept_association_is_called_again(deliverer: Deli
     """The PACS ends idle associations or restarts: the next report goes through at once."""
     with pacs(idle_s=0.2) as state:
         deliverer.send(at(state.port), report(tmp_path / "r.dcm"))
-        time.sleep(0.6)
+        wait_until(lambda: state.aborted == 1, "the PACS ends the association")
         deliverer.send(at(state.port), report(tmp_path / "r.dcm"))
         assert (state.associations, len(state.received)) == (2, 2)
     with pacs(port=state.port) as again:

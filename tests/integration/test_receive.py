@@ -24,7 +24,7 @@ from pynetdicom.dsutils import encode, encode_file_meta
 from servers import program, run_storescp, wait_until
 from structlog.testing import capture_logs
 
-from service import peer, receive, sop_classes
+from service import arriving, peer, receive, sop_classes
 from service.config import Destination, Settings
 from service.errors import Unavailable
 from service.ledger import Admin, Ledger, migrate
@@ -521,6 +521,13 @@ def test_the_makers_name_counts_while_the_ledger_is_away(
 # ---- the ledger
 
 
+@pytest.fixture
+def held_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a study held so long that no test sees the end of it by itself."""
+    monkeypatch.setattr(arriving, "HOLD_S", 600.0)
+
+
+@pytest.mark.usefixtures("held_for_long")
 def test_the_ledger_holds_a_study_while_it_arrives(ear: Ear, tmp_path: Path) -> None:
     """An open association keeps the study open; its end lets go of it."""
     ds = dataset()
@@ -530,9 +537,10 @@ def test_the_ledger_holds_a_study_while_it_arrives(ear: Ear, tmp_path: Path) -> 
         [study] = ear.ledger.admin.studies()
         assert study.held_until > time.time() + 5
         assert (study.study_instance_uid, study.source) == (str(ds.StudyInstanceUID), "CT1")
-    wait_until(lambda: ear.ledger.admin.studies()[0].held_until <= time.time(), "the study is let go of", seconds=5)
+    wait_until(lambda: ear.ledger.admin.studies()[0].held_until <= time.time(), "the study is let go of")
 
 
+@pytest.mark.usefixtures("held_for_long")
 def test_a_lost_connection_lets_go_of_the_study(ear: Ear, tmp_path: Path) -> None:
     """A sender that vanishes does not hold its study for longer."""
     association = peer.call(to(ear), [build_context(CT, EXPLICIT)], calling_ae="CT1")
@@ -542,7 +550,7 @@ def test_a_lost_connection_lets_go_of_the_study(ear: Ear, tmp_path: Path) -> Non
     assert wrapper.socket is not None
     wrapper.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     wrapper.socket.shutdown(socket.SHUT_RDWR)
-    wait_until(lambda: ear.ledger.admin.studies()[0].held_until <= time.time(), "the study is let go of", seconds=5)
+    wait_until(lambda: ear.ledger.admin.studies()[0].held_until <= time.time(), "the study is let go of")
     peer.hang_up(association)
 
 
@@ -574,20 +582,19 @@ def test_a_sender_that_dies_in_the_middle_leaves_nothing(ear: Ear) -> None:
 
 
 def _assert_dropped_after(ear: Ear, said: bytes) -> None:
-    """Connect, say it and wait: the connection ends, by A-ABORT or by closing, within 4 s."""
+    """Connect, say it and wait: the connection ends, by A-ABORT or by closing, long before a limit of 60 s."""
     with closing(socket.create_connection(("127.0.0.1", ear.port))) as raw:
         raw.sendall(said)
-        raw.settimeout(5)
-        start = time.monotonic()
+        raw.settimeout(20)
         assert raw.recv(1) in {b"", b"\x07"}
-        assert time.monotonic() - start < 4
 
 
 @pytest.mark.parametrize(
     "said", [b"", b"\x01\x00\x00\x00\x01\x00", b"\x01"], ids=["nothing", "half a request", "a byte"]
 )
-def test_a_silent_caller_is_dropped(listen: Listen, said: bytes) -> None:
+def test_a_silent_caller_is_dropped(listen: Listen, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
     """A connection on which nothing more comes is closed within the idle time."""
+    monkeypatch.setattr(receive, "_LONGEST_REQUEST_S", 60.0)
     ear = listen(node={"idle_timeout_s": 0.5})
     _assert_dropped_after(ear, said)
 
@@ -596,7 +603,7 @@ def test_an_idle_association_is_aborted(listen: Listen) -> None:
     """An association over which nothing comes is ended after the idle time."""
     ear = listen(node={"idle_timeout_s": 0.5})
     association = peer.call(to(ear), [build_context(CT)], calling_ae="IDLE")
-    wait_until(lambda: not peer.is_open(association), "the association is aborted", seconds=5)
+    wait_until(lambda: not peer.is_open(association), "the association is aborted", seconds=20)
     peer.hang_up(association)
 
 
@@ -633,7 +640,7 @@ def test_a_connection_from_where_no_source_is_is_closed(listen: Listen) -> None:
     """Every source names its networks: nothing is read from another address, and it is counted and said."""
     ear = listen(sources=[{"name": "far", "ae_titles": ["FAR"], "networks": ["192.0.2.0/24"]}])
     with capture_logs() as said, closing(socket.create_connection(("127.0.0.1", ear.port))) as raw:
-        raw.settimeout(2)
+        raw.settimeout(20)
         assert raw.recv(1) == b""
     lines = [(line["cause"], line["address"]) for line in said if line["action"] == "association_rejected"]
     assert lines == [("address", "127.0.0.1")]
@@ -706,7 +713,7 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
         outcome: list[subprocess.CompletedProcess[str]] = []
         sender = threading.Thread(target=lambda: outcome.append(storescu(port, *files)))
         sender.start()
-        wait_until(lambda: len(list(root.rglob("*.dcm"))) > 10, "some objects are stored", seconds=30, step=0.002)
+        wait_until(lambda: len(list(root.rglob("*.dcm"))) > 10, "some objects are stored", step=0.002)
         process.kill()
         sender.join()
     acknowledged = outcome[0].stderr.count("Received Store Response (Success)")
@@ -829,7 +836,7 @@ def test_stop_ends_what_is_open(listen: Listen) -> None:
     port = ear.port
     association = peer.call(to(ear), [build_context(CT)], calling_ae="STAYS")
     ear.listener.stop()
-    wait_until(lambda: not peer.is_open(association), "the association is aborted", seconds=5)
+    wait_until(lambda: not peer.is_open(association), "the association is aborted")
     peer.hang_up(association)
     with closing(socket.socket()) as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0

@@ -132,7 +132,7 @@ def test_nothing_outlives_it(folder: Path) -> None:
         family = node.family()
         node.process.kill()
         node.process.wait()
-        wait_until(gone(family), "every process is gone", seconds=10)
+        wait_until(gone(family), "every process is gone")
 
     assert len(family) >= 4
 

@@ -167,6 +167,12 @@ REFUSED: dict[str, tuple[bytes, Mapping[str, str], int, str]] = {
         422,
         "vertebrae[0].points.AS: expected 3 finite numbers (patient points), found a list of 2",
     ),
+    "a UID is none": (
+        landmarks(sop_instance_uid="\ud800"),
+        {},
+        422,
+        'sop_instance_uid: expected a UID, found "\\ud800"',
+    ),
     "another study": (
         landmarks(study_instance_uid="1.2.9"),
         {},

@@ -2,6 +2,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sr_templates.findings import POINT_NAMES
 from workers.landmarks.mask.find import find
@@ -145,6 +147,23 @@ def test_a_mask_in_two_parts_carries_a_flag(straight: Volume) -> None:
     mask = straight.mask.copy()
     mask[:14, :14, :14] = True
     assert "FRAGMENTED" in _one(replace(straight, mask=mask)).flags
+
+
+@settings(max_examples=12, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_whatever_a_mask_is_there_are_points_or_a_reason(seed: int) -> None:
+    """Blobs of any shape, ragged or smooth, on grids of any spacing and direction, are measured or refused."""
+    rng = np.random.default_rng(seed)
+    spacing = rng.choice([0.8, 1.5, 3.0, 8.0], 3)
+    size = np.maximum(2, rng.uniform(10, 90, 3) / spacing).astype(int)
+    place = np.stack(np.meshgrid(*[np.linspace(-1, 1, n) for n in size], indexing="ij"), axis=-1)
+    blobs = [(np.abs((place - rng.uniform(-0.7, 0.7, 3)) / rng.uniform(0.1, 0.8, 3)) ** 4).sum(-1) < 1 for _ in "abc"]
+    mask = np.any(blobs, axis=0) ^ (rng.random(size) < rng.choice([0.0, 0.03, 0.3]))
+    mask.flat[0] = True
+    affine = np.eye(4)
+    affine[:3, :3] = np.linalg.qr(rng.standard_normal((3, 3)))[0] * spacing
+    (found,) = find({"L2": Volume(mask=mask, affine=affine, low=(1, 1, 1), high=(1, 1, 1))})
+    assert (found.reason is None) == (found.landmarks is not None)
 
 
 def test_no_masks_give_nothing() -> None:

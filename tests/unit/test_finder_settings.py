@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from service.config import Settings
 from service.config_digest import config_digest
 from service.errors import Misconfigured
-from service.finders import installed, require_finder
+from service.finders import installed, require_finder, why_of
 from service.supervisor import serve
 from workers.app import work
 
@@ -45,6 +45,20 @@ def test_a_finder_must_end_before_its_task_does() -> None:
     with pytest.raises(ValidationError, match=message):
         _settings(time_limit_s=400)
     assert 400 == Settings.model_validate({"finder": {"time_limit_s": 400}}).finder.time_limit_s
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ({"why": "a key is wrong:\n model.name"}, "a key is wrong:\n model.name"),
+        ({"why": "\0\x1b[2J"}, "??[2J"),
+        ({"why": "x" * 100_000}, "x" * 500),
+        ({}, "it cannot be set up, and does not say why"),
+    ],
+)
+def test_a_finders_own_words_can_be_shown_and_kept(said: dict[str, object], shown: str) -> None:
+    """They go to the ledger, the log, the page and a terminal: a text of some lines, without control characters."""
+    assert shown == why_of(said)
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,15 @@ def test_a_secondary_capture_is_uncalibrated() -> None:
     assert PixelScale(row_mm=0.5, column_mm=0.5, kind="calibrated") == _plane(capture).scale
 
 
+def test_a_spacing_that_is_no_scale_still_tells_that_pixels_are_not_square() -> None:
+    """Angles and tilted heights in such pixels are wrong, and nothing else says so."""
+    capture = header(SECONDARY_CAPTURE, 1, "OT")
+    capture.Rows, capture.Columns, capture.PixelSpacing = 100, 80, [0.5, 0.25]
+    resized = _radiograph(PixelSpacing=[0.3, 0.25], ImagerPixelSpacing=[0.2, 0.2])
+
+    assert [(None, False)] * 2 == [(one.scale, one.square_pixels) for one in map(_plane, (capture, resized))]
+
+
 @pytest.mark.parametrize(("ratio", "expected"), [(None, True), ([1, 1], True), ([4, 3], False), (["4", "4"], True)])
 def test_pixels_are_square_unless_the_image_says_otherwise(ratio: list[object] | None, expected: bool) -> None:
     """Pixel Aspect Ratio (0028,0034) is there only where pixels are not square."""
@@ -184,7 +193,7 @@ def test_directions_turn_with_the_image(angle: float) -> None:
 
 
 def test_an_enhanced_image_has_its_geometry_per_frame() -> None:
-    """A frame's own functional groups come before the shared ones (PS3.3 C.7.6.16)."""
+    """A frame's own functional groups come before the shared ones (PS3.3 C.7.6.16), these before stale root values."""
     measures, own, orientation, shared, frame = (Dataset() for _ in range(5))
     measures.PixelSpacing, own.PixelSpacing = [0.5, 0.5], [0.4, 0.3]
     orientation.ImageOrientationPatient = [0, 1, 0, 0, 0, -1]
@@ -194,11 +203,13 @@ def test_an_enhanced_image_has_its_geometry_per_frame() -> None:
     image.Rows, image.Columns, image.NumberOfFrames = 10, 10, 2
     image.SharedFunctionalGroupsSequence = [shared]
     image.PerFrameFunctionalGroupsSequence = [Dataset(), frame]
+    image.PixelSpacing, image.ImageOrientationPatient = [0.9, 0.9], [1, 0, 0, 0, 1, 0]
 
     assert PixelScale(row_mm=0.5, column_mm=0.5) == _plane(image).scale
     assert PixelScale(row_mm=0.4, column_mm=0.3) == _plane(image, 2).scale
     assert _plane(image, 2).anterior == (-1.0, 0.0)
     assert plane_of(image, 3) is None
+    assert plane_of(image, 0) is None
 
 
 @pytest.mark.parametrize("keyword", ["Rows", "Columns"])

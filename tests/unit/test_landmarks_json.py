@@ -74,6 +74,9 @@ WRONG = [
     ({"frame": True}, "frame: expected a number from 1 or null, found true"),
     ({"sop_instance_uid": None}, "sop_instance_uid: expected a UID, found null"),
     ({"study_instance_uid": " "}, 'study_instance_uid: expected a UID, found " "'),
+    ({"study_instance_uid": "1" * 65}, r'study_instance_uid: expected a UID, found "1{39}\.\.\.$'),
+    ({"sop_instance_uid": "\ud800"}, r'sop_instance_uid: expected a UID, found "\\ud800"'),
+    ({"space": "patient", "sop_instance_uid": None, "frame": 1}, "sop_instance_uid: expected a UID, found null"),
     ({"study_instance_uid": "absent"}, "the document: expected .* found no study_instance_uid"),
     ({"unknown": 1}, 'the document: expected .*, found "unknown"'),
     ({"vertebrae": []}, "vertebrae: expected a list with at least one vertebra, found a list of 0"),
@@ -204,10 +207,21 @@ def test_an_observer_is_a_name(observer: object) -> None:
 
 
 @pytest.mark.parametrize("changes", [{"sop_instance_uid": "1.2.3"}, {"frame": 2}])
-def test_points_in_an_image_that_is_not_there_are_refused(changes: dict[str, object]) -> None:
+@pytest.mark.parametrize("space", [{}, {"space": "patient", "vertebrae": PATIENT}], ids=["image", "patient"])
+def test_points_in_an_image_that_is_not_there_are_refused(changes: dict[str, object], space: dict[str, object]) -> None:
     """An image or a frame that the study does not have is an error of the document, said as one."""
     with pytest.raises(LandmarksError, match="expected an image of this study, found none"):
-        landmarks_of(_parse(**changes), _images, ())
+        landmarks_of(_parse(**changes, **space), {IMAGE: ct_slice(1) if space else dx_lateral()}.get, ())
+
+
+def test_one_of_several_frames_must_be_named() -> None:
+    """Frames may differ in scale and direction, so points in "the image" lie in none of them."""
+    image = dx_lateral()
+    image.NumberOfFrames = 3
+    with pytest.raises(LandmarksError, match="frame: expected a number from 1 to 3, as the image has several"):
+        landmarks_of(_parse(), {IMAGE: image}.get, ())
+    (found, *_) = landmarks_of(_parse(frame=3), {IMAGE: image}.get, ())
+    assert found.plane is not None
 
 
 @pytest.mark.parametrize("word", ["CEMENT", "HARDWARE", "FUSION", "TUMOUR", "INFECTION"])

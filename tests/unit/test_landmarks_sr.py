@@ -264,6 +264,31 @@ def test_groups_that_name_no_vertebra_are_left_alone() -> None:
     assert from_report(_foreign(_group(_label("Lung T2"), *_heights(_own_words))), _study()) == []
 
 
+@pytest.mark.parametrize(
+    "about",
+    [
+        (_is(FINDING, _code("360499006", "SCT", "Intervertebral disc")), _is(SITE, L1)),
+        (_is(SITE, _code("1", "SCT", "Disc L1/L2")), _label("L1")),
+        (_is(SITE, L1), _label("L1_disk_height")),
+        (_is(SITE, L1), _label("L1/L2 foramen")),
+    ],
+    ids=["finding", "site", "label", "foramen"],
+)
+def test_a_disc_is_no_vertebra_whatever_level_it_is_called_by(about: tuple[Dataset, ...]) -> None:
+    """Heights of a disc at L1 are none of L1's."""
+    assert from_report(_foreign(_group(*about, *_heights(_own_words))), _study()) == []
+
+
+def test_the_site_of_a_number_must_be_that_of_its_group() -> None:
+    """A height of L2 in a group of L1 refuses both; where the group is silent the number's own site names it."""
+    l2 = _is(SITE, _code("14293000", "SCT", "L2 vertebra"))
+
+    assert {"L1": "LEVEL_CONFLICT", "L2": "LEVEL_CONFLICT"} == _reasons(
+        _foreign(_group(_is(SITE, L1), *_heights(_own_words, l2)))
+    )
+    assert {"L2": None} == _reasons(_foreign(_group(*_heights(_own_words, l2))))
+
+
 def test_contradictions_are_refused_with_their_reason() -> None:
     """Code against label, two readings of one level, missing corners, a mixture of spaces: a coded reason each."""
     heights = _heights(_own_words)

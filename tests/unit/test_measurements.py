@@ -254,7 +254,7 @@ def test_a_vertebra_without_a_grade_says_so() -> None:
     assert _answers(group, "Wedging direction") == ["Anterior wedging"]
     assert [
         *("HEIGHT_ANTERIOR", "HEIGHT_MIDDLE", "HEIGHT_POSTERIOR", "WEDGING", "WEDGE_ANGLE", "RATIO_WEDGE"),
-        *("RATIO_BICONCAVE", "RATIO_CRUSH_UP", "RATIO_CRUSH_LOW"),
+        *("RATIO_BICONCAVE", "SAMPLING_AXIAL", "RATIO_CRUSH_UP", "RATIO_CRUSH_LOW"),
     ] == [name for name, _, _ in _numbers(group)]
 
 

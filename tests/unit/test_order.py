@@ -49,3 +49,5 @@ def test_two_masks_in_one_place_are_refused() -> None:
     column = _column("T12", "L1", "L2", "L3", "L4")
     column["L3"] = column["L2"].copy()
     assert {"L2", "L3"} <= set(out_of_order(column))
+    alone = dict.fromkeys(("L2", "L3"), column["L2"])
+    assert {"L2": ("STANDS_BELOW_L3",), "L3": ("STANDS_ABOVE_L2",)} == out_of_order(alone)

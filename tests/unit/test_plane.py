@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from workers.landmarks.mask.field import Field, occupancy
 from workers.landmarks.mask.frame import Frame, angle_deg, unit
-from workers.landmarks.mask.plane import disagreeing, recentred, symmetric
+from workers.landmarks.mask.plane import disagreeing, of_body, recentred, symmetric
 from workers.landmarks.volumes import Array, Volume
 from workers.phantom.vertebra import Shape, Vertebra
 from workers.phantom.voxels import occupancy as filled
@@ -61,6 +63,24 @@ def test_a_plane_of_given_direction_is_moved_to_the_middle(turned: tuple[Vertebr
     vertebra, field = turned
     frame = recentred(field, Frame.about(np.array([-1.0, 0.0, 0.0]), vertebra.axes[0], HEAD))
     assert abs((frame.origin - vertebra.centre) @ vertebra.axes[0]) < 0.5
+
+
+def test_posterior_elements_lost_on_one_side_do_not_turn_the_plane_of_the_body() -> None:
+    """Half an arch turns a small vertebra's plane by more than 10 degrees, what lies before the wall less than 3."""
+    small = Shape(anterior_mm=17, middle_mm=16.5, posterior_mm=18, depth_mm=24, width_mm=27)
+    vertebra = Vertebra(level="T5", shape=small, centre=np.array([3.0, 0.0, 0.0]))
+    whole = _field(vertebra)
+    index = np.argwhere(whole.values > 0)
+    local = vertebra.to_local(index @ whole.affine[:3, :3].T + whole.affine[:3, 3])
+    values = whole.values.copy()
+    values[tuple(index[(local[:, 0] > 2) & (local[:, 1] > small.depth_mm / 2)].T)] = 0.0
+    half = replace(whole, values=values)
+
+    misled = symmetric(half, Frame.about(np.zeros(3), LEFT, HEAD))
+    own = of_body(half, misled, (vertebra.points["PS"] + vertebra.points["PI"]) / 2)
+
+    assert angle_deg(misled.left, LEFT) > 10
+    assert angle_deg(own.left, LEFT) < 3
 
 
 def test_a_column_that_turns_evenly_agrees() -> None:

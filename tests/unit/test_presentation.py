@@ -180,6 +180,26 @@ def test_a_text_between_two_points_belongs_to_neither() -> None:
     assert {"L1": "LABEL_AMBIGUOUS"} == _reasons(_drawn(annotation(points, texts)))
 
 
+@pytest.mark.parametrize("is_apart", [False, True], ids=["one item", "two items"])
+@pytest.mark.parametrize("shift", [(0.0, -60.0), (0.0, -20.0), (0.0, 40.0), (17.0, 0.0)])
+def test_labels_that_stand_beside_the_next_point_name_none(shift: Point, is_apart: bool) -> None:
+    """Moved by a vertebra, a body, a disc or half a depth, each label is nearest to the wrong point."""
+    points = [(f"{level} {name}", p) for level, middle in MIDDLES.items() for name, p in image_points(middle).items()]
+    graphics = [graphic(point) for _, point in points]
+    texts = [text(label, anchor=(x + shift[0], y + shift[1])) for label, (x, y) in points]
+    items = [annotation(graphics), annotation([], texts)] if is_apart else [annotation(graphics, texts)]
+
+    assert {"LABEL_AMBIGUOUS"} == set(_reasons(_drawn(*items)).values())
+
+
+def test_one_label_that_was_dragged_away_leaves_the_others() -> None:
+    """A single point and a single label that are left over belong to each other."""
+    graphics, texts = _named_points(0.0, lambda name: f"L1 {name}")
+    texts[0].AnchorPoint = [300.0, 1000.0]
+
+    assert image_points(0.0) == _points(_read(_drawn(annotation(graphics, texts))), "L1")
+
+
 def test_labels_without_a_place_do_not_name_several_points() -> None:
     """Texts in units of the display cannot be joined to several points of one item."""
     points = image_points(0.0)
@@ -222,8 +242,15 @@ def test_a_region_with_its_own_values_is_no_vertebra() -> None:
     assert {} == _read(_drawn(annotation([region], [values, text("L1", anchor=(530.0, 1015.0))])))
 
 
+def test_a_disc_is_not_the_vertebra_above_it() -> None:
+    """A label in the middle of L1 does not name a polygon of 8 by 34 below it, though nothing else stands near."""
+    disc = [(483.0, 1014.0), (517.0, 1015.0), (516.5, 1023.0), (483.5, 1022.0)]
+
+    assert {} == _read(_drawn(annotation([graphic(*disc)], [text("L1", anchor=(500.0, 1000.0))])))
+
+
 def test_a_level_far_from_a_shape_is_not_its_label() -> None:
-    """A text farther away than the shape is large does not name it, though both stand alone in their item."""
+    """A text farther away than the shape is high does not name it, though both stand alone in their item."""
     assert {} == _read(_drawn(annotation([graphic(*_ring(CORNERS))], [text("L1", anchor=(700.0, 1000.0))])))
 
 

@@ -91,3 +91,14 @@ def test_the_lean_of_the_endplates_is_seen() -> None:
 def test_nothing_at_the_centre_gives_no_points(values: Array) -> None:
     """A section without a body about its origin has no rims."""
     assert find_rims(Section(across=ACROSS, up=UP, values=values)) is None
+
+
+def test_a_step_has_no_front_wall_and_gives_no_points() -> None:
+    """Where the lower half stands 9 mm before the upper one, no rim is near the wall between them: no points."""
+    step = np.maximum(_box(-17, 17, -9.75, 0.2), _box(-8, 17, -0.1, 10.25))
+    assert find_rims(Section(across=ACROSS, up=UP, values=step)) is None
+
+
+def test_a_sliver_does_not_lean() -> None:
+    """A body of a single column of samples has endplates of one point each, which have no slope."""
+    assert 0 == _rims(_box(-0.2, 0.2, -10, 10)).lean_rad

@@ -106,16 +106,29 @@ def test_objects_are_read_as_one() -> None:
 
 
 def test_regions_of_another_frame_of_reference_are_left_out() -> None:
-    """A region says where it lies, else the structure set does; what nobody says is not held against it."""
+    """A region says where it lies, else the structure set does; of several nobody is given one that it did not say."""
     ds = _named("L1", "L2", "L3")
     ds.StructureSetROISequence[1].ReferencedFrameOfReferenceUID = "2.25.2"
     del ds.StructureSetROISequence[2].ReferencedFrameOfReferenceUID
 
     assert {FRAME: {"L1"}, "2.25.2": {"L2"}, "": {"L3"}} == named_levels(ds)
-    assert ["L1", "L3"] == [level for level, _, _ in _found(ds)]
-    assert ["L2", "L3"] == [level for level, _, _ in _found(ds, frame="2.25.2")]
-    ds.ReferencedFrameOfReferenceSequence = [item(FrameOfReferenceUID="2.25.2")]
-    assert ["L1"] == [level for level, _, _ in _found(ds)]
+    unknown = ("L3", "FRAME_OF_REFERENCE_UNKNOWN", ())
+    assert [("L1", "NO_GEOMETRY", ()), unknown] == _found(ds)
+    assert [("L2", "NO_GEOMETRY", ()), unknown] == _found(ds, frame="2.25.2")
+
+
+@pytest.mark.parametrize("said", ["by the other region", "by the object", "by nobody"])
+def test_a_region_that_is_silent_lies_where_its_structure_set_does(said: str) -> None:
+    """One frame of reference is that of every region; without any, the images tell, and so the caller."""
+    ds = _named("L1", "L2")
+    del ds.StructureSetROISequence[1].ReferencedFrameOfReferenceUID
+    if said != "by the other region":
+        del ds.StructureSetROISequence[0].ReferencedFrameOfReferenceUID
+    if said == "by the object":
+        ds.ReferencedFrameOfReferenceSequence = [item(FrameOfReferenceUID=FRAME)]
+
+    assert {"" if said == "by nobody" else FRAME: {"L1", "L2"}} == named_levels(ds)
+    assert [("L1", "NO_GEOMETRY", ()), ("L2", "NO_GEOMETRY", ())] == _found(ds)
 
 
 def test_numbers_are_read_as_for_segments() -> None:

@@ -24,6 +24,12 @@ def scale(row: float, column: float, kind: str) -> PixelScale:
             Projection(pixel_spacing=(0.16, 0.16), imager_spacing=(0.2, 0.2)),
             scale(0.16, 0.16, "magnification_corrected"),
         ),
+        (Projection(pixel_spacing=(0.4, 0.4), imager_spacing=(0.2, 0.2)), None),
+        (Projection(pixel_spacing=(0.15, 0.25), imager_spacing=(0.2, 0.2), magnification=1.2), None),
+        (
+            Projection(pixel_spacing=(0.4, 0.4), imager_spacing=(0.2, 0.2), calibration="GEOMETRY"),
+            scale(0.4, 0.4, "magnification_corrected"),
+        ),
         (Projection(pixel_spacing=(0.2, 0.2), imager_spacing=(0.2, 0.2)), scale(0.2, 0.2, "detector_plane")),
         (Projection(pixel_spacing=(0.2, 0.2), imager_spacing=(0.200001, 0.2)), scale(0.200001, 0.2, "detector_plane")),
         (
@@ -67,5 +73,6 @@ def test_what_a_radiograph_says_of_its_scale(given: Projection, expected: PixelS
 
 @pytest.mark.parametrize(("ratio", "expected"), [(None, True), ((1, 1), True), ((4, 4), True), ((3, 2), False)])
 def test_pixels_are_square_unless_said(ratio: tuple[float, float] | None, expected: bool) -> None:
-    """Pixel Aspect Ratio is absent where it is 1:1 (PS3.3 C.7.6.3.1.7)."""
+    """Pixel Aspect Ratio is absent where it is 1:1 (PS3.3 C.7.6.3.1.7); a spacing may say the same, or not."""
     assert expected == square_pixels(ratio)
+    assert expected == square_pixels(None, (0.2, 0.2), ratio)

@@ -53,11 +53,32 @@ def test_a_region_names_the_level_of_a_vertebra_but_not_of_anything_else() -> No
     assert [] == _found(neoplasm)
 
 
+def test_the_label_of_a_lesion_says_where_it_is() -> None:
+    """In the category Morphologically Abnormal Structure "L1 vertebra" is no name; a vertebra's own code is one."""
+    lesion, vertebra = _segment(1, "L1 vertebra", "SCT", "108369006"), _segment(2, "x", "SCT", "14293000")
+    assert ["L1", "L2"] == [level for level, _, _ in _found(lesion, vertebra)]
+    for item in (lesion, vertebra):
+        item.SegmentedPropertyCategoryCodeSequence = _code("SCT", "49755003")
+    assert ["L2"] == [level for level, _, _ in _found(lesion, vertebra)]
+
+
 def test_a_contradiction_of_code_and_label_refuses_both_levels() -> None:
     """A segment coded L1 and labelled L2 leaves neither L1 nor L2 believable, and says what it read."""
     flags = ("CODE_SAYS_L1", "LABEL_SAYS_L2")
     found = _found(_segment(1, "vertebrae_L2", "SCT", "66794005"), _segment(2, "vertebrae_L2", "SCT", "14293000"))
     assert [("L1", "LEVEL_CONFLICT", flags), ("L2", "LEVEL_CONFLICT", flags)] == found
+
+
+def test_one_number_for_two_levels_refuses_both() -> None:
+    """Two descriptions of segment 1 would give one mask two levels; another object has numbers of its own."""
+    l1, l4, l5 = (_segment(1, f"vertebrae_{level}", "SCT", "85756007") for level in ("L1", "L4", "L5"))
+    flags = ("LABEL_SAYS_L1", "LABEL_SAYS_L4")
+    found = from_segmentations(
+        [_object("2.25.1", l1, l4), _object("2.25.2", l5)], lambda ds: ds, frame_of_reference_uid="1.2"
+    )
+    assert [("L1", "LEVEL_CONFLICT", flags), ("L4", "LEVEL_CONFLICT", flags), ("L5", "NO_GEOMETRY", ())] == [
+        (one.level, one.reason, one.flags) for one in found
+    ]
 
 
 def test_two_segments_of_one_level_are_refused() -> None:

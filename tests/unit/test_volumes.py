@@ -177,6 +177,27 @@ def test_a_spacing_that_is_none_makes_no_volume(spacing: object) -> None:
     assert Reason.NO_GEOMETRY is read_stack(ds)
 
 
+@pytest.mark.parametrize(
+    "orientation",
+    [[0, 2, 0, 0, 0, -2], [0, 0.5, 0, 0, 0, -0.5], [0, 1, 0, 0, 0.3, -1], [0, 1, 0, 0, 1, 0], [0, 1, 0, 0, 0]],
+    ids=["twice", "half", "askew", "parallel", "five"],
+)
+def test_an_orientation_that_is_none_makes_no_volume(orientation: list[float]) -> None:
+    """Vectors of another length, or not at right angles, would give millimetres of another size."""
+    ds = _segmentation(_patterned(2), [(0, 0, 0), (3, 0, 0)], [1, 1])
+    ds.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0].ImageOrientationPatient = orientation
+
+    assert Reason.NO_GEOMETRY is read_stack(ds)
+
+
+def test_a_rounded_orientation_does_not_change_the_millimetre() -> None:
+    """Direction cosines that a writer rounded by 1.5 % are still directions: the spacing is what Pixel Spacing says."""
+    ds = _segmentation(_patterned(2), [(0, 0, 0), (3, 0, 0)], [1, 1])
+    ds.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0].ImageOrientationPatient = [0, 1.015, 0, 0, 0, -1]
+
+    assert [3.0, *SPACING] == pytest.approx(_volume(ds).spacing_mm)
+
+
 def test_a_segment_without_pixels_is_empty() -> None:
     """A segment that no frame fills gives the reason."""
     ds = _segmentation(_patterned(2), [(0, 0, 0), (3, 0, 0)], [1, 1])

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import Any, Final
 
 from service.config import Finder
 from service.errors import Misconfigured
-from service.finders import ANSWER, MODULE, setup_of
+from service.finders import ANSWER, MODULE, environment, setup_of, why_of
 from service.logs import log
 from workers.finders.protocol import FinderAnswer
 from workers.finders.reasons import FinderReason
@@ -25,8 +26,6 @@ _BYTES_A_MB: Final = 1 << 20
 _LIMITERS_OWN_S: Final = 20.0
 #: Largest answer: a document of a whole spine has a few kilobytes.
 _LONGEST_BYTES: Final = 4 << 20
-#: Not for a finder: our own configuration, passwords among it.
-_OURS: Final = "SPONDYL_"
 _BY_LIMIT: Final = {"time": FinderReason.TIMED_OUT, "memory": FinderReason.OUT_OF_MEMORY}
 _BY_STATUS: Final = {"nothing": FinderReason.FOUND_NOTHING, "no_image": FinderReason.HAS_NO_IMAGE}
 
@@ -75,7 +74,7 @@ def _limited(finder: Finder, folder: Path) -> tuple[str, int]:
             stdout=subprocess.PIPE,
             stderr=output,
             cwd=folder,
-            env=_environment(folder),
+            env=environment(folder / "tmp"),
             start_new_session=True,
         ) as limiter,
     ):
@@ -85,25 +84,20 @@ def _limited(finder: Finder, folder: Path) -> tuple[str, int]:
         except subprocess.TimeoutExpired:
             return "time", 0
         except ValueError:  # it said nothing: somebody killed it
-            return "signal", 0
+            return "signal", abs(limiter.returncode)
         finally:
             _end(limiter)
     return str(how["ended"]), int(how["code"])
 
 
 def _end(limiter: subprocess.Popen[bytes]) -> None:
-    """End the limiter, which ends all that it keeps; nothing where it has ended already."""
+    """End the limiter, which ends all that it keeps; where it was killed, what is left in its session."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         limiter.terminate()
         limiter.wait(_LIMITERS_OWN_S)
-    limiter.kill()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(limiter.pid, signal.SIGKILL)
     limiter.wait()
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    """Return the worker's environment without our settings, with working files where they will be removed."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-    return kept | {"TMPDIR": str(folder / "tmp"), "PYTHONHASHSEED": "0"}
 
 
 @contextmanager
@@ -125,14 +119,14 @@ def _answer(folder: Path) -> FinderAnswer | FinderReason:
     try:
         found = json.loads(_bytes(folder, ANSWER))
         if found["status"] == "cannot_run":
-            raise Misconfigured(str(found["why"]))
+            raise Misconfigured(why_of(found))
         return _BY_STATUS[found["status"]] if found["status"] in _BY_STATUS else _found(found, folder)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return FinderReason.ANSWER_UNUSABLE
 
 
 def _found(found: dict[str, Any], folder: Path) -> FinderAnswer:
-    """Return an answer whose files are there; raises ValueError, KeyError, TypeError or OSError where it is none."""
+    """Return an answer whose files are there; raises one of many errors where it is none."""
     return FinderAnswer(
         said=found["said"],
         landmarks=None if found["landmarks"] is None else _bytes(folder, found["landmarks"]),

@@ -18,6 +18,8 @@ Position = tuple[float, float]
 _POINTED: Final = frozenset({"POINT", "MULTIPOINT", "POLYLINE"})
 #: Vertices from which on a closed polygon outlines a body (docs/morphometry 3.3).
 OUTLINE_VERTICES: Final = 8
+#: Vertices of a closed polygon that are neither the corners or points of a body, nor enough for an outline.
+_TOO_FEW: Final = frozenset({5, 7})
 #: A polygon is closed where its last point repeats the first, pixels: FL has seven digits.
 _SAME: Final = 1e-3
 
@@ -50,8 +52,9 @@ class Graphic:
 
     @property
     def is_outline(self) -> bool:
-        """Whether it is a closed polygon around something, not single points."""
-        return self.kind == "POLYLINE" and self.is_closed and len(self.points) >= OUTLINE_VERTICES
+        """Whether it is a closed polygon around something, not single points, be it one of too few vertices."""
+        count = len(self.points)
+        return self.kind == "POLYLINE" and self.is_closed and (count >= OUTLINE_VERTICES or count in _TOO_FEW)
 
 
 @dataclass(frozen=True, kw_only=True)

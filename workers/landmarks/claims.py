@@ -11,14 +11,15 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
-from sr_templates import headers
+from sr_templates import codes, headers
 from sr_templates.findings import POINT_NAMES, Landmarks, LandmarkSource, Point, Space
 from sr_templates.levels import ORDER
 from sr_templates.measurements import LINES
 from workers.landmarks.corners import Flat, is_box, named_corners
 from workers.landmarks.document import CORNERS
-from workers.landmarks.image_plane import plane_of
+from workers.landmarks.image_plane import number_of_frames, plane_of
 from workers.landmarks.labels import Naming
+from workers.landmarks.levels import level_from_code
 from workers.landmarks.points import ImagePlane, VertebraLandmarks
 
 #: Points of a shape that may be a vertebra's four corners, or its six points.
@@ -123,6 +124,11 @@ class Study:
     frames: Collection[str]
 
 
+def coded_level(scheme: str, value: str) -> str | None:
+    """Return the level of a vertebra's code, a standard one or one of ours; None for any other code."""
+    return level_from_code(scheme, value) or codes.level_of(scheme, value)
+
+
 def enter(
     claims: Claims, naming: Naming, items: Iterable[Item], *, reason: Reason | None = None, flags: Iterable[str] = ()
 ) -> None:
@@ -214,7 +220,7 @@ def _unplaced(
         return None if frame_of_reference_uid in frames else Reason.IMAGE_MISSING
     if image is None or plane is None:
         return Reason.IMAGE_MISSING
-    if spots[0].frame is None and max(headers.numbers(image, "NumberOfFrames"), default=1.0) > 1:
+    if spots[0].frame is None and number_of_frames(image) > 1:
         return Reason.SEVERAL_IMAGES
     return Reason.NOT_LATERAL if plane.is_lateral is False else None
 

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 
 from sr_templates.findings import POINT_NAMES, Landmarks, LandmarkSource, Point, Space
 from sr_templates.levels import LEVELS
-from workers.landmarks.image_plane import plane_of
+from workers.landmarks.image_plane import number_of_frames, plane_of
 from workers.landmarks.points import ImagePlane, VertebraLandmarks
 from workers.landmarks.slices import frame_of_reference
 from workers.morphometry.flags import INPUT_WORDS
@@ -28,6 +28,8 @@ _DIMENSIONS: Final = {Space.IMAGE: 2, Space.PATIENT: 3}
 _LIMIT: Final = 1e6
 #: Characters of the observer's name, as of a person's name (PS3.5 6.2).
 _LONGEST_NAME: Final = 64
+#: Characters of a UID (PS3.5 9.1).
+LONGEST_UID: Final = 64
 _NO_IMAGE: Final = "sop_instance_uid, frame: expected an image of this study, found none"
 
 
@@ -66,13 +68,13 @@ def parse(text: bytes) -> LandmarksDocument:
     document = _object(found, "the document", _REQUIRED, _OPTIONAL)
     _one_of(document["schema"], (SCHEMA,), "schema")
     space = Space(_one_of(document["space"], tuple(Space), "space"))
-    sop_instance_uid = document.get("sop_instance_uid")
-    if sop_instance_uid is not None or space is Space.IMAGE:
-        sop_instance_uid = _text(sop_instance_uid, "sop_instance_uid")
+    sop_instance_uid, frame = document.get("sop_instance_uid"), _frame(document.get("frame"))
+    if sop_instance_uid is not None or frame is not None or space is Space.IMAGE:
+        sop_instance_uid = _uid(sop_instance_uid, "sop_instance_uid")
     return LandmarksDocument(
-        study_instance_uid=_text(document["study_instance_uid"], "study_instance_uid"),
+        study_instance_uid=_uid(document["study_instance_uid"], "study_instance_uid"),
         sop_instance_uid=sop_instance_uid,
-        frame=_frame(document.get("frame")),
+        frame=frame,
         space=space,
         source=cast("Origin", _one_of(document["source"], get_args(Origin), "source")),
         observer=_observer(document.get("observer")),
@@ -90,7 +92,7 @@ def landmarks_of(
     frame of reference is not in the study, or the image is known not to show a vertebra from the side.
     """
     image = None if document.sop_instance_uid is None else image_of(document.sop_instance_uid)
-    if image is None and document.sop_instance_uid is not None:
+    if document.sop_instance_uid is not None and (image is None or (document.frame or 1) > number_of_frames(image)):
         raise LandmarksError(_NO_IMAGE)
     is_flat = document.space is Space.IMAGE
     plane = _plane(image, document.frame) if is_flat and image is not None else None
@@ -119,6 +121,9 @@ def landmarks_of(
 
 
 def _plane(image: Dataset, frame: int | None) -> ImagePlane:
+    frames = number_of_frames(image)
+    if frame is None and frames > 1:
+        raise LandmarksError(f"frame: expected a number from 1 to {frames:g}, as the image has several, found null")
     plane = plane_of(image, frame)
     if plane is None:
         raise LandmarksError(_NO_IMAGE)
@@ -200,8 +205,8 @@ def _one_of(found: object, allowed: Sequence[str], where: str) -> str:
     raise LandmarksError(f"{where}: expected {' or '.join(allowed)}, found {_shown(found)}")
 
 
-def _text(found: object, where: str) -> str:
-    if isinstance(found, str) and found.strip():
+def _uid(found: object, where: str) -> str:
+    if isinstance(found, str) and 0 < len(found.strip()) <= LONGEST_UID and found.strip().isprintable():
         return found.strip()
     raise LandmarksError(f"{where}: expected a UID, found {_shown(found)}")
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
-from sr_templates import codes, headers
+from sr_templates import headers
 from sr_templates.findings import LandmarkSource, Space
 from workers.inputs import FIDUCIALS
 from workers.landmarks.claims import (
@@ -22,16 +22,16 @@ from workers.landmarks.claims import (
     Shape,
     Spot,
     Study,
+    coded_level,
     enter,
     landmarks_of,
 )
 from workers.landmarks.labels import Naming, Said, naming, said
-from workers.landmarks.levels import level_from_code
+from workers.landmarks.levels import STANDARD_SCHEMES
 from workers.landmarks.points import VertebraLandmarks
 
 #: Shape Types whose points are those of the fiducial; "" where a writer left it out.
 _PLACED: Final = frozenset({"POINT", "SHAPE", ""})
-_STANDARD_SCHEMES: Final = frozenset({"SCT", "SRT", "DCM", "UMLS"})
 _LINE_POINTS: Final = 2
 
 
@@ -70,15 +70,14 @@ def _named(fiducial: Dataset) -> tuple[Naming, Said]:
     """Return which vertebra a fiducial names, by code and by label, and which point or height its labels say."""
     code = headers.code(fiducial, "FiducialIdentifierCodeSequence")
     texts = [headers.text(fiducial, "FiducialIdentifier"), headers.text(fiducial, "FiducialDescription")]
-    if code[0] not in _STANDARD_SCHEMES:
+    if code[0] not in STANDARD_SCHEMES:
         texts += [
             headers.text(item, "CodeMeaning") for item in headers.items(fiducial, "FiducialIdentifierCodeSequence")[:1]
         ]
     labels = [said(text) for text in texts]
     parts = {(one.point, one.position) for one in labels} - {("", "")}
     point, position = parts.pop() if len(parts) == 1 else ("", "")
-    coded = level_from_code(*code) or codes.level_of(*code)
-    return naming([coded], (one.level for one in labels)), Said(point=point, position=position)
+    return naming([coded_level(*code)], (one.level for one in labels)), Said(point=point, position=position)
 
 
 def _item(spots: Sequence[Spot], part: Said) -> Item | None:

@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from sr_templates import headers
 from workers.landmarks.points import ImagePlane, PixelScale
 from workers.landmarks.scale import Projection, radiograph_scale, square_pixels
+from workers.landmarks.views import views
 
 #: Cross-sectional: pixels have a size in the patient.
 _SECTIONS: Final = frozenset(
@@ -24,7 +25,7 @@ _SECTIONS: Final = frozenset(
     }
 )
 #: Projection radiography: pixels have a size on the detector.
-_PROJECTIONS: Final = frozenset(
+PROJECTIONS: Final = frozenset(
     {
         uid.ComputedRadiographyImageStorage,
         uid.DigitalXRayImageStorageForPresentation,
@@ -35,6 +36,8 @@ _PROJECTIONS: Final = frozenset(
         uid.EnhancedXRFImageStorage,
     }
 )
+#: What tells whether pixels are square, also where it is no scale.
+_SHAPES_OF_PIXELS: Final = ("PixelAspectRatio", "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 #: LPS (PS3.3 C.7.6.2.1.1).
 _DIRECTIONS: Final = {"anterior": (0.0, -1.0, 0.0), "superior": (0.0, 0.0, 1.0)}
 #: A direction counts as lying in the plane up to 45 degrees off it.
@@ -50,10 +53,10 @@ _Vector = tuple[float, float]
 def plane_of(image: Dataset, frame: int | None = None) -> ImagePlane | None:
     """Return the plane of an image, or of its frame (counted from 1); None where there is no such frame or no size."""
     rows, columns = _number(image, "Rows"), _number(image, "Columns")
-    frames = _number(image, "NumberOfFrames") or 1
-    if not rows or not columns or not 1 <= (frame or 1) <= frames:
+    number = 1 if frame is None else frame
+    if not rows or not columns or not 1 <= number <= number_of_frames(image):
         return None
-    parts = [image, *functional_groups(image, frame or 1)]
+    parts = geometry(image, number)
     six = cosines(parts)
     letters = [part.strip()[:1] for part in headers.text(image, "PatientOrientation").split("\\")]
     directions = _from_cosines(six) if six else _from_letters(letters)
@@ -62,12 +65,28 @@ def plane_of(image: Dataset, frame: int | None = None) -> ImagePlane | None:
         rows=int(rows),
         columns=int(columns),
         scale=_scale(image, parts),
-        square_pixels=square_pixels(_pair(image, "PixelAspectRatio")),
+        square_pixels=square_pixels(*(_pair(image, keyword) for keyword in _SHAPES_OF_PIXELS)),
         anterior=directions.get("anterior"),
         superior=directions.get("superior"),
-        is_lateral=len(directions) == len(_DIRECTIONS) if is_known else None,
+        is_lateral=_is_lateral([len(directions) == len(_DIRECTIONS) if is_known else None, *views(image)]),
         is_section=headers.text(image, "SOPClassUID") in _SECTIONS,
     )
+
+
+def is_projection(image: Dataset) -> bool:
+    """Whether an image is a radiograph, or captured from film or screen: no section, and not placed in the patient."""
+    sop_class = headers.text(image, "SOPClassUID")
+    return sop_class in PROJECTIONS or (sop_class not in _SECTIONS and not cosines(geometry(image, 1)))
+
+
+def _is_lateral(said: Sequence[bool | None]) -> bool | None:
+    """Return False where anything says that an image shows no side, True where anything says that it does."""
+    return False if False in said else True if True in said else None
+
+
+def number_of_frames(image: Dataset) -> float:
+    """Return how many frames an image has; 1 where it does not say."""
+    return _number(image, "NumberOfFrames") or 1
 
 
 def _scale(image: Dataset, parts: Sequence[Dataset]) -> PixelScale | None:
@@ -80,7 +99,7 @@ def _scale(image: Dataset, parts: Sequence[Dataset]) -> PixelScale | None:
     calibration = headers.text(image, "PixelSpacingCalibrationType").strip() or None
     if sop_class in _SECTIONS:
         return None if pixel is None else PixelScale(row_mm=pixel[0], column_mm=pixel[1])
-    if sop_class not in _PROJECTIONS and calibration is None:
+    if sop_class not in PROJECTIONS and calibration is None:
         return None
     return radiograph_scale(
         Projection(
@@ -94,21 +113,26 @@ def _scale(image: Dataset, parts: Sequence[Dataset]) -> PixelScale | None:
     )
 
 
-def functional_groups(image: Dataset, frame: int) -> list[Dataset]:
-    """Return what states the geometry of a frame, counted from 1: its own before the shared ones (PS3.3 C.7.6.16)."""
+def geometry(image: Dataset, frame: int) -> list[Dataset]:
+    """Return what states the geometry of a frame, counted from 1: its own functional groups, the shared, the image.
+
+    PS3.3 C.7.6.16 has it in functional groups only; what an older header left at the top of an image is stale.
+    """
     per_frame = headers.items(image, "PerFrameFunctionalGroupsSequence")[frame - 1 : frame]
-    return [
+    groups = [
         item
         for group in (*per_frame, *headers.items(image, "SharedFunctionalGroupsSequence"))
         for keyword in ("PixelMeasuresSequence", "PlaneOrientationSequence", "PlanePositionSequence")
         for item in headers.items(group, keyword)
     ]
+    return [*groups, image]
 
 
 def cosines(parts: Sequence[Dataset]) -> list[float]:
-    """Return the first Image Orientation (Patient) of `parts` that is one: two LPS unit vectors; else []."""
+    """Return the first Image Orientation (Patient) of `parts` that is one, as two LPS unit vectors; else []."""
     found = (headers.numbers(part, "ImageOrientationPatient") for part in parts)
-    return next((six for six in found if _are_directions(six)), [])
+    six = next((six for six in found if _are_directions(six)), [])
+    return [value / hypot(*vector) for vector in (six[:3], six[3:]) for value in vector]
 
 
 def _are_directions(six: Sequence[float]) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sr_templates.findings import POINT_NAMES
-from workers.landmarks.levels import level_from_label
+from workers.landmarks.levels import level_from_label, words_of
 
 _POSITIONS: Final = {
     **dict.fromkeys(("anterior", "ant", "ha"), "anterior"),
@@ -102,9 +102,9 @@ def said(text: str) -> Said:
 
 
 def _line(text: str) -> Said:
-    words = re.split(r"[\W_]+", _GLUED.sub(r"\1 \2", text))
+    words = words_of(_GLUED.sub(r"\1 \2", text))
     names = [word for word in words if word in POINT_NAMES]
-    others = [word for word in words if word and word not in POINT_NAMES]
+    others = [word for word in words if word not in POINT_NAMES]
     positions = {_POSITIONS[word.lower()] for word in others if word.lower() in _POSITIONS}
     ends = {_ENDS[word.lower()] for word in others if word.lower() in _ENDS}
     known = _POSITIONS.keys() | _ENDS.keys() | _NEUTRAL

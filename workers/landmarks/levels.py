@@ -5,11 +5,12 @@ About one lumbar spine in ten is miscounted (docs/morphometry 5), so a level is 
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from sr_templates.levels import LEVELS
 
+#: Schemes whose codes say all that they say; the meaning of any other scheme's code is read as a label.
+STANDARD_SCHEMES: Final = frozenset({"SCT", "SRT", "DCM", "UMLS"})
 _BY_CODE: Final = {
     **{("SCT", code): level.name for level in LEVELS.values() for code in (level.vertebra, level.body) if code},
     **{("SRT", level.srt): level.name for level in LEVELS.values() if level.srt},
@@ -35,24 +36,13 @@ _VERSE: Final = {
     28: "T13",
 }
 _VERSE_OTHER: Final = frozenset({26, 27})
+#: Those that TotalSpineSeg has too, also counting downwards: C1 to C7 are 11 to 17, T1 to T8 21 to 28.
+_NOT_ONLY_VERSE: Final = frozenset({*range(11, 18), *range(21, 29)})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reading:
-    """What code and label say together; `level` is None where neither names a vertebra or they contradict."""
-
-    code: str | None
-    label: str | None
-
-    @property
-    def conflict(self) -> bool:
-        """Whether code and label name different levels."""
-        return None not in {self.code, self.label} and self.code != self.label
-
-    @property
-    def level(self) -> str | None:
-        """The level both agree on, or the one that is given."""
-        return None if self.conflict else self.code or self.label
+def words_of(label: str) -> list[str]:
+    """Return the words of a label; a question mark is none of the signs that part them: "L4?" is not L4."""
+    return [word for word in re.split(r"(?:[^\w?]|_)+", label) if word]
 
 
 def level_from_code(scheme: str, value: str) -> str | None:
@@ -66,7 +56,7 @@ def level_from_label(text: str, *, bare: bool = True) -> str | None:
     Every word must be understood: `PTV_L3` and `Lung T2` name no vertebra. With `bare` False a word for vertebra is
     required; it always is for T1 and T2 (MR weightings) and S1.
     """
-    words = re.sub(r"[\W_]+", " ", text.lower()).split()
+    words = words_of(text.lower())
     if words[:1] == ["verse"]:
         return _verse(words[1:])
     name = _level_name(" ".join(word for word in words if word not in _VERTEBRA | _NEUTRAL))
@@ -83,11 +73,12 @@ def level_from_verse_number(number: int) -> str | None:
 def verse_levels(numbers: Sequence[int]) -> dict[int, str]:
     """Return the level of each plain number that labels a mask of one object; {} where they cannot be VerSe's.
 
-    Two at least are needed, none twice, all of them VerSe's (26 and 27 are no level). Numbers that begin at 1 are not
-    believed: a running index begins there too. Their order down the column still has to be checked.
+    Two at least are needed, none twice, all of them VerSe's (26 and 27 are no level), one of them no other
+    numbering's. Numbers that begin at 1 are not believed: a running index begins there too. Their order down the
+    column still has to be checked.
     """
     believable = len(numbers) > 1 and len(set(numbers)) == len(numbers) and min(numbers) > 1
-    if not believable or not set(numbers) <= {*_VERSE, *_VERSE_OTHER}:
+    if not believable or not set(numbers) <= {*_VERSE, *_VERSE_OTHER} or set(numbers) <= _NOT_ONLY_VERSE:
         return {}
     return {number: _VERSE[number] for number in numbers if number in _VERSE}
 

@@ -6,7 +6,7 @@ what stands in one item, else what lies near; of several texts the nearest count
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import dist, inf
+from math import inf
 from typing import Final
 
 import numpy as np
@@ -20,6 +20,8 @@ from workers.landmarks.nearness import Array, boxes, distances
 
 #: The next one must be more than so many times as far for the nearest one to be the one that is meant.
 FARTHER: Final = 2.0
+#: So many graphics that no text is near, and texts that are near none, together: the texts stand beside other graphics.
+_DISPLACED: Final = 2
 #: Pairs of texts and graphics in one item beyond which nearness is not looked at: no spine has so many.
 MOST_PAIRS: Final = 1_000_000
 _POINT, _LINE, _SHAPE = "point", "line", "shape"
@@ -163,6 +165,11 @@ def _matched(pool: _Pool, *, is_together: bool) -> dict[int, _Found]:
 
 
 def _of_one_kind(graphics: Sequence[Graphic], texts: Sequence[Text], *, is_together: bool) -> dict[int, _Found]:
+    """Return what `_matched` does of points, lines or shapes only.
+
+    Where labels of points or lines all stand as far from what they name as the next one is, each is nearest to the next
+    one: a disc would be a vertebra, or L2 be L1. Some are left over at both ends of such a row; then none is believed.
+    """
     belongs, away = _table(graphics, texts)
     if is_together and belongs.size == 1:
         return {id(graphics[0]): _Found(text=texts[0])} if belongs[0, 0] else {}
@@ -177,20 +184,22 @@ def _of_one_kind(graphics: Sequence[Graphic], texts: Sequence[Text], *, is_toget
         # The one text of a graphic is its own where every other graphic is much farther away from it.
         if near[number].sum() == 1 and rivals.sum() <= 1:
             sole[number] = place
+    free = sorted(set(range(len(texts))) - set(sole.values()))
+    rest = [number for number in unnamed if number not in sole]
+    doubts = {number: [texts[place] for place in free if near[number, place]] for number in rest}
+    lost = sum(not some and bool(np.isfinite(away[number]).any()) for number, some in doubts.items())
+    idle = sum(not near[rest, place].any() and bool(np.isfinite(away[:, place]).any()) for place in free)
+    if _kind(graphics[0]) != _SHAPE and min(lost, idle) >= _DISPLACED:
+        return {id(graphics[number]): _Found(candidates=tuple(texts)) for number in unnamed}
     found = {id(graphics[number]): _Found(text=texts[place]) for number, place in sole.items()}
-    taken = set(sole.values())
-    free = [place for place in range(len(texts)) if place not in taken]
-    for number in unnamed:
-        doubtful = tuple(texts[place] for place in free if near[number, place])
-        if number not in sole and doubtful:
-            found[id(graphics[number])] = _Found(candidates=doubtful)
-    return found
+    return found | {id(graphics[number]): _Found(candidates=tuple(some)) for number, some in doubts.items() if some}
 
 
 def _table(graphics: Sequence[Graphic], texts: Sequence[Text]) -> tuple[NDArray[np.bool_], Array]:
     """Return (n, m) whether each text may belong to each graphic, and how far it is away, inf where that is not known.
 
-    It must be of the same images, and no farther from a shape than that is large.
+    It must be of the same images, and no farther from a shape than that is wide or high, whichever is less: what stands
+    in a vertebra must not name the disc below it.
     """
     places = boxes([text.places for text in texts])
     held = list({one.images for one in graphics})
@@ -207,8 +216,9 @@ def _table(graphics: Sequence[Graphic], texts: Sequence[Text]) -> tuple[NDArray[
 
 
 def _size(graphic: Graphic) -> float:
-    """Return the largest distance between two points of a shape."""
-    return max(dist(one, other) for one in graphic.points for other in graphic.points)
+    """Return the smaller side of the box around a shape."""
+    x, y = [x for x, _ in graphic.points], [y for _, y in graphic.points]
+    return min(max(x) - min(x), max(y) - min(y))
 
 
 def _is_a_region(graphic: Graphic, pool: _Pool, found: Mapping[int, _Found]) -> bool:

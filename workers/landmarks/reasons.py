@@ -10,7 +10,7 @@ class Reason(StrEnum):
     EMPTY = "EMPTY"
     #: Pixel data or contour data is missing, short, in a syntax that cannot be decoded, or the segment has no number.
     UNREADABLE = "UNREADABLE"
-    #: Fewer than two planes, or a frame without position or orientation: there is no volume.
+    #: Fewer than two planes, or a frame without a position, or an orientation of two directions: there is no volume.
     NO_GEOMETRY = "NO_GEOMETRY"
     #: The planes are not parallel, not in line, or not equally spaced.
     IRREGULAR_SPACING = "IRREGULAR_SPACING"
@@ -26,7 +26,7 @@ class Reason(StrEnum):
     NO_BODY = "NO_BODY"
     #: The points found bulge as no body does: they stand on something else.
     IMPLAUSIBLE_SHAPE = "IMPLAUSIBLE_SHAPE"
-    #: Code and label name different levels; both are refused.
+    #: One mask is given several levels, by code and label or by two descriptions of its number; all are refused.
     LEVEL_CONFLICT = "LEVEL_CONFLICT"
     #: Several segments, of one object or of several, carry this level.
     LEVEL_DUPLICATED = "LEVEL_DUPLICATED"
@@ -36,7 +36,7 @@ class Reason(StrEnum):
     NUMBER_UNCONFIRMED = "NUMBER_UNCONFIRMED"
     #: The mask holds part of another vertebra, or another vertebra's mask holds part of this one.
     MERGED_NEIGHBOUR = "MERGED_NEIGHBOUR"
-    #: Neither the segmentation nor the images it names tell one frame of reference.
+    #: Neither the object nor the images it names tell one frame of reference.
     FRAME_OF_REFERENCE_UNKNOWN = "FRAME_OF_REFERENCE_UNKNOWN"
 
 

@@ -44,6 +44,8 @@ class _Region:
     anatomy: tuple[str, str]
     #: Frame of Reference UID, "" where none is stated.
     frame: str
+    #: Whether it is one of the several that its object states, and nobody says which.
+    adrift: bool
 
 
 def from_structure_sets(
@@ -51,14 +53,20 @@ def from_structure_sets(
 ) -> list[VertebraLandmarks]:
     """Return points or a reason for each vertebra that `objects` name in one frame of reference, cranial to caudal.
 
-    `objects` are RT Structure Sets; regions that do not say in which frame of reference they lie are taken to lie in
-    this one. Points are LPS mm. `images` are those that were contoured: their pixels give the fineness of the grid,
-    their edges tell a vertebra that is cut off.
+    `objects` are RT Structure Sets; regions of those that state no frame of reference are taken to lie in this one,
+    those that may lie in several are refused. Points are LPS mm. `images` are those that were contoured: their pixels
+    give the fineness of the grid, their edges tell a vertebra that is cut off.
     """
     regions = [region for ds in objects for region in _regions(ds) if region.frame in {"", frame_of_reference_uid}]
+    adrift = {(id(region.holder), region.number) for region in regions if region.adrift}
     settled = settle([claim for ds in objects for claim in _claims([r for r in regions if r.holder is ds])])
     stacks = image_stacks(images)
-    drawn = {level: _drawn(claim.holder, claim.number, stacks) for level, claim in settled.chosen.items()}
+    drawn = {
+        level: Reason.FRAME_OF_REFERENCE_UNKNOWN
+        if (id(claim.holder), claim.number) in adrift
+        else _drawn(claim.holder, claim.number, stacks)
+        for level, claim in settled.chosen.items()
+    }
     volumes = {level: one.volume if isinstance(one, Drawn) else one for level, one in drawn.items()}
     devices = _devices(regions, stacks)
     found = landmarks_of(settled, volumes, devices, frame_of_reference_uid=frame_of_reference_uid)
@@ -70,7 +78,7 @@ def named_levels(ds: Dataset) -> dict[str, set[str]]:
     frames: dict[str, list[_Region]] = {}
     for region in _regions(ds):
         frames.setdefault(region.frame, []).append(region)
-    levels = {frame: {_named_level(claim) for claim in _claims(regions)} for frame, regions in frames.items()}
+    levels = {frame: {one.naming.levels[0] for one in _claims(regions)} for frame, regions in frames.items()}
     return {frame: names for frame, names in levels.items() if names}
 
 
@@ -84,22 +92,20 @@ def contoured_images(ds: Dataset) -> set[str]:
     }
 
 
-def _named_level(claim: Claim) -> str:
-    return claim.reading.code or claim.reading.label or ""
-
-
 def _regions(ds: Dataset) -> list[_Region]:
     """Return the regions of `ds`, without those that are treated rather than there."""
     observed: dict[int | None, list[Dataset]] = {}
     for item in headers.items(ds, "RTROIObservationsSequence"):
         observed.setdefault(_number(item, "ReferencedROINumber"), []).append(item)
-    shared = _only_frame(ds)
+    frames = _frames(ds)
+    shared = "".join(frames) if len(frames) == 1 else ""
     found = []
     for item in headers.items(ds, "StructureSetROISequence"):
         number = _number(item, "ROINumber")
         said = observed.get(number, [])
         if any(headers.text(one, "RTROIInterpretedType").strip().upper() in _TREATED for one in said):
             continue
+        frame = _frame(item) or shared
         found.append(
             _Region(
                 holder=ds,
@@ -107,7 +113,8 @@ def _regions(ds: Dataset) -> list[_Region]:
                 name=headers.text(item, "ROIName"),
                 code=_first_code(said, "RTROIIdentificationCodeSequence"),
                 anatomy=_first_code(said, "AnatomicRegionSequence"),
-                frame=headers.text(item, "ReferencedFrameOfReferenceUID").strip() or shared,
+                frame=frame,
+                adrift=not frame and len(frames) > 1,
             )
         )
     return found
@@ -118,11 +125,15 @@ def _first_code(items: Sequence[Dataset], keyword: str) -> tuple[str, str]:
     return next((code for code in found if any(code)), _NO_CODE)
 
 
-def _only_frame(ds: Dataset) -> str:
-    """Return the one frame of reference of a structure set, "" where it states none or several."""
+def _frames(ds: Dataset) -> set[str]:
+    """Return every frame of reference that a structure set states, of itself or of a region."""
     items = headers.items(ds, "ReferencedFrameOfReferenceSequence")
-    uids = {uid for item in items if (uid := frame_of_reference(item))} or {frame_of_reference(ds)}
-    return uids.pop() if len(uids) == 1 else ""
+    regions = headers.items(ds, "StructureSetROISequence")
+    return {*map(frame_of_reference, [*items, ds]), *map(_frame, regions)} - {""}
+
+
+def _frame(region: Dataset) -> str:
+    return headers.text(region, "ReferencedFrameOfReferenceUID").strip()
 
 
 def _claims(regions: Sequence[_Region]) -> list[Claim]:

@@ -29,24 +29,31 @@ class Projection:
 def radiograph_scale(given: Projection) -> PixelScale | None:
     """Return the scale of a radiograph; None where nothing usable is given.
 
-    FIDUCIAL spacing is calibrated. GEOMETRY, and an unexplained spacing that is not the detector's, are corrected for
-    magnification (PS3.3 10.7.1.3). The detector's own spacing is divided by a known magnification. Pixel Spacing
-    alone is taken for the detector's, which claims least; nobody knows whether it was corrected already.
+    FIDUCIAL spacing is calibrated. GEOMETRY, and an unexplained spacing that is smaller than the detector's, are
+    corrected for magnification (PS3.3 10.7.1.3). An unexplained larger one cannot be: the image was resized, and no
+    spacing counts. The detector's own spacing is divided by a known magnification. Pixel Spacing alone is taken for the
+    detector's, which claims least; nobody knows whether it was corrected already.
     """
     pixel, imager = (spacing if _usable(spacing) else None for spacing in (given.pixel_spacing, given.imager_spacing))
     if pixel is not None and given.calibration == "FIDUCIAL":
         return _scale(pixel, "calibrated")
-    if pixel is not None and (given.calibration == "GEOMETRY" or (imager is not None and not _same(pixel, imager))):
+    if pixel is not None and given.calibration == "GEOMETRY":
         return _scale(pixel, "magnification_corrected")
+    if pixel is not None and imager is not None and not _same(pixel, imager):
+        is_smaller = pixel[0] < imager[0] and pixel[1] < imager[1]
+        return _scale(pixel, "magnification_corrected") if is_smaller else None
     if imager is not None and (factor := _magnification(given)) is not None:
         return _scale((imager[0] / factor, imager[1] / factor), "magnification_corrected")
     detector = imager or pixel
     return None if detector is None else _scale(detector, "detector_plane")
 
 
-def square_pixels(aspect_ratio: Spacing | None) -> bool:
-    """Whether pixels are square by Pixel Aspect Ratio (vertical, horizontal), which is absent if 1:1 (C.7.6.3.1.7)."""
-    return aspect_ratio is None or aspect_ratio[0] == aspect_ratio[1]
+def square_pixels(*stated: Spacing | None) -> bool:
+    """Whether pixels are square by all that is stated: Pixel Aspect Ratio, absent if 1:1 (C.7.6.3.1.7), and spacings.
+
+    A spacing that is no scale may still tell that they are not. Each is (vertical, horizontal), None where absent.
+    """
+    return all(one is None or _same(one, one[::-1]) for one in stated)
 
 
 def _magnification(given: Projection) -> float | None:

@@ -4,6 +4,7 @@ One object may hold all vertebrae, or each vertebra an object of its own: they a
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 import numpy as np
 from pydicom import Dataset
@@ -20,6 +21,9 @@ from workers.morphometry.flags import Flag
 
 Positions = Sequence[tuple[float, float, float]]
 Whole = Callable[[Dataset], Dataset]
+
+#: Segmented Property Category Morphologically Abnormal Structure (CID 7150): its label says where a lesion is.
+_ABNORMAL: Final = frozenset({("SCT", "49755003"), ("SRT", "M-01000")})
 
 
 def from_segmentation(ds: Dataset, *, image_positions: Positions = ()) -> list[VertebraLandmarks]:
@@ -42,7 +46,7 @@ def from_segmentations(
     are LPS mm. `image_positions`, the Image Position (Patient) of the segmented images, tell a vertebra that is cut
     off from one that merely ends at the last frame that is not empty.
     """
-    settled = settle([claim for ds in objects for claim in _claims(ds)])
+    settled = settle([claim for ds in objects for claim in claims_in(ds)])
     volumes = _volumes(objects, whole, settled.chosen, image_positions)
     devices = _filled(objects, whole)
     return landmarks_of(settled, volumes, devices, frame_of_reference_uid=frame_of_reference_uid)
@@ -50,30 +54,33 @@ def from_segmentations(
 
 def names_vertebrae(ds: Dataset) -> bool:
     """Whether a segment of `ds`, which may be a header, names a vertebra."""
-    return bool(_claims(ds))
+    return bool(claims_in(ds))
 
 
 def marks_devices(ds: Dataset) -> bool:
     """Whether a segment of `ds`, which may be a header, is cement or hardware."""
-    return bool(_devices(ds))
+    return bool(devices_in(ds))
 
 
-def _claims(ds: Dataset) -> list[Claim]:
+def claims_in(ds: Dataset) -> list[Claim]:
+    """Return the segments of `ds`, which may be a header, that name a vertebra."""
     return named([_claim(ds, item) for item in headers.items(ds, "SegmentSequence")])
 
 
 def _claim(ds: Dataset, item: Dataset) -> Claim:
+    abnormal = headers.code(item, "SegmentedPropertyCategoryCodeSequence") in _ABNORMAL
     return claim_of(
         ds,
         _number(item),
-        headers.text(item, "SegmentLabel"),
+        "" if abnormal else headers.text(item, "SegmentLabel"),
         kind=headers.code(item, "SegmentedPropertyTypeCodeSequence"),
         region=headers.code(item, "AnatomicRegionSequence"),
         untyped=False,
     )
 
 
-def _devices(ds: Dataset) -> list[Device]:
+def devices_in(ds: Dataset) -> list[Device]:
+    """Return the segments of `ds`, which may be a header, that are cement or hardware."""
     found = []
     for item in headers.items(ds, "SegmentSequence"):
         kind = headers.code(item, "SegmentedPropertyTypeCodeSequence")
@@ -113,7 +120,7 @@ def _read(ds: Dataset, numbers: Mapping[str, int], image_positions: Positions) -
 def _filled(objects: Iterable[Dataset], whole: Whole) -> Iterator[Filled]:
     """Give the voxels of cement and hardware, a frame at a time."""
     for ds in objects:
-        flags = {device.number: device.flag for device in _devices(ds)}
+        flags = {device.number: device.flag for device in devices_in(ds)}
         try:
             yield from _frames(whole(ds), flags) if flags else ()
         except UNREADABLE:

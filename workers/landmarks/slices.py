@@ -6,7 +6,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from sr_templates import headers
-from workers.landmarks.image_plane import cosines, functional_groups
+from workers.landmarks.image_plane import cosines, geometry
 from workers.landmarks.volumes import Array
 
 
@@ -36,7 +36,7 @@ def slices_of(image: Dataset) -> list[Slice]:
     if "LOCALIZER" in headers.text(image, "ImageType").upper().split("\\"):
         return []
     frames = max(1, len(headers.items(image, "PerFrameFunctionalGroupsSequence")))
-    found = (_slice(image, [image, *functional_groups(image, frame)]) for frame in range(1, frames + 1))
+    found = (_slice(image, geometry(image, frame)) for frame in range(1, frames + 1))
     return [one for one in found if one is not None]
 
 

@@ -4,6 +4,7 @@ Such a report is read for what it certainly says. A group that names no vertebra
 ours and is left alone; one that names a vertebra but cannot be used gives the coded reason.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -12,19 +13,21 @@ from pydicom.dataset import Dataset
 from sr_templates import codes, headers
 from sr_templates.findings import LandmarkSource
 from workers.inputs import REPORTS
-from workers.landmarks.claims import Carrier, Claims, Study, enter, landmarks_of
+from workers.landmarks.claims import Carrier, Claims, Study, coded_level, enter, landmarks_of
 from workers.landmarks.labels import Naming, Said, naming, said
-from workers.landmarks.levels import level_from_code
+from workers.landmarks.levels import STANDARD_SCHEMES
 from workers.landmarks.points import VertebraLandmarks
 from workers.landmarks.reasons import Flag as MaskFlag
 from workers.landmarks.sr_points import meaning_of, spots_and_lines
+from workers.landmarks.sr_regions import shapes
 from workers.morphometry.flags import Effect, Flag
 
 #: Finding Site (SCT, and SNOMED-RT G-C0E3 before it), then Finding: what may name the vertebra in code.
 _SITES: Final = ("363698007", "G-C0E3", codes.FINDING.value)
 #: Tracking Identifier, then Comment: what may name it in words.
 _LABELS: Final = (codes.TRACKING_IDENTIFIER.value, codes.COMMENT.value)
-_STANDARD_SCHEMES: Final = frozenset({"SCT", "SRT", "DCM", "UMLS"})
+#: Words for what lies between vertebrae, or behind them, and is called by their levels.
+_BESIDE: Final = re.compile(r"(?<![a-z])(dis[ck]s?|intervertebral|foram(en|ina|inal)|canal)(?![a-z])", re.IGNORECASE)
 #: Words of an earlier report of ours that its points alone cannot tell; all others follow from the points anew.
 _LASTING: Final = frozenset(
     {*MaskFlag, Flag.LIMITED_SAMPLING, *(flag for flag in Flag if flag.effect is Effect.HEIGHTS_ONLY)}
@@ -36,9 +39,9 @@ def from_report(report: Dataset, study: Study) -> list[VertebraLandmarks]:
     if headers.text(report, "SOPClassUID") not in REPORTS:
         return []
     claims: Claims = {}
-    for group in _groups(report):
-        named, label = _named(group)
-        if items := list(spots_and_lines(group, label)):
+    for group in groups(report):
+        named, label = named_by(group)
+        if items := [*spots_and_lines(group, label), *shapes(group, named, label)]:
             enter(claims, named, items, flags=_flags(group))
     carrier = Carrier(source=_source(report), sop_instance_uid=headers.text(report, "SOPInstanceUID"))
     return landmarks_of(claims, carrier, study)
@@ -58,7 +61,7 @@ def _source(report: Dataset) -> LandmarkSource:
     return LandmarkSource.REVIEWED if verified else LandmarkSource.SUPPLIED_SR
 
 
-def _groups(report: Dataset) -> Iterator[Dataset]:
+def groups(report: Dataset) -> Iterator[Dataset]:
     """Give every Measurement Group (TID 1501, TID 1410) of the content tree, in document order."""
     waiting = [report]
     while waiting:
@@ -68,30 +71,27 @@ def _groups(report: Dataset) -> Iterator[Dataset]:
         waiting.extend(reversed(headers.items(item, "ContentSequence")))
 
 
-def _named(group: Dataset) -> tuple[Naming, Said]:
+def named_by(group: Dataset) -> tuple[Naming, Said]:
     """Return which vertebrae the codes and labels of a group name, and which point or height its labels say.
 
     Labels are the tracking identifier, a comment, and free text in the place of a code, as OHIF writes it
-    (CORNERSTONEFREETEXT). Words of a program ("Cornerstone3DTools@^0.1.0:Length") say nothing.
+    (CORNERSTONEFREETEXT). Words of a program ("Cornerstone3DTools@^0.1.0:Length") say nothing. A number may have a
+    Finding Site of its own (TID 300). A disc names no vertebra, whatever level stands with it.
     """
     items = headers.items(group, "ContentSequence")
-    sites = _values(items, _SITES)
+    numbers = [item for item in items if headers.text(item, "ValueType") == "NUM"]
+    below = [child for number in numbers for child in headers.items(number, "ContentSequence")]
+    sites = _values([*items, *below], _SITES)
+    sayings = [(headers.code(item, "ConceptCodeSequence"), meaning_of(item, "ConceptCodeSequence")) for item in sites]
     texts = [headers.text(item, "TextValue") for item in _values(items, _LABELS)]
-    texts += [
-        meaning_of(item, "ConceptCodeSequence")
-        for item in sites
-        if headers.code(item, "ConceptCodeSequence")[0] not in _STANDARD_SCHEMES
-    ]
-    labels = [said(text) for text in texts]
-    coded = (_coded_level(*headers.code(item, "ConceptCodeSequence")) for item in sites)
+    if any(map(_BESIDE.search, [*texts, *(meaning for _, meaning in sayings)])):
+        return naming((), ()), Said()
+    labels = [said(text) for text in [*texts, *(words for code, words in sayings if code[0] not in STANDARD_SCHEMES)]]
+    coded = (coded_level(*code) for code, _ in sayings)
     points, positions = ({one.point for one in labels} - {""}, {one.position for one in labels} - {""})
     is_clear = len(points | positions) == 1
     part = Said(point="".join(points), position="".join(positions)) if is_clear else Said()
     return naming(coded, (one.level for one in labels)), part
-
-
-def _coded_level(scheme: str, value: str) -> str | None:
-    return level_from_code(scheme, value) or codes.level_of(scheme, value)
 
 
 def _values(items: Iterable[Dataset], names: tuple[str, ...]) -> list[Dataset]:

@@ -13,9 +13,9 @@ from typing import Final
 from pydicom.dataset import Dataset
 
 from sr_templates import codes, headers
-from sr_templates.findings import POINT_NAMES, Space
+from sr_templates.findings import Space
 from workers.landmarks.claims import Line, Spot
-from workers.landmarks.labels import Said
+from workers.landmarks.labels import Said, said
 
 #: Coordinates a point, by the value type of the item (PS3.3 C.18.6, C.18.9).
 _DIMENSIONS: Final = {"SCOORD": 2, "SCOORD3D": 3}
@@ -51,7 +51,7 @@ def spots_and_lines(group: Dataset, label: Said) -> Iterator[Spot | Line]:
             continue
         position = _position(item, label)
         for child in headers.items(item, "ContentSequence"):
-            points = _points(child)
+            points = points_of(child)
             if position and len(points) == 2:  # noqa: PLR2004 - a line
                 yield Line(position=position, spots=tuple(points))
             else:
@@ -61,12 +61,6 @@ def spots_and_lines(group: Dataset, label: Said) -> Iterator[Spot | Line]:
 def meaning_of(item: Dataset, keyword: str) -> str:
     """Return the meaning of the first code in a code sequence; "" where there is none."""
     return headers.text(next(iter(headers.items(item, keyword)), Dataset()), "CodeMeaning").strip()
-
-
-def point_name(label: str) -> str:
-    """Return the one point name that is a word of `label`; "" where there is none or several."""
-    names = [word for word in re.split(r"[\W_]+", label) if word in POINT_NAMES]
-    return names[0] if len(names) == 1 else ""
 
 
 def _position(number: Dataset, label: Said) -> str:
@@ -104,13 +98,13 @@ def _spot(item: Dataset, label: Said) -> Iterator[Spot]:
     """Give a single point by its own name, else by the label of its group."""
     if headers.code(item, "ConceptNameCodeSequence") == _TEXT_POSITION:
         return
-    name = point_name(meaning_of(item, "ConceptNameCodeSequence")) or label.point
-    points = _points(item)
+    name = said(meaning_of(item, "ConceptNameCodeSequence")).point or label.point
+    points = points_of(item)
     if name and len(points) == 1:
         yield replace(points[0], name=name)
 
 
-def _points(item: Dataset) -> list[Spot]:
+def points_of(item: Dataset) -> list[Spot]:
     """Return the points of a coordinate item, still without names; [] for any other or a damaged item."""
     size = _DIMENSIONS.get(headers.text(item, "ValueType"), 0)
     kind = headers.text(item, "GraphicType").strip()

@@ -15,6 +15,7 @@ from pydicom import Dataset
 from pydicom.pixels.utils import iter_pixels
 
 from sr_templates import headers
+from workers.landmarks.image_plane import cosines
 from workers.landmarks.reasons import Reason
 
 Array = npt.NDArray[np.float64]
@@ -129,20 +130,16 @@ def read_filled(ds: Dataset, stack: Stack, numbers: Iterable[int]) -> Iterator[t
 
 def _geometry(frame: Dataset, shared: Dataset) -> tuple[Array, Array, Array] | None:
     """Return position (3,), in-plane axes (2, 3) along columns and rows, and (row, column) spacing of a frame."""
-    wanted = (
-        ("PlanePositionSequence", "ImagePositionPatient", 3),
-        ("PlaneOrientationSequence", "ImageOrientationPatient", 6),
-        ("PixelMeasuresSequence", "PixelSpacing", 2),
+    wanted = ("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence")
+    parts = [(headers.items(frame, name) or headers.items(shared, name))[:1] for name in wanted]
+    position, spacing = (
+        [number for part in parts[place] for number in headers.numbers(part, keyword)]
+        for place, keyword in ((0, "ImagePositionPatient"), (2, "PixelSpacing"))
     )
-    found = []
-    for sequence, keyword, length in wanted:
-        items = headers.items(frame, sequence) or headers.items(shared, sequence)
-        value = headers.numbers(items[0], keyword) if items else []
-        if len(value) != length:
-            return None
-        found.append(np.array(value))
-    position, orientation, spacing = found
-    return (position, orientation.reshape(2, 3), spacing) if (spacing > 0).all() else None
+    axes = cosines(parts[1])
+    if (len(position), len(axes), len(spacing)) != (3, 6, 2) or min(spacing) <= 0:
+        return None
+    return np.array(position), np.array(axes).reshape(2, 3), np.array(spacing)
 
 
 def _grid(positions: Array, axes: Array, spacing: Array, size: tuple[int, int], images: Array) -> Stack | Reason:
@@ -187,18 +184,18 @@ def _beyond(images: Array, first: Array, along: Array, last: int) -> tuple[int, 
 def _frames(ds: Dataset, numbers: set[int]) -> Iterator[tuple[int, int, Mask]]:
     """Yield (frame, segment number, mask) of every frame that may hold one of the segments."""
     if ds.SOPClassUID == LABEL_MAP:
-        for frame, pixels in enumerate(_decoded(ds, range(int(ds.NumberOfFrames)))):
+        for frame, pixels in enumerate(decoded(ds, range(int(ds.NumberOfFrames)))):
             for number in sorted(numbers & set(np.unique(pixels).tolist())):
                 yield frame, number, pixels == number
         return
     half = 0.5 * float(ds.MaximumFractionalValue) if ds.SegmentationType == "FRACTIONAL" else 0.5
-    held = [(frame, _segment_number(groups, ds)) for frame, groups in enumerate(ds.PerFrameFunctionalGroupsSequence)]
+    held = [(frame, segment_number(groups, ds)) for frame, groups in enumerate(ds.PerFrameFunctionalGroupsSequence)]
     wanted = [(frame, number) for frame, number in held if number in numbers]
-    for (frame, number), pixels in zip(wanted, _decoded(ds, [frame for frame, _ in wanted]), strict=True):
+    for (frame, number), pixels in zip(wanted, decoded(ds, [frame for frame, _ in wanted]), strict=True):
         yield frame, number, pixels >= half
 
 
-def _decoded(ds: Dataset, frames: Sequence[int]) -> Iterator[npt.NDArray[np.integer]]:
+def decoded(ds: Dataset, frames: Sequence[int]) -> Iterator[npt.NDArray[np.integer]]:
     """Yield the pixels (rows, columns) of each of the `frames`.
 
     Native single bits are unpacked here (PS3.5 8.1.1: frames follow each other without padding): pydicom 3.0.2 fails
@@ -215,7 +212,7 @@ def _decoded(ds: Dataset, frames: Sequence[int]) -> Iterator[npt.NDArray[np.inte
         yield from iter_pixels(ds, indices=frames)
 
 
-def _segment_number(groups: Dataset, ds: Dataset) -> int:
+def segment_number(groups: Dataset, ds: Dataset) -> int:
     """Return the segment a frame belongs to; 0, which is no segment's number, where it does not say."""
     name = "SegmentIdentificationSequence"
     shared = headers.items(ds, "SharedFunctionalGroupsSequence")

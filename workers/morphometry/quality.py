@@ -91,6 +91,8 @@ def _crosses(vertebra: Vertebra) -> bool:
     left, right = max(superior[0][0], inferior[0][0]), min(superior[-1][0], inferior[-1][0])
     if left >= right:
         return True
+    if min(v for _, v in superior) > max(v for _, v in inferior):
+        return False  # a level line parts them: the common case
     knots = [left, right, *(u for u, _ in superior + inferior if left < u < right)]
     return any(_course(superior, knot) <= _course(inferior, knot) for knot in knots)
 

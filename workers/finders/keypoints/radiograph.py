@@ -16,7 +16,7 @@ from pydicom.uid import (
 
 from sr_templates import headers
 from workers.finders.keypoints.description import Input, Normalisation
-from workers.landmarks.image_plane import plane_of
+from workers.landmarks.image_plane import number_of_frames, plane_of
 from workers.landmarks.points import ImagePlane
 
 Array = npt.NDArray[np.float64]
@@ -49,9 +49,8 @@ def lateral_plane(header: Dataset) -> ImagePlane | None:
     It says so by its orientation, or, where it has none, by its view.
     """
     plane = plane_of(header)
-    single = max(headers.numbers(header, "NumberOfFrames"), default=1.0) <= 1
     grey = headers.text(header, "PhotometricInterpretation") in _GREY
-    if plane is None or not single or not grey:
+    if plane is None or number_of_frames(header) > 1 or not grey:
         return None
     by_view = headers.text(header, "ViewPosition").strip() in _LATERAL_POSITIONS
     by_code = headers.code(header, "ViewCodeSequence") in _LATERAL_CODES

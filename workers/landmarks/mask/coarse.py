@@ -1,6 +1,6 @@
 """A first look at a mask: where its body is, whether it hangs together."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -8,12 +8,10 @@ from scipy import ndimage
 
 from workers.landmarks.mask.field import Field, occupancy
 from workers.landmarks.reasons import Reason
-from workers.landmarks.volumes import Array, Mask, Volume
+from workers.landmarks.volumes import Array, Volume
 
 #: Share of the mask below which an unconnected part is dropped as a stray.
 _STRAY: Final = 0.01
-#: Neighbours of a voxel, and how many of them at least must be as it is for it to stay so.
-_FACES, _LEAST_ALIKE = 6, 2
 #: Radius of the largest ball below which a mask holds no vertebral body, mm; a body of 6 mm is higher.
 _LEAST_RADIUS_MM: Final = 3.0
 
@@ -32,7 +30,6 @@ class Coarse:
 
 def look(volume: Volume) -> Coarse | Reason:
     """Drop strays and find the body's centre; a mask without room for a body gives the reason."""
-    volume = replace(volume, mask=settled(volume.mask))
     labels, count = ndimage.label(volume.mask)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:] / volume.mask.sum()
     if count > 1:
@@ -46,14 +43,3 @@ def look(volume: Volume) -> Coarse | Reason:
     deepest = np.argwhere(depth > depth.max() - spacing.min() / 2).mean(axis=0)
     centre = field.affine[:3, :3] @ deepest + field.affine[:3, 3]
     return Coarse(volume=volume, field=field, centre=centre, largest_share=float(sizes.max()))
-
-
-def settled(mask: Mask) -> Mask:
-    """Return `mask` with the voxels turned over that five or six of their six neighbours contradict; all at once.
-
-    What a segmenter leaves on an edge as single spikes and pits goes; a straight edge, which two neighbours
-    contradict, and a corner, which three do, stay where they are.
-    """
-    filled = np.pad(mask, 1).astype(np.int8)
-    around = sum(np.roll(filled, step, axis)[1:-1, 1:-1, 1:-1] for axis in range(3) for step in (-1, 1))
-    return np.asarray(np.where(mask, around >= _LEAST_ALIKE, around > _FACES - _LEAST_ALIKE))

@@ -16,11 +16,15 @@ _NEIGHBOURS: Final = 2
 
 
 def tangent(level: str, centres: Mapping[str, Array]) -> Array:
-    """Return the unit direction towards superior at `level`: along the curve of its neighbours, else patient +z."""
+    """Return the unit direction towards superior at `level`: along the curve of its neighbours, else patient +z.
+
+    Neighbours in one place make no curve.
+    """
     place = places({*centres, level})
     near = [other for other in centres if abs(place[other] - place[level]) <= _NEIGHBOURS]
     near.sort(key=place.__getitem__)
-    return unit(centres[near[0]] - centres[near[-1]]) if len(near) > 1 else HEAD
+    along = centres[near[0]] - centres[near[-1]] if near else HEAD
+    return unit(along) if along.any() else HEAD
 
 
 def upside_down(direction: Array) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
-from scipy import optimize
+from scipy import ndimage, optimize
 
 from workers.landmarks.mask.field import Field
 from workers.landmarks.mask.frame import Frame, angle_deg, unit
@@ -26,14 +26,16 @@ _FEW, _MANY = 600, 2500
 _PRIOR: Final = 0.02
 #: Two planes that differ by more do not agree (docs/morphometry 3.2, step 3).
 AGREE_DEG: Final = 10.0
+#: Turns of the body's own plane, at most; a turn by less is the last, degrees.
+_MOST_TURNS, _TURNED_DEG = 4, 2.0
 #: Vertebrae so many levels away take part in the check.
 _NEIGHBOURS: Final = 2
 
 
-def symmetric(field: Field, seed: Frame) -> Frame:
+def symmetric(field: Field, seed: Frame, *, refined: int = _REFINED) -> Frame:
     """Return the frame, each of two tilts within 30 degrees of `seed`, about whose plane the mask is most symmetric.
 
-    The origin is the seed's, moved into the plane.
+    The origin is the seed's, moved into the plane. `refined` of the starts are followed to their end.
     """
     positions, weights = field.voxels(0.1)
     few, many = (_thinned(positions, weights, count) for count in (_FEW, _MANY))
@@ -53,10 +55,31 @@ def symmetric(field: Field, seed: Frame) -> Frame:
                 "maxiter": 120,
             },
         )
-        for start in starts[:_REFINED]
+        for start in starts[:refined]
     ]
     best = min(found, key=lambda result: float(result.fun))
     return _tilted(seed, best.x)
+
+
+def of_body(field: Field, frame: Frame, rear: Array) -> Frame:
+    """Return the frame about whose plane the largest part before the posterior wall is most symmetric.
+
+    Posterior elements that were lost on one side, to a surgeon or to the segmentation, do not turn it. `rear` (3,) is a
+    point of the wall, LPS mm; `frame` is the seed. A turned plane cuts better at the wall, and so is turned again.
+    """
+    index = np.argwhere(field.values > 0)
+    positions = index @ field.affine[:3, :3].T + field.affine[:3, 3]
+    for _ in range(_MOST_TURNS):
+        values = field.values.copy()
+        values[tuple(index[(positions - rear) @ frame.posterior > 0].T)] = 0.0
+        labels, count = ndimage.label(values > 0)
+        if not count:
+            return frame
+        values[labels != np.bincount(labels.ravel())[1:].argmax() + 1] = 0.0
+        seed, frame = frame, symmetric(replace(field, values=values), frame, refined=1)
+        if angle_deg(seed.left, frame.left) < _TURNED_DEG:
+            break
+    return frame
 
 
 def recentred(field: Field, frame: Frame) -> Frame:

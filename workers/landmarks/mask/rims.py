@@ -47,7 +47,7 @@ class Rims:
 
 
 def find_rims(body: Section) -> Rims | None:
-    """Return the six points of a section; None where it has no height or depth."""
+    """Return the six points of a section; None where it has no height, depth or walls."""
     tops, bottoms = _ends(body.values, body.up)
     high, low = _middle_heights(body, tops, bottoms)
     if not high - low > 0:
@@ -65,16 +65,19 @@ def find_rims(body: Section) -> Rims | None:
     if not rear - front > 0:
         return None
     points = _six(_outline(body, tops, bottoms), body.across, tops, bottoms, (front, rear, middle))
-    return Rims(points=points, lean_rad=_lean(body, tops, bottoms), joined=joined)
+    return None if points is None else Rims(points=points, lean_rad=_lean(body, tops, bottoms), joined=joined)
 
 
-def _six(outline: Array, across: Array, tops: Array, bottoms: Array, walls: tuple[float, float, float]) -> Array:
+def _six(outline: Array, across: Array, tops: Array, bottoms: Array, walls: tuple[float, float, float]) -> Array | None:
+    """Return the six points; None where the outline comes nowhere near a wall, as that of a step does not."""
     front, rear, middle = walls
     depth = rear - front
     corners = []
     for end, line in ((1.0, tops), (-1.0, bottoms)):
         for wall, side in ((front, -1.0), (rear, 1.0)):
             rim = _extreme(outline, wall=wall, reach=_RIM_REACH * depth, middle=middle, side=side, end=end)
+            if rim is None:
+                return None
             inwards = (wall - across) * side
             near = (inwards >= 0) & (inwards <= _LEVEL_REACH * depth) & ~np.isnan(line)
             corners.append(_levelled(rim, across[near], line[near]))
@@ -84,11 +87,13 @@ def _six(outline: Array, across: Array, tops: Array, bottoms: Array, walls: tupl
     return np.stack([corners[0], superior, corners[1], corners[2], inferior, corners[3]])
 
 
-def _extreme(outline: Array, *, wall: float, reach: float, middle: float, side: float, end: float) -> Array:
-    """Return the outline's farthest point along the outward diagonal, no farther than `reach` from the wall."""
+def _extreme(outline: Array, *, wall: float, reach: float, middle: float, side: float, end: float) -> Array | None:
+    """Return the outline's farthest point along the outward diagonal, no farther than `reach` from the wall, if any."""
     near = np.abs(outline[:, 0] - wall) <= reach
     beyond = (outline[:, 1] - middle) * end > 0
     candidates = outline[near & beyond]
+    if not len(candidates):
+        return None
     return np.asarray(candidates[int((candidates @ np.array([side, end])).argmax())])
 
 
@@ -108,8 +113,13 @@ def _middle_heights(body: Section, tops: Array, bottoms: Array) -> tuple[float, 
 
 def _lean(body: Section, tops: Array, bottoms: Array) -> float:
     central = _central(body, tops)
-    slopes = [np.polynomial.Polynomial.fit(body.across[central], line[central], 1) for line in (tops, bottoms)]
-    return float(np.mean([np.arctan(slope.convert().coef[1]) for slope in slopes]))
+    return float(np.mean([np.arctan(_slope(body.across[central], line[central])) for line in (tops, bottoms)]))
+
+
+def _slope(across: Array, endplate: Array) -> float:
+    """Return the slope of the line through the endplate; none where it is a single point."""
+    run = across - across.mean()
+    return float(run @ endplate / max(float(run @ run), 1e-9))
 
 
 def _central(body: Section, tops: Array) -> Mask:

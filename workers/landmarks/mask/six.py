@@ -9,7 +9,8 @@ from workers.landmarks.mask.body import OFFSETS_MM, REACH_MM, section
 from workers.landmarks.mask.checks import axial_spacing_mm, cut_off, misshapen, shape_disagrees
 from workers.landmarks.mask.coarse import Coarse
 from workers.landmarks.mask.field import Field, signed_distance
-from workers.landmarks.mask.frame import Frame
+from workers.landmarks.mask.frame import Frame, angle_deg
+from workers.landmarks.mask.plane import AGREE_DEG, of_body
 from workers.landmarks.mask.rims import Rims, find_rims
 from workers.landmarks.reasons import Flag, Reason
 from workers.landmarks.volumes import Array
@@ -38,14 +39,19 @@ class Found:
 def six_points(coarse: Coarse, frame: Frame, *, uncertain: bool) -> Found | Reason:
     """Return the points of one vertebra, or the reason why there are none.
 
-    `frame` gives the midsagittal plane and about where superior is; `uncertain` says that the plane is in doubt.
+    `frame` gives the midsagittal plane and about where superior is; `uncertain` says that the plane is in doubt. Where
+    it is not, and the body alone has another plane, that one is taken and the doubt is said.
     """
-    field = signed_distance(coarse.volume, frame, REACH_MM)
-    frame = _levelled(field, frame)
-    rims = _rims(field, frame)
+    frame, rims = _placed(coarse, frame)
+    if len(rims) >= _LEAST_PLANES and not uncertain:
+        rear = frame.to_patient(np.array([0.0, *_middle(rims)[[2, 5]].mean(axis=0)]))
+        own = of_body(coarse.field, frame, rear)
+        if angle_deg(own.left, frame.left) > AGREE_DEG:
+            uncertain = True
+            frame, rims = _placed(coarse, own)
     if len(rims) < _LEAST_PLANES:
         return Reason.NO_BODY
-    points = _median(rims)
+    points = _middle(rims)
     if cut_off(coarse.volume, frame, points):
         return Reason.TOUCHES_BORDER
     if misshapen(points):
@@ -65,6 +71,13 @@ def six_points(coarse: Coarse, frame: Frame, *, uncertain: bool) -> Found | Reas
     )
 
 
+def _placed(coarse: Coarse, frame: Frame) -> tuple[Frame, list[Rims]]:
+    """Return `frame` turned until the endplates lie level, and the rims in its planes."""
+    field = signed_distance(coarse.volume, frame, REACH_MM)
+    frame = _levelled(field, frame)
+    return frame, _rims(field, frame)
+
+
 def _levelled(field: Field, frame: Frame) -> Frame:
     """Return `frame` turned in its plane until the bisector of the endplates is level; unturned where none is."""
     for turns in range(_ROUGH_TURNS + _FINE_TURNS):
@@ -72,7 +85,7 @@ def _levelled(field: Field, frame: Frame) -> Frame:
         if not rims:
             return frame
         rough = turns < _ROUGH_TURNS
-        turn = float(np.median([rim.lean_rad for rim in rims])) if rough else _bisector(_median(rims))
+        turn = float(np.median([rim.lean_rad for rim in rims])) if rough else _bisector(_middle(rims))
         if not rough and abs(turn) < _TURNED_RAD:
             return frame
         frame = frame.tilted(turn)
@@ -85,8 +98,10 @@ def _rims(field: Field, frame: Frame) -> list[Rims]:
     return [rim for rim in rims if rim is not None]
 
 
-def _median(rims: list[Rims]) -> Array:
-    return np.asarray(np.median([rim.points for rim in rims], axis=0))
+def _middle(rims: list[Rims]) -> Array:
+    """Return the mean of the points without the lowest and the highest of each number; of one or two planes, theirs."""
+    points = np.sort([rim.points for rim in rims], axis=0)
+    return np.asarray((points[1:-1] if len(points) >= _LEAST_PLANES else points).mean(axis=0))
 
 
 def _bisector(points: Array) -> float:

@@ -20,7 +20,7 @@ def midway(contours: Sequence[Array]) -> Array:
 
 
 def apart(contours: Sequence[Array], superior: Array) -> float:
-    """Return how far the contours' points (6, 2) lie apart along `superior` at most, in their unit; 0 for one contour."""
+    """Return how far the contours' points (6, 2) lie apart along `superior` at most; 0 for one contour."""
     heights = np.stack([points @ superior for points in contours])
     return float(np.ptp(heights, axis=0).max())
 

@@ -1,14 +1,17 @@
 """What the carriers hand over: outlines of vertebrae on images, and marks that say which side is anterior."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from sr_templates.findings import LandmarkSource
+from workers.landmarks.points import VertebraLandmarks
 from workers.landmarks.reasons import Flag
 from workers.landmarks.volumes import Array
 
 
 @dataclass(frozen=True, kw_only=True)
 class Where:
-    """An image of the study, or one frame of it, counted from 1."""
+    """An image of the study, or one frame of it, counted from 1; None where it has but one."""
 
     sop_instance_uid: str
     frame: int | None = None
@@ -20,6 +23,8 @@ class Drawn:
 
     level: str
     where: Where
+    #: SOP Instance UID of the object that holds it.
+    holder: str
     #: Around the body's part, then around what is empty in it.
     rings: tuple[Array, ...]
     #: Around parts that do not hang together with it.
@@ -37,3 +42,44 @@ class Mark:
     #: (column, row).
     point: Array
     is_anterior: bool
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Device:
+    """Cement or hardware on an image: the lines around it; any image, and no lines, where its mask cannot be read."""
+
+    flag: str
+    where: Where | None = None
+    rings: tuple[Array, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlines:
+    """All outlines of one source, what is marked beside them, and the levels that it names and that cannot be read."""
+
+    drawn: tuple[Drawn, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    devices: tuple[Device, ...] = ()
+    refused: Mapping[str, VertebraLandmarks] = field(default_factory=dict)
+
+    @property
+    def names_any(self) -> bool:
+        """Whether it names a vertebra at all."""
+        return bool(self.drawn or self.refused)
+
+
+def refused(level: str, reason: str, *flags: str) -> VertebraLandmarks:
+    """Return a vertebra without points, and why."""
+    return VertebraLandmarks(
+        level=level, source=LandmarkSource.SEGMENTATION, landmarks=None, reason=str(reason), flags=flags
+    )
+
+
+def together(parts: list[Outlines]) -> Outlines:
+    """Return several objects' outlines as one source's; a level that one of them refuses is refused."""
+    return Outlines(
+        drawn=tuple(one for part in parts for one in part.drawn),
+        marks=tuple(mark for part in parts for mark in part.marks),
+        devices=tuple(device for part in parts for device in part.devices),
+        refused={level: one for part in parts for level, one in part.refused.items()},
+    )

@@ -1,6 +1,5 @@
 """The edge of a mask between its pixels, as closed lines: marching squares."""
 
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -10,7 +9,7 @@ from workers.landmarks.volumes import Array, Mask
 
 #: How much of a pixel is filled at the edge.
 LEVEL: Final = 0.5
-#: Corners of a cell of four pixels, clockwise from the top left, (row, column); side k lies between corners k and k + 1.
+#: Corners of a cell of four pixels, clockwise from the top left, (row, column); side k lies between corners k, k + 1.
 _CORNERS: Final = ((0, 0), (0, 1), (1, 1), (1, 0))
 #: Of each side of a cell, the pixel it is counted at, (row, column), and whether the other one lies below it.
 _SIDES: Final = ((0, 0, 0), (0, 1, 1), (1, 0, 0), (0, 0, 1))
@@ -40,7 +39,7 @@ def _segments(part: Mask) -> dict[int, int]:
     """Return where the edge goes on from each side of a cell that it crosses; the part lies to its right."""
     width = part.shape[1]
     corners = [part[row : part.shape[0] - 1 + row, column : width - 1 + column] for row, column in _CORNERS]
-    code = sum(corner.astype(np.uint8) << bit for bit, corner in enumerate(corners))
+    code = np.sum([corner * np.uint8(1 << bit) for bit, corner in enumerate(corners)], axis=0)
     follows: dict[int, int] = {}
     for number in range(1, 15):
         rows, columns = np.nonzero(code == number)

@@ -11,9 +11,10 @@ from sr_templates.findings import POINT_NAMES, Landmarks, LandmarkSource, Space
 from workers.landmarks.outline.body import Placed, place
 from workers.landmarks.outline.contours import OBLIQUE_MM, apart, midway
 from workers.landmarks.outline.directions import anterior_of, superior_at
-from workers.landmarks.outline.drawn import Mark, Where
+from workers.landmarks.outline.drawn import Device, Mark, Where
 from workers.landmarks.outline.frame import PlaneFrame
 from workers.landmarks.outline.reasons import Reason
+from workers.landmarks.outline.section import enclosed
 from workers.landmarks.outline.shape import Shape
 from workers.landmarks.points import MM_DECIMALS, ImagePlane, VertebraLandmarks
 from workers.landmarks.reasons import Flag
@@ -22,6 +23,10 @@ from workers.morphometry.uncertainty import FULL_SAMPLING_MM
 
 #: Room around the six points in which the edge of the image must not lie, nominal mm (docs/morphometry 3.2).
 _ROOM: Final = 2.0
+#: Share of a body that cement or hardware covers at least; less is a stray, as in a mask (docs/morphometry 3.2).
+_LEAST_HELD: Final = 0.01
+#: Where this is sampled, nominal mm.
+_HELD_REACH, _HELD_STEP = 36.0, 0.5
 #: A line that comes so near to the edge of its image is cut off by it, pixels.
 _AT_EDGE: Final = 1.0
 
@@ -35,6 +40,7 @@ class Film:
     pixel: Array
     shapes: Mapping[str, Shape]
     marks: Sequence[Mark]
+    devices: Sequence[Device]
 
     def measured(self, level: str) -> VertebraLandmarks | Reason:
         """Return the points of one level, or the reason why there are none."""
@@ -56,9 +62,9 @@ class Film:
                 sop_instance_uid=self.where.sop_instance_uid,
                 frame=self.where.frame,
             ),
-            flags=(*(flag.value for flag in shape.flags), *(flag.value for flag in _flags(found, mm))),
+            flags=tuple(map(str, (*shape.flags, *_flags(found, mm), *self._held(frame, points)))),
             plane=self.plane,
-            axial_spacing_mm=_coarse(shape.step * self.pixel * frame.superior * mm),
+            axial_spacing_mm=_coarse(np.array(shape.step) * self.pixel * frame.superior * mm),
         )
 
     def _contours(self, level: str) -> list[Placed] | Reason:
@@ -73,10 +79,12 @@ class Film:
             return anterior
         placed = []
         for rings in shape.contours:
-            seed = PlaneFrame.seeded(rings[0], shape.centre, anterior, superior, shape.size)
-            if seed is None:
+            seeds = PlaneFrame.seeded(rings[0], shape.centre, anterior, superior, shape.size)
+            if not seeds:
                 return Reason.ANTERIOR_UNDECIDABLE if self.plane.anterior is None else Reason.ORIENTATION_CONFLICT
-            found = place(rings, seed, shape.others)
+            found = place(rings, seeds[0], shape.others)
+            for seed in seeds[1:]:
+                found = found if isinstance(found, Placed) else place(rings, seed, shape.others)
             if isinstance(found, Reason):
                 return found
             placed.append(found)
@@ -88,6 +96,17 @@ class Film:
             return None
         vector = np.array(known) * self.pixel
         return np.asarray(vector / np.hypot(*vector))
+
+    def _held(self, frame: PlaneFrame, points: Array) -> list[str]:
+        """Return what the body holds: cement and hardware that cover a part of its six points' hexagon."""
+        grid = np.arange(-_HELD_REACH, _HELD_REACH, _HELD_STEP)
+        body = enclosed([frame.to_local(points)[[0, 1, 2, 5, 4, 3]]], grid, grid)
+        covered: dict[str, float] = {}
+        for device in self.devices:
+            lines = [frame.to_local(ring * self.pixel) for ring in device.rings]
+            share = (enclosed(lines, grid, grid) & body).sum() / body.sum() if device.where is not None else 1.0
+            covered[device.flag] = covered.get(device.flag, 0.0) + float(share)
+        return [flag for flag, share in covered.items() if share >= _LEAST_HELD]
 
     def _cut_off(self, shape: Shape, frame: PlaneFrame, points: Array) -> bool:
         """Whether the outline meets the edge of the image at the body."""
@@ -109,6 +128,6 @@ def _flags(found: Sequence[Placed], mm: float) -> list[Flag]:
 
 
 def _coarse(step_mm: Array) -> float | None:
-    """Return the sampling of a mask along the vertebral axis where it is coarse enough to count (docs/morphometry 3.4)."""
+    """Return a mask's sampling along the vertebral axis where it is coarse enough to count (docs/morphometry 3.4)."""
     spacing = hypot(*step_mm)
     return round(spacing, MM_DECIMALS) if spacing > FULL_SAMPLING_MM else None

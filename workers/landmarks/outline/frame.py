@@ -12,7 +12,7 @@ import numpy as np
 from workers.landmarks.outline.polygon import rectangle_axis
 from workers.landmarks.volumes import Array
 
-#: Depth at which a body is measured, nominal mm: a lumbar one's, for which the bounds in mm of docs/morphometry 3.2 are.
+#: Depth at which a body is measured, nominal mm: a lumbar one's, as the bounds in mm of docs/morphometry 3.2 are.
 NOMINAL_DEPTH: Final = 34.0
 #: Cosine between a direction and the axis it stands for, below which it could as well stand for the other one.
 _LEAST_ALONG: Final = 0.5
@@ -28,19 +28,21 @@ class PlaneFrame:
     unit: float
 
     @classmethod
-    def seeded(cls, points: Array, centre: Array, anterior: Array, superior: Array, size: float) -> Self | None:
-        """Lay the frame along the smallest rectangle around `points`; None where `anterior` is not told by it.
+    def seeded(cls, points: Array, centre: Array, anterior: Array, superior: Array, size: float) -> list[Self]:
+        """Lay frames along the smallest rectangle around `points` and along `superior`, where they tell anterior.
 
-        `size` is a first guess at the body's depth.
+        A rectangle around a body is along its endplates; around a whole vertebra it may not be. `size` is a first guess
+        at the body's depth.
         """
         axis = rectangle_axis(points)
-        across = np.array([-axis[1], axis[0]])
-        up = max((axis, -axis, across, -across), key=lambda direction: float(direction @ superior))
-        behind = np.array([-up[1], up[0]])
-        along = float(behind @ anterior) / float(np.hypot(*anterior))
-        if abs(along) < _LEAST_ALONG:
-            return None
-        return cls(origin=centre, posterior=-np.sign(along) * behind, superior=up, unit=size / NOMINAL_DEPTH)
+        sides = (axis, -axis, _across(axis), -_across(axis))
+        frames = []
+        for up in (max(sides, key=lambda side: float(side @ superior)), superior / np.hypot(*superior)):
+            along = float(_across(up) @ anterior) / float(np.hypot(*anterior))
+            if abs(along) >= _LEAST_ALONG:
+                posterior = -np.sign(along) * _across(up)
+                frames.append(cls(origin=centre, posterior=posterior, superior=up, unit=size / NOMINAL_DEPTH))
+        return frames
 
     def to_local(self, points: Array) -> Array:
         """Map (..., 2) points of the plane to posterior, superior, nominal mm."""
@@ -60,3 +62,7 @@ class PlaneFrame:
             superior=cosine * self.superior - sine * self.posterior,
             unit=self.unit * depth / NOMINAL_DEPTH,
         )
+
+
+def _across(direction: Array) -> Array:
+    return np.array([-direction[1], direction[0]])

@@ -40,8 +40,8 @@ def parts_of(share: Array, pixel: tuple[float, float]) -> Parts | Reason:
     if not filled.any():
         return Reason.EMPTY
     rows, columns = np.flatnonzero(filled.any(axis=1)), np.flatnonzero(filled.any(axis=0))
-    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    values = np.pad(share[box], 1)
+    # Pixels beside the mask count too: how little of them is filled says where the edge is.
+    values = np.pad(share, 1)[rows[0] : rows[-1] + 3, columns[0] : columns[-1] + 3]
     labels, count = ndimage.label(values >= LEVEL)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:] / (labels > 0).sum()
     kept = [number for number in range(1, count + 1) if sizes[number - 1] >= min(_STRAY, sizes.max())]

@@ -3,10 +3,13 @@
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from scipy.spatial import ConvexHull
 
 from workers.landmarks.outline.reasons import Reason
 from workers.landmarks.volumes import Array, Mask
+
+Numbers = npt.NDArray[np.int_]
 
 #: Vertices of an outline, at least: fewer cannot show two endplates and two walls (docs/morphometry 3.3).
 LEAST_VERTICES: Final = 8
@@ -97,7 +100,7 @@ def _crosses_itself(points: Array) -> bool:
     return False
 
 
-def _meet(points: Array, ends: Array, one: Array, other: Array) -> Mask:
+def _meet(points: Array, ends: Array, one: Numbers, other: Numbers) -> Mask:
     """Return for each pair of edges, by number, whether they share a point; neighbours do and do not count."""
     a, b, c, d = points[one], ends[one], points[other], ends[other]
     apart = np.abs(one - other)

@@ -20,6 +20,8 @@ class Reason(StrEnum):
     UNREADABLE = "UNREADABLE"
     #: The image is not in the study, or it is not said which one it is.
     IMAGE_MISSING = "IMAGE_MISSING"
+    #: The outline is on an image of several frames, or on several images, and it is not said on which one.
+    SEVERAL_IMAGES = "SEVERAL_IMAGES"
     #: The mask has another grid than its image, and it is not stated how one lies on the other.
     GRID_MISMATCH = "GRID_MISMATCH"
     #: The image is known not to show the vertebra from the side.
@@ -38,7 +40,5 @@ class Reason(StrEnum):
     IMPLAUSIBLE_SHAPE = "IMPLAUSIBLE_SHAPE"
     #: The body is cut off by the edge of the image.
     TOUCHES_BORDER = "TOUCHES_BORDER"
-    #: Code and label name different levels; both are refused.
-    LEVEL_CONFLICT = "LEVEL_CONFLICT"
     #: Several outlines that do not cover each other, or outlines of several objects, carry this level.
     LEVEL_DUPLICATED = "LEVEL_DUPLICATED"

@@ -15,7 +15,7 @@ from workers.landmarks.volumes import Array, Mask
 #: Distance between samples, nominal mm: finer than in a volume, since an outline has no voxels.
 STEP: Final = 0.25
 #: How far from the origin the body may reach: posterior, superior, nominal mm (as docs/morphometry 3.2 in mm).
-_REACH: Final = (36.0, 32.0)
+REACH: Final = (36.0, 32.0)
 #: Arc between the points to which distances are taken, nominal mm.
 _ARC: Final = 0.05
 #: Samples along the longer side of the grid on which the middle of the body is looked for.
@@ -29,7 +29,7 @@ def sample(rings: Sequence[Array], frame: PlaneFrame) -> Section | None:
 
     The distance is signed, nominal mm, and exact next to the edge; farther off it stays at one step.
     """
-    across, up = (np.arange(-reach, reach + STEP / 2, STEP) for reach in _REACH)
+    across, up = (np.arange(-reach, reach + STEP / 2, STEP) for reach in REACH)
     local = [frame.to_local(ring) for ring in rings]
     filled = _at_origin(enclosed(local, across, up), across, up)
     if not filled.any():

@@ -51,7 +51,8 @@ def shape_of(drawn: Sequence[Drawn], pixel: Array) -> Shape | Reason:
             return reason
         hollow = [ring for ring in rings[1:] if area(ring) >= _RING * area(rings[0])]
         contours += [(rings[0],), *((ring,) for ring in hollow)] if hollow else [tuple(rings)]
-    if len(contours) > _MOST or (len(contours) == _MOST and _common(*contours) < _SAME):
+    several = len(contours) > _MOST or len({one.holder for one in drawn}) > 1
+    if several or (len(contours) == _MOST and _common(*contours) < _SAME):
         return Reason.LEVEL_DUPLICATED
     centre, _ = centre_and_radius(contours[0])
     return Shape(

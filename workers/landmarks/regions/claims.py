@@ -14,7 +14,8 @@ from pydicom import Dataset
 
 from sr_templates.findings import LandmarkSource
 from sr_templates.levels import LEVELS, ORDER
-from workers.landmarks.levels import Reading, level_from_code, level_from_label, verse_levels
+from workers.landmarks.labels import Naming, naming
+from workers.landmarks.levels import level_from_code, level_from_label, verse_levels
 from workers.landmarks.mask.order import standing
 from workers.landmarks.points import VertebraLandmarks
 from workers.landmarks.reasons import Reason
@@ -25,7 +26,7 @@ Code = tuple[str, str]
 _BODY_TYPES: Final = frozenset({("SCT", "3572006")})
 _VERTEBRA_TYPES: Final = _BODY_TYPES | {("SCT", "51282000"), ("SRT", "T-11510")}
 #: Property types that say no more than vertebra, bone or tissue: the label then names the level.
-_GENERIC_TYPES: Final = _VERTEBRA_TYPES | {
+GENERIC_TYPES: Final = _VERTEBRA_TYPES | {
     ("SCT", "272673000"),  # Bone
     ("SCT", "85756007"),  # Tissue: what TotalSegmentator writes for a class without a code of its own
     ("SCT", "91723000"),  # Anatomical Structure
@@ -41,7 +42,7 @@ class Claim:
     holder: Dataset
     #: Segment Number or ROI Number; None where it has none, so nothing drawn can belong to it.
     number: int | None
-    reading: Reading
+    naming: Naming
     #: Whether its code is that of a vertebral body, without posterior elements.
     body_only: bool = False
     #: The label where it is a plain number and no code names the vertebra: VerSe's, if the others bear it out.
@@ -57,19 +58,19 @@ class Settled:
 
 
 def claim_of(holder: Dataset, number: int | None, label: str, *, kind: Code, region: Code, untyped: bool) -> Claim:
-    """Return what code, region and label of one mask say; a reading without a level where they say nothing.
+    """Return what code, region and label of one mask say; a naming without a level where they say nothing.
 
     A bare label (`L1`, `20`) counts only where the type says no more than bone, vertebra or tissue, or where the mask
     is `untyped`: it has no code at all.
     """
     code = level_from_code(*kind) or (level_from_code(*region) if kind in _VERTEBRA_TYPES else None)
-    open_type = untyped or kind in _GENERIC_TYPES
+    open_type = untyped or kind in GENERIC_TYPES
     digits = label.strip()
     plain = open_type and not code and digits.isascii() and digits.isdigit()
     return Claim(
         holder=holder,
         number=number,
-        reading=Reading(code=code, label=level_from_label(label, bare=bool(code) or open_type)),
+        naming=naming([code], [level_from_label(label, bare=bool(code) or open_type)]),
         body_only=kind in _BODY_TYPES or any(kind == ("SCT", level.body) for level in LEVELS.values()),
         plain_number=int(digits) if plain else None,
     )
@@ -79,16 +80,14 @@ def named(claims: Sequence[Claim]) -> list[Claim]:
     """Return the claims of one object that name a vertebra; plain numbers are read as VerSe's where they may be."""
     levels = verse_levels([claim.plain_number for claim in claims if claim.plain_number is not None])
     read = [
-        claim
-        if claim.plain_number is None
-        else replace(claim, reading=Reading(code=None, label=levels.get(claim.plain_number)))
+        claim if claim.plain_number is None else replace(claim, naming=naming([], [levels.get(claim.plain_number)]))
         for claim in claims
     ]
-    return [claim for claim in read if claim.reading.code or claim.reading.label]
+    return [claim for claim in read if claim.naming.levels]
 
 
 def settle(claims: Sequence[Claim]) -> Settled:
-    """Return one mask for each level: refused where code and label contradict each other, or where there are several.
+    """Return one mask for each level: refused where what names it contradicts itself, or where there are several.
 
     The whole vertebra goes before its body alone.
     """
@@ -132,22 +131,27 @@ def _height(mask: Volume) -> float:
     return float(mask.to_patient(np.argwhere(mask.mask).mean(axis=0))[2])
 
 
-def _conflicts(claims: Sequence[Claim]) -> dict[str, tuple[str, str]]:
-    """Return the levels that a contradicting mask names, both of them, with both readings as flags."""
-    conflicts = [claim.reading for claim in claims if claim.reading.conflict]
-    return {
-        level: (f"CODE_SAYS_{reading.code}", f"LABEL_SAYS_{reading.label}")
-        for reading in conflicts
-        for level in (reading.code, reading.label)
-        if level is not None
-    }
+def _conflicts(claims: Sequence[Claim]) -> dict[str, tuple[str, ...]]:
+    """Return the levels of each mask that names several, with every reading as flags.
+
+    What has one number in one object is one mask, however often it is described.
+    """
+    masks: dict[object, list[Naming]] = {}
+    for claim in claims:
+        key = claim if claim.number is None else (id(claim.holder), claim.number)
+        masks.setdefault(key, []).append(claim.naming)
+    said = [
+        naming((code for one in names for code in one.codes), (label for one in names for label in one.labels))
+        for names in masks.values()
+    ]
+    return {level: one.flags for one in said if one.is_conflict for level in one.levels}
 
 
 def _single(claims: Sequence[Claim]) -> dict[str, Claim | None]:
     """Return each level's mask: the whole vertebra before the body alone; None where there are several."""
     by_level: dict[str, list[Claim]] = {}
     for claim in claims:
-        if claim.reading.level is not None:
-            by_level.setdefault(claim.reading.level, []).append(claim)
+        if not claim.naming.is_conflict:
+            by_level.setdefault(claim.naming.levels[0], []).append(claim)
     best = {level: [claim for claim in all_ if not claim.body_only] or all_ for level, all_ in by_level.items()}
     return {level: some[0] if len(some) == 1 else None for level, some in best.items()}

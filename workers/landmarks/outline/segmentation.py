@@ -1,0 +1,164 @@
+"""Masks on radiographs out of DICOM Segmentations: frames without a place in the patient (PS3.3 C.8.20)."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from sr_templates import headers
+from workers.landmarks.labels import said
+from workers.landmarks.outline.drawn import Device, Drawn, Mark, Outlines, refused
+from workers.landmarks.outline.edges import LEVEL, loops
+from workers.landmarks.outline.frames import Lying, lying
+from workers.landmarks.outline.images import Images
+from workers.landmarks.outline.mask import parts_of
+from workers.landmarks.outline.reasons import Reason
+from workers.landmarks.points import VertebraLandmarks
+from workers.landmarks.reasons import Flag
+from workers.landmarks.reasons import Reason as MaskReason
+from workers.landmarks.regions.claims import Claim, settle
+from workers.landmarks.seg import claims_in, devices_in
+from workers.landmarks.volumes import LABEL_MAP, UNREADABLE, Array, decoded, segment_number
+
+Whole = Callable[[Dataset], Dataset]
+_Found = Drawn | Mark | Device | VertebraLandmarks
+#: A segment that names no vertebra and says only this is a mark.
+_SIDES: Final = {"anterior": True, "posterior": False}
+#: Masks of one vertebra in one object: two may be the double contour of its endplates.
+_PAIR: Final = 2
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Pick:
+    """A segment that is believed to be a mask of a level."""
+
+    level: str
+    holder: Dataset
+    number: int
+
+
+def outlines_of(objects: Sequence[Dataset], whole: Whole, images: Images) -> Outlines:
+    """Return the edges of each vertebra's mask in `objects`, headers of segmentations on radiographs.
+
+    `whole` gives one with its pixel data, and only one is held at a time.
+    """
+    picks, refusals = _picked([claim for ds in objects for claim in claims_in(ds)])
+    results = [
+        one
+        for ds in objects
+        for one in _read(ds, whole, images, {pick.number: pick.level for pick in picks if pick.holder is ds})
+    ]
+    return Outlines(
+        drawn=tuple(one for one in results if isinstance(one, Drawn)),
+        marks=tuple(one for one in results if isinstance(one, Mark)),
+        devices=tuple(one for one in results if isinstance(one, Device)),
+        refused=refusals | {one.level: one for one in results if isinstance(one, VertebraLandmarks)},
+    )
+
+
+def _picked(claims: Sequence[Claim]) -> tuple[list[_Pick], dict[str, VertebraLandmarks]]:
+    """Return the segments that are measured, and the levels that are refused.
+
+    The body alone goes before the whole vertebra: on a radiograph it need not be parted from anything. Plain numbers
+    cannot be borne out here, since the image need not say which end is superior.
+    """
+    by_level: dict[str, list[Claim]] = {}
+    for claim in claims:
+        by_level.setdefault("" if claim.naming.is_conflict else claim.naming.levels[0], []).append(claim)
+    asked, seconds = by_level.pop("", []), dict[str, Claim]()
+    for level, every in by_level.items():
+        some = [claim for claim in every if claim.body_only] or every
+        is_pair = len(some) == _PAIR and some[0].holder is some[1].holder and some[0].number != some[1].number
+        asked += some[:1] if is_pair else some
+        seconds |= {level: some[1]} if is_pair else {}
+    settled = settle(asked)
+    refusals = dict(settled.refused)
+    picks = []
+    for level, claim in settled.chosen.items():
+        if claim.plain_number is not None:
+            refusals[level] = refused(level, MaskReason.NUMBER_UNCONFIRMED)
+            continue
+        believed = [claim, *([seconds[level]] if level in seconds else [])]
+        picks += [
+            _Pick(level=level, holder=one.holder, number=one.number) for one in believed if one.number is not None
+        ]
+    return picks, refusals
+
+
+def _sides(ds: Dataset) -> dict[int, bool]:
+    """Return the segments that mark a side, by number, and whether it is the anterior one."""
+    found = {}
+    for item in headers.items(ds, "SegmentSequence"):
+        label, number = said(headers.text(item, "SegmentLabel")), headers.numbers(item, "SegmentNumber")
+        if label.level is None and not label.point and label.position in _SIDES and number:
+            found[int(number[0])] = _SIDES[label.position]
+    return found
+
+
+def _read(ds: Dataset, whole: Whole, images: Images, levels: dict[int, str]) -> list[_Found]:
+    """Return the outline or the refusal of each level of one object, its marks and its devices."""
+    holder, sides = headers.text(ds, "SOPInstanceUID"), _sides(ds)
+    devices = {device.number: device.flag for device in devices_in(ds)}
+    found: list[_Found] = []
+    seen: set[int] = set()
+    try:
+        for number, place, share in _shares(whole(ds), {*levels, *sides, *devices}, images):
+            seen.add(number)
+            if number in levels:
+                found.append(_drawn(levels[number], holder, place, share))
+            elif isinstance(place, Lying) and number in sides:
+                found.append(_mark(place, share, is_anterior=sides[number]))
+            elif isinstance(place, Lying):
+                found.append(_device(place, share, devices[number]))
+    except UNREADABLE:
+        unread = [Device(flag=Flag.DEVICE_UNREADABLE)] if devices else []
+        return [*(refused(level, Reason.UNREADABLE) for level in levels.values()), *unread]
+    return [*found, *(refused(level, Reason.EMPTY) for number, level in levels.items() if number not in seen)]
+
+
+def _shares(ds: Dataset, numbers: Collection[int], images: Images) -> Iterator[tuple[int, Lying | Reason, Array]]:
+    """Yield (segment number, place, filled share of each pixel) of every frame that holds one of the segments."""
+    groups = headers.items(ds, "PerFrameFunctionalGroupsSequence")
+    is_map = ds.SOPClassUID == LABEL_MAP
+    held = [
+        (frame, numbers if is_map else {segment_number(group, ds)} & {*numbers}) for frame, group in enumerate(groups)
+    ]
+    wanted = [(frame, some) for frame, some in held if some]
+    full = float(ds.MaximumFractionalValue) if ds.get("SegmentationType") == "FRACTIONAL" else 1.0
+    for (frame, some), pixels in zip(wanted, decoded(ds, [frame for frame, _ in wanted]), strict=True):
+        for number in sorted(some):
+            share = np.asarray(pixels == number if is_map else pixels / full, dtype=np.float64)
+            if (share >= LEVEL).any():
+                yield number, lying(ds, groups[frame], images), share
+
+
+def _drawn(level: str, holder: str, place: Lying | Reason, share: Array) -> Drawn | VertebraLandmarks:
+    if isinstance(place, Reason):
+        return refused(level, place)
+    step = np.array(place.step)
+    parts = parts_of(share, place.step)
+    if isinstance(parts, Reason):
+        return refused(level, parts)
+    return Drawn(
+        level=level,
+        where=place.where,
+        holder=holder,
+        rings=tuple(ring * step for ring in parts.rings),
+        others=tuple(ring * step for ring in parts.others),
+        flags=parts.flags,
+        step=place.step,
+    )
+
+
+def _mark(place: Lying, share: Array, *, is_anterior: bool) -> Mark:
+    rows, columns = np.nonzero(share >= LEVEL)
+    middle = np.array([columns.mean() + 0.5, rows.mean() + 0.5])
+    return Mark(where=place.where, point=middle * np.array(place.step), is_anterior=is_anterior)
+
+
+def _device(place: Lying, share: Array, flag: str) -> Device:
+    filled = np.pad(share, 1)
+    rings = loops(filled >= LEVEL, filled)
+    return Device(flag=flag, where=place.where, rings=tuple((ring - 1) * np.array(place.step) for ring in rings))
