@@ -51,6 +51,7 @@ format: $(VENV)/.dev ## Format the code
 bench: $(VENV)/.dev ## Run the benchmarks
 	$(BIN)/python benchmarks/receive.py
 	$(BIN)/python benchmarks/measure.py
+	$(BIN)/python benchmarks/masks.py
 
 campaign: $(VENV)/.dev servers ## Run the long version of the accuracy and fault tests
 	SPONDYL_TEST_PHANTOMS=1000 SPONDYL_TEST_ROUNDS=20 $(BIN)/pytest -s tests/accuracy tests/e2e

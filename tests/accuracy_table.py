@@ -17,8 +17,20 @@ PHANTOMS = (
     "Hm/Hp bias, points",
     "angle MAE, °",
     "plane median; max, °",
-    "gross, flagged",
+    "> 10°; unflagged; all flagged",
     "grade exact",
+)
+#: The columns of what is measured on outlines and masks of radiographs.
+RADIOGRAPHS = (
+    "radiographs",
+    "n",
+    "refused",
+    "height bias a/m/p, mm",
+    "height SD a/m/p, mm",
+    "Ha/Hp bias; SD, points",
+    "Hm/Hp bias, points",
+    "angle MAE, °",
+    "gross",
 )
 #: The columns of what is measured on real masks.
 REAL = ("real masks", "measured", "goal")
@@ -26,7 +38,7 @@ REAL = ("real masks", "measured", "goal")
 
 @pytest.fixture
 def tell(record_property: Callable[[str, object], None]) -> Tell:
-    """Return what puts one row into a table: cells in the order of PHANTOMS, or of REAL."""
+    """Return what puts one row into a table: cells in the order of PHANTOMS, RADIOGRAPHS or REAL."""
     return lambda cells: record_property("accuracy", list(cells))
 
 
@@ -34,7 +46,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the rows as Markdown; those of the same columns stand in one table."""
     reports = [report for status in ("passed", "failed") for report in terminalreporter.stats.get(status, [])]
     told = [cells for report in reports for name, cells in report.user_properties if name == "accuracy"]
-    for header in (PHANTOMS, REAL):
+    for header in (PHANTOMS, RADIOGRAPHS, REAL):
         rows = [cells for cells in told if len(cells) == len(header)]
         if rows:
             terminalreporter.ensure_newline()

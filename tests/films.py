@@ -45,7 +45,7 @@ def column(*, posterior_elements: bool = False, pixel: tuple[float, float] = (PI
 
     T10 is wedged in front, T12 biconcave with an osteophyte, L2 crushed, L4 wedged behind; L1 has a Schmorl node.
     """
-    changes = {
+    changes: dict[str, dict[str, Any]] = {
         "T10": {"heights": (0.65, 0.85, 1.0)},
         "T12": {"heights": (1.0, 0.68, 1.0), "osteophyte": 5.0},
         "L1": {"schmorl": 3.0},
@@ -112,21 +112,22 @@ def annotated(image: Dataset, lines: Mapping[str, Array]) -> Dataset:
     return presentation(image, annotation(graphics, texts))
 
 
-def reported(image: Dataset, lines: Mapping[str, Array], **group: Any) -> Dataset:
-    """Return a report with a planar region of interest around each vertebra (TID 1410), as highdicom writes it."""
+def reported(image: Dataset, lines: Mapping[str, Array], *, label: str = "outline", **group: Any) -> Dataset:
+    """Return a report with a planar region of interest around each vertebra (TID 1410), as highdicom writes it.
+
+    It has the level as its finding site, `label` as its tracking identifier, and is about a vertebral body.
+    """
     groups = [
         hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
-            tracking_identifier=hd.sr.TrackingIdentifier(
-                uid=f"{STUDY}.8.{number}", identifier=f"{level} outline {number}"
-            ),
+            tracking_identifier=hd.sr.TrackingIdentifier(uid=f"{STUDY}.8.{number}", identifier=label),
             referenced_region=hd.sr.ImageRegion(
                 graphic_type=hd.sr.GraphicTypeValues.POLYLINE,
                 graphic_data=np.array(_closed(line)),
                 source_image=hd.sr.SourceImageForRegion(str(image.SOPClassUID), str(image.SOPInstanceUID)),
             ),
             **{
-                "finding_type": codes.SCT.VertebralBody if hasattr(codes.SCT, "VertebralBody") else VERTEBRAL_BODY,
-                "finding_sites": [hd.sr.FindingSite(anatomic_location=Code(LEVELS[level].vertebra, "SCT", level))],
+                "finding_type": VERTEBRAL_BODY,
+                "finding_sites": [hd.sr.FindingSite(anatomic_location=Code(str(LEVELS[level].vertebra), "SCT", level))],
                 **group,
             },
         )
@@ -183,6 +184,6 @@ def _segment(number: int, level: str) -> SegmentDescription:
         segment_number=number,
         segment_label=f"vertebrae_{level}",
         segmented_property_category=codes.SCT.AnatomicalStructure,
-        segmented_property_type=Code(LEVELS[level].vertebra, "SCT", f"{level} vertebra"),
+        segmented_property_type=Code(str(LEVELS[level].vertebra), "SCT", f"{level} vertebra"),
         algorithm_type="MANUAL",
     )

@@ -167,7 +167,7 @@ class Row:
     @property
     def cells(self) -> tuple[str, ...]:
         """The row as it is printed, in the order of accuracy_table.PHANTOMS."""
-        ratio, flagged = self.ratio_error(0), sum(result.is_flagged for result in self.gross)
+        ratio, unflagged = self.ratio_error(0), sum(not result.is_flagged for result in self.gross)
         clear = sum(result.is_clear for result in self.kept)
         graded = any(result.measured.genant_grade is not None for result in self.kept)
         exact = f"{clear - len(self.misgraded)} of {clear}" if graded else "no grade"
@@ -181,7 +181,7 @@ class Row:
             f"{self.ratio_error(1).mean():+.1f}",
             f"{self.angle_mae_deg:.2f}",
             f"{np.median(self.plane_deg):.1f}; {self.plane_deg.max():.1f}",
-            f"{len(self.gross)}, {flagged}",
+            f"{len(self.gross)}; {unflagged}; {sum(result.is_flagged for result in self.kept)}",
             exact if clear else "-",
         )
 

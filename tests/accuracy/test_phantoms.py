@@ -74,8 +74,9 @@ def test_grades_are_those_of_the_true_losses(everything: Row) -> None:
     assert everything.misgraded == []
 
 
+@_at(*FINE, LIMITED)
 def test_a_wrong_plane_never_goes_without_a_flag(everything: Row) -> None:
-    """A midsagittal plane more than 10 degrees from the true one carries PLANE_UNCERTAIN."""
+    """Where grades are given, a plane more than 10 degrees from the true one carries PLANE_UNCERTAIN."""
     assert [_place(result) for result in everything.gross if not result.is_flagged] == []
 
 

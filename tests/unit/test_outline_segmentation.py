@@ -253,7 +253,7 @@ def test_two_masks_in_one_object_may_be_a_double_contour() -> None:
         ([_segment(1, "vertebrae_L3", L2)], {"L2": "LEVEL_CONFLICT", "L3": "LEVEL_CONFLICT"}),
         ([_segment(None, "L2")], {"L2": "UNREADABLE"}),
         ([_segment(2, "L2")], {"L2": "EMPTY"}),
-        ([_segment(1, "16"), _segment(2, "21")], {"T9": "NUMBER_UNCONFIRMED", "L2": "NUMBER_UNCONFIRMED"}),
+        ([_segment(1, "19"), _segment(2, "20")], {"T12": "NUMBER_UNCONFIRMED", "L1": "NUMBER_UNCONFIRMED"}),
         ([_segment(1, "Lung T2", "39607008")], {}),
     ],
     ids=["conflict", "no number", "no frame", "numbers", "no vertebra"],

@@ -20,8 +20,8 @@ _ROUGH_TURNS, _FINE_TURNS = 2, 4
 _TURNED_RAD: Final = np.radians(0.05)
 #: Cosine of the turn from the seed below which the frame has found something else: farther on, walls are endplates.
 _LEAST_UPRIGHT: Final = 0.71
-#: Share that the six points' hexagon and the outline between the walls have in common, at least: a body that is hollow
-#: by a quarter of its height has 0.9; with posterior elements that cannot be told from it, it has less than this.
+#: Share that the outline between the walls and what the six points describe have in common, at least: bodies of all
+#: shapes have 0.88 and more; one with posterior elements that cannot be told from it has less than this.
 _LEAST_COMMON: Final = 0.8
 
 
@@ -42,11 +42,22 @@ class Placed:
         return self.frame.to_plane(self.points)
 
 
-def place(rings: Sequence[Array], seed: PlaneFrame, others: Sequence[Array] = ()) -> Placed | Reason:
-    """Return the points of what `rings` enclose, or the reason why there are none.
+def place(rings: Sequence[Array], seeds: Sequence[PlaneFrame], others: Sequence[Array] = ()) -> Placed | Reason:
+    """Return the points of what `rings` enclose from the first seed that leads to a body, or why none does.
 
-    `others` are parts of the same mask that do not hang together with it.
+    The first seed stands in the middle of everything: what is found from there counts only where nothing had to be cut
+    off, so that a low end of a body is not taken for posterior elements. `others` are parts of the same mask that do
+    not hang together with it.
     """
+    found: Placed | Reason = Reason.NO_BODY
+    for number, seed in enumerate(seeds):
+        found = _from(seed, rings, others)
+        if isinstance(found, Placed) and (number or not found.joined):
+            return found
+    return found
+
+
+def _from(seed: PlaneFrame, rings: Sequence[Array], others: Sequence[Array]) -> Placed | Reason:
     frame, body = seed, parted(sample(rings, seed))
     for turns in range(_ROUGH_TURNS + _FINE_TURNS):
         if body is None:
@@ -76,12 +87,39 @@ def _implausible(body: Body, others: Sequence[Array]) -> Reason | None:
     if (np.abs(body.points) > np.array(REACH) - 2 * STEP).any():
         return Reason.NO_BODY
     across, up, filled = body.section.across, body.section.up, body.section.values > 0
-    front, rear = body.points[[0, 3], 0].max(), body.points[[2, 5], 0].min()
-    hexagon = enclosed([body.points[[0, 1, 2, 5, 4, 3]]], across, up)
+    front, rear = _walls(body.points)
     before = across < front - BEYOND_WALL * (rear - front)
     ahead = filled[:, before].sum() + sum(enclosed([part], across, up)[:, before].sum() for part in others)
-    if ahead > MOST_BEYOND * hexagon.sum():
+    if ahead > MOST_BEYOND * enclosed([body.points[[0, 1, 2, 5, 4, 3]]], across, up).sum():
         return Reason.ORIENTATION_CONFLICT
-    between = (across >= front) & (across <= rear)
-    common = (filled & hexagon)[:, between].sum() / max(1, (filled | hexagon)[:, between].sum())
-    return Reason.NO_BODY if common < _LEAST_COMMON else None
+    return Reason.NO_BODY if _common(body) < _LEAST_COMMON else None
+
+
+def _common(body: Body) -> float:
+    """Return how much of what either covers the outline and the six points' body both do, between the walls.
+
+    The endplates of that body run through their three points, straight from one to the next or as parabolas, whichever
+    has more in common with the outline.
+    """
+    front, rear = _walls(body.points)
+    columns = (body.section.across >= front) & (body.section.across <= rear)
+    across, filled = body.section.across[columns], body.section.values[:, columns] > 0
+    shares = [0.0]
+    for course in (_straight, _curved):
+        superior, inferior = course(across, body.points[:3]), course(across, body.points[3:])
+        described = (body.section.up[:, None] < superior) & (body.section.up[:, None] > inferior)
+        shares.append(float((filled & described).sum() / max(1, (filled | described).sum())))
+    return max(shares)
+
+
+def _walls(points: Array) -> tuple[float, float]:
+    """Return where both anterior points are behind, and both posterior ones ahead."""
+    return float(points[[0, 3], 0].max()), float(points[[2, 5], 0].min())
+
+
+def _straight(across: Array, points: Array) -> Array:
+    return np.interp(across, points[:, 0], points[:, 1])
+
+
+def _curved(across: Array, points: Array) -> Array:
+    return np.asarray(np.polynomial.Polynomial.fit(points[:, 0], points[:, 1], 2)(across))

@@ -79,12 +79,10 @@ class Film:
             return anterior
         placed = []
         for rings in shape.contours:
-            seeds = PlaneFrame.seeded(rings[0], shape.centre, anterior, superior, shape.size)
+            seeds = PlaneFrame.seeds(rings[0], shape.centre, anterior, superior, shape.size)
             if not seeds:
                 return Reason.ANTERIOR_UNDECIDABLE if self.plane.anterior is None else Reason.ORIENTATION_CONFLICT
-            found = place(rings, seeds[0], shape.others)
-            for seed in seeds[1:]:
-                found = found if isinstance(found, Placed) else place(rings, seed, shape.others)
+            found = place(rings, seeds, shape.others)
             if isinstance(found, Reason):
                 return found
             placed.append(found)

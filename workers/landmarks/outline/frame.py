@@ -28,20 +28,25 @@ class PlaneFrame:
     unit: float
 
     @classmethod
-    def seeded(cls, points: Array, centre: Array, anterior: Array, superior: Array, size: float) -> list[Self]:
-        """Lay frames along the smallest rectangle around `points` and along `superior`, where they tell anterior.
+    def seeds(cls, points: Array, centre: Array, anterior: Array, superior: Array, size: float) -> list[Self]:
+        """Lay frames where a body may be, as far as `anterior` is told by them.
 
-        A rectangle around a body is along its endplates; around a whole vertebra it may not be. `size` is a first guess
-        at the body's depth.
+        In the middle of the smallest rectangle around `points`, as a body without anything that hangs on it lies; then
+        about `centre`, along that rectangle and along `superior`: a rectangle around a whole vertebra is not along its
+        endplates. `size` is a first guess at the body's depth.
         """
         axis = rectangle_axis(points)
         sides = (axis, -axis, _across(axis), -_across(axis))
+        along = max(sides, key=lambda side: float(side @ superior))
+        base = np.stack([along, _across(along)])
+        local = points @ base.T
+        middle = (local.min(axis=0) + local.max(axis=0)) / 2 @ base
         frames = []
-        for up in (max(sides, key=lambda side: float(side @ superior)), superior / np.hypot(*superior)):
-            along = float(_across(up) @ anterior) / float(np.hypot(*anterior))
-            if abs(along) >= _LEAST_ALONG:
-                posterior = -np.sign(along) * _across(up)
-                frames.append(cls(origin=centre, posterior=posterior, superior=up, unit=size / NOMINAL_DEPTH))
+        for origin, up in ((middle, along), (centre, along), (centre, superior / np.hypot(*superior))):
+            forward = float(_across(up) @ anterior) / float(np.hypot(*anterior))
+            if abs(forward) >= _LEAST_ALONG:
+                posterior = -np.sign(forward) * _across(up)
+                frames.append(cls(origin=origin, posterior=posterior, superior=up, unit=size / NOMINAL_DEPTH))
         return frames
 
     def to_local(self, points: Array) -> Array:
