@@ -2,10 +2,12 @@
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from accuracy_table import pytest_terminal_summary, tell
 from hypothesis import settings
 from ledgers import empty_sqlite, ledger, ledger_url, shared_postgres, sqlite_url
@@ -39,6 +41,13 @@ if os.environ.get("CI"):
 
 for name in [name for name in os.environ if name.startswith("SPONDYL_") and not name.startswith("SPONDYL_TEST_")]:
     del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def _log_of_its_own() -> Iterator[None]:
+    """Forget how a command configured the log: it writes to what that test captured."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 Array = npt.NDArray[np.float64]
 Inside = npt.NDArray[np.bool_]
@@ -40,6 +41,12 @@ class Profile:
         """The six true points, (6, 2), in the order AS MS PS AI MI PI."""
         superior = np.column_stack([(-self.depth / 2, 0.0, self.depth / 2), np.array(self.heights) / 2])
         return np.concatenate([superior, superior * (1, -1)])
+
+    @property
+    def reach(self) -> Array:
+        """How far from the centre it reaches, posterior and superior, mm."""
+        high = max(self.heights) / 2
+        return np.array([self.depth / 2 + (48.0 if self.posterior_elements else 8.0), high + 14.0])
 
     def outline(self, count: int = 160) -> Array:
         """Return about `count` vertices around the body, without posterior elements."""
@@ -135,18 +142,21 @@ class Stand:
         return np.asarray((image - np.array(self.at)) * np.array(self.pixel) @ np.linalg.inv(self._axes))
 
     def shadow(self, profile: Profile, shape: tuple[int, int], samples: int = 3) -> Array:
-        """Return the share (rows, columns) of each pixel that the vertebra fills."""
-        reach = np.abs(np.array([[-34, 24], [62, -34], [-34, -34], [62, 24]]) @ self._axes / np.array(self.pixel)).max(
-            axis=0
-        )
+        """Return the share (rows, columns) of each pixel that the vertebra fills; pixels inside are taken for whole."""
+        corners = profile.reach * np.array([(1, 1), (1, -1), (-1, 1), (-1, -1)])
+        reach = np.abs(corners @ self._axes / np.array(self.pixel)).max(axis=0) + 2
         low = np.clip(np.floor(np.array(self.at) - reach), 0, shape[::-1]).astype(int)
         high = np.clip(np.ceil(np.array(self.at) + reach), low, shape[::-1]).astype(int)
-        steps = (np.arange(samples) + 0.5) / samples
-        columns, rows = ((np.arange(a, b)[:, None] + steps).ravel() for a, b in zip(low, high, strict=True))
-        inside = profile.inside(self.to_local(np.stack(np.meshgrid(columns, rows), axis=-1)))
-        size = high - low
+        columns, rows = (np.arange(a, b) + 0.5 for a, b in zip(low, high, strict=True))
+        middles = np.stack(np.meshgrid(columns, rows), axis=-1)
+        inside = profile.inside(self.to_local(middles))
+        edge = ndimage.maximum_filter(inside, 3) != ndimage.minimum_filter(inside, 3)
+        steps = (np.arange(samples) + 0.5) / samples - 0.5
+        offsets = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
+        found = inside.astype(np.float64)
+        found[edge] = np.mean([profile.inside(self.to_local(middles[edge] + offset)) for offset in offsets], axis=0)
         share = np.zeros(shape)
-        share[low[1] : high[1], low[0] : high[0]] = inside.reshape(size[1], samples, size[0], samples).mean(axis=(1, 3))
+        share[low[1] : high[1], low[0] : high[0]] = found
         return share
 
 

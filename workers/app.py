@@ -51,7 +51,7 @@ def work(settings: Settings) -> int:
 def _launch(settings: Settings) -> tuple[BaseProcess, Pulse]:
     """Start a worker as a copy of this process, which has imported all that one needs and connected to nothing."""
     context = multiprocessing.get_context("fork")
-    pulse = Pulse(context)
+    pulse = Pulse()
     process = context.Process(target=_be_worker, args=(settings, pulse, os.getpid()), name="worker")
     process.start()
     return process, pulse

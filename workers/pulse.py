@@ -1,7 +1,7 @@
 """What a worker tells its keeper, through memory that both share: that it takes messages, or why it takes none."""
 
+import mmap
 import time
-from multiprocessing.context import BaseContext
 
 from celery import bootsteps, signals
 from celery.worker import state
@@ -18,8 +18,9 @@ _TAKEN_AT, _FULL_AT, _ENDING = range(3)
 class Pulse:
     """Three cells. Times are monotonic, in seconds, and the same for all processes of a machine."""
 
-    def __init__(self, context: BaseContext) -> None:
-        self._cells = context.RawArray("d", 3)
+    def __init__(self) -> None:
+        # Anonymous and shared: a forked process writes what its parent reads, and no file is needed.
+        self._cells = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("d")
         self._cells[_TAKEN_AT] = time.monotonic()
 
     @property

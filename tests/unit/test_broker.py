@@ -60,6 +60,13 @@ def test_a_message_is_acknowledged_after_the_work() -> None:
     assert conf.worker_prefetch_multiplier == 1
 
 
+def test_a_worker_without_its_broker_ends() -> None:
+    """It never tries to connect again, neither at its start nor later: its keeper starts a fresh one."""
+    conf = celery_app(settings_with()).conf
+
+    assert (conf.broker_connection_retry_on_startup, conf.broker_connection_retry) == (False, False)
+
+
 def test_there_is_a_queue_for_each_kind_of_job() -> None:
     """Queues are named for the kinds of jobs, and no other queue is ever made."""
     conf = celery_app(settings_with()).conf
@@ -129,7 +136,7 @@ def test_the_private_socket_lies_beside_its_data() -> None:
     assert socket_path(settings_with()) == Path("/srv/spondyl/broker/broker.sock")
 
 
-@hypothesis_settings(max_examples=100, deadline=None)
+@hypothesis_settings(max_examples=50, deadline=None)
 @given(st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=200))
 def test_the_private_socket_always_fits_the_kernel(name: str) -> None:
     """However long the folder's name, the socket's path fits; another folder means another socket."""

@@ -14,7 +14,7 @@ FORK = multiprocessing.get_context("fork")
 
 def test_what_one_process_says_another_hears() -> None:
     """The memory is shared: a forked process takes a message, is full, ends, and its parent knows."""
-    pulse = Pulse(FORK)
+    pulse = Pulse()
     began = pulse.taken_at
 
     def be_a_worker() -> None:
@@ -33,14 +33,14 @@ def test_what_one_process_says_another_hears() -> None:
 
 def test_a_new_worker_is_neither_full_nor_ending() -> None:
     """Nothing has been said yet."""
-    pulse = Pulse(FORK)
+    pulse = Pulse()
 
     assert (pulse.full(pulse.taken_at), pulse.ending) == (False, False)
 
 
 def test_a_worker_that_no_longer_says_that_it_is_full_is_not() -> None:
     """A loop that hangs says nothing, so its word holds for a few beats only."""
-    pulse = Pulse(FORK)
+    pulse = Pulse()
     pulse.fill()
 
     assert pulse.full(pulse.taken_at + BEAT_S)
@@ -50,7 +50,7 @@ def test_a_worker_that_no_longer_says_that_it_is_full_is_not() -> None:
 @pytest.mark.parametrize(("jobs", "full"), [(0, False), (1, False), (2, True), (3, True)])
 def test_a_worker_is_full_when_each_process_has_a_job(jobs: int, full: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two processes: two jobs fill them. The loop's timer says so, again and again."""
-    pulse = Pulse(FORK)
+    pulse = Pulse()
     calls: list[tuple[float, object, tuple[object, ...]]] = []
     worker = SimpleNamespace(concurrency=2, timer=SimpleNamespace(call_repeatedly=lambda *call: calls.append(call)))
     monkeypatch.setattr(state, "reserved_requests", set(range(jobs)))
@@ -68,7 +68,7 @@ def test_a_worker_is_full_when_each_process_has_a_job(jobs: int, full: bool, mon
 
 def test_each_message_that_is_taken_is_said() -> None:
     """Celery's own signal of a received task is the pulse."""
-    pulse = Pulse(FORK)
+    pulse = Pulse()
     step_of(pulse)
     began = pulse.taken_at
     signals.task_received.send(sender=None, request=None)
