@@ -49,12 +49,15 @@ def place(rings: Sequence[Array], seeds: Sequence[PlaneFrame], others: Sequence[
     off, so that a low end of a body is not taken for posterior elements. `others` are parts of the same mask that do
     not hang together with it.
     """
-    found: Placed | Reason = Reason.NO_BODY
+    reasons = []
     for number, seed in enumerate(seeds):
         found = _from(seed, rings, others)
-        if isinstance(found, Placed) and (number or not found.joined):
+        if isinstance(found, Reason):
+            reasons.append(found)
+        elif number or len(seeds) == 1 or not found.joined:
             return found
-    return found
+    # A vertebra that faces the other way explains why the other seeds led nowhere.
+    return Reason.ORIENTATION_CONFLICT if Reason.ORIENTATION_CONFLICT in reasons else reasons[-1]
 
 
 def _from(seed: PlaneFrame, rings: Sequence[Array], others: Sequence[Array]) -> Placed | Reason:
