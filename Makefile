@@ -52,9 +52,11 @@ bench: $(VENV)/.dev ## Run the benchmarks
 	$(BIN)/python benchmarks/receive.py
 	$(BIN)/python benchmarks/measure.py
 	$(BIN)/python benchmarks/masks.py
+	$(BIN)/python benchmarks/pages.py
 
 campaign: $(VENV)/.dev servers ## Run the long version of the accuracy and fault tests
 	SPONDYL_TEST_PHANTOMS=1000 SPONDYL_TEST_ROUNDS=20 $(BIN)/pytest -s tests/accuracy tests/e2e
+	SPONDYL_TEST_PDUS=100000 SPONDYL_TEST_CONNECTS=50000 $(BIN)/pytest -s tests/integration/test_upper_layer_fuzz.py
 
 clean: ## Remove what was made
 	rm -rf $(VENV) build dist htmlcov .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis spondyl-demo

@@ -1,77 +1,197 @@
-"""How fast objects are received, against dcmtk's storescp in the same run.
+"""How fast objects are received and durable, against the servers people use, in the same run.
 
-    .venv/bin/python benchmarks/receive.py [OBJECTS] [ROUNDS]
+    .venv/bin/python benchmarks/receive.py [ROUNDS] [KIND ...]
 
-Both receive the same synthetic CT slices (0.5 MB, explicit VR little endian) over loopback from dcmtk's storescu on one
-association, Nagle off on both sides, in turn, A B A B. storescp does not fsync; Spondyl answers after fsync.
+dcmtk's storescu sends the same objects over loopback to each receiver in turn, A B C D A B C D, over 1, 4 and 8
+associations; TCP_NODELAY=1 for every dcmtk and Orthanc process, without which each object costs some 45 ms.
+
+    spondyl   the role `listen`; answers after file and name are durable
+    orthanc   SyncStorageArea true: one fdatasync an object, no folder, index not synced
+    storescp  dcmtk's, --fork: a process an association, never fsyncs
+    tcp       no DICOM: the bytes over a bare connection into a file, fsync, one byte back; a process a connection
 """
 
 import os
+import shutil
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import CTImageStorage, DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from nodes import serving, write_config
-from servers import program, run_storescp
+from servers import free_port, listens, program, run_orthanc, run_storescp, running, wait_until
+
+#: What is sent: how many objects, SOP class, rows and columns of 16 bit.
+KINDS = {
+    "ct": (300, CTImageStorage, (512, 512)),
+    "dx": (20, DigitalXRayImageStorageForPresentation, (2048, 2560)),
+    "small": (1000, CTImageStorage, (64, 64)),
+}
+ASSOCIATIONS = (1, 4, 8)
+PROCESSES = int(os.environ.get("PROCESSES", "2"))
+SINK = Path(__file__).with_name("tcp_sink.py")
 
 
-def make_slices(folder: Path, count: int) -> None:
-    """Write `count` slices of 512 x 512, 16 bit."""
-    noise = np.random.default_rng(0).integers(0, 4096, (512, 512), dtype=np.uint16).tobytes()
+@dataclass(frozen=True, kw_only=True)
+class Peer:
+    """A receiver that runs: how files get to it, how it forgets them, and its processes."""
+
+    send: Callable[[list[Path]], list[str]]
+    clear: Callable[[], None]
+    pid: int
+
+
+def make_objects(folder: Path, kind: str) -> list[Path]:
+    """Write the objects of a kind; noise, so that nothing can be compressed on the way."""
+    count, sop_class, shape = KINDS[kind]
+    noise = np.random.default_rng(0).integers(0, 4096, shape, dtype=np.uint16).tobytes()
     study, series = generate_uid(), generate_uid()
+    folder.mkdir()
     for number in range(count):
-        slice_ = Dataset()
-        slice_.file_meta = FileMetaDataset()
-        slice_.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        slice_.SOPClassUID, slice_.SOPInstanceUID = CTImageStorage, generate_uid()
-        slice_.StudyInstanceUID, slice_.SeriesInstanceUID = study, series
-        slice_.PatientName, slice_.PatientID, slice_.Modality = "Bench^Mark", "B1", "CT"
-        slice_.Rows = slice_.Columns = 512
-        slice_.BitsAllocated = slice_.BitsStored = 16
-        slice_.HighBit, slice_.PixelRepresentation, slice_.SamplesPerPixel = 15, 0, 1
-        slice_.PhotometricInterpretation = "MONOCHROME2"
-        slice_.add_new("PixelData", "OW", noise)
-        slice_.save_as(folder / f"{number:05d}.dcm", enforce_file_format=True)
+        made = Dataset()
+        made.file_meta = FileMetaDataset()
+        made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        made.SOPClassUID, made.SOPInstanceUID = sop_class, generate_uid()
+        made.StudyInstanceUID, made.SeriesInstanceUID = study, series
+        made.PatientName, made.PatientID, made.Modality = "Bench^Mark", "B1", "CT"
+        made.Rows, made.Columns = shape
+        made.BitsAllocated = made.BitsStored = 16
+        made.HighBit, made.PixelRepresentation, made.SamplesPerPixel = 15, 0, 1
+        made.PhotometricInterpretation = "MONOCHROME2"
+        made.add_new("PixelData", "OW", noise)
+        made.save_as(folder / f"{number:05d}.dcm", enforce_file_format=True)
+    return sorted(folder.iterdir())
 
 
-def seconds_to_send(folder: Path, ae_title: str, port: int) -> float:
-    """Send the folder; give the wall time, seconds."""
-    command = [program("storescu"), "-R", "-aec", ae_title, "--max-pdu", "131072", "+sd", "127.0.0.1", str(port)]
+def seconds_to_send(peer: Peer, files: list[Path], associations: int) -> float:
+    """Send the files, dealt out to so many senders at once; give the wall time, seconds."""
+    commands = [peer.send(files[n::associations]) for n in range(associations)]
+    os.sync()  # what was deleted before is not this receiver's work
     start = time.perf_counter()
-    subprocess.run([*command, str(folder)], check=True, capture_output=True, env={**os.environ, "TCP_NODELAY": "1"})
+    senders = [
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, "TCP_NODELAY": "1"})
+        for command in commands
+    ]
+    if sum(abs(sender.wait()) for sender in senders):
+        raise RuntimeError("a sender failed")
     return time.perf_counter() - start
 
 
-def main(count: int = 200, rounds: int = 5) -> None:
-    """Print both rates and the ratio, pair by pair."""
+def _storescu(ae_title: str, port: int) -> Callable[[list[Path]], list[str]]:
+    command = [program("storescu"), "-R", "-aec", ae_title, "--max-pdu", "131072", "127.0.0.1", str(port)]
+    return lambda files: [*command, *map(str, files)]
+
+
+def _empty(folder: Path) -> None:
+    for each in folder.iterdir():
+        shutil.rmtree(each) if each.is_dir() else each.unlink()
+
+
+def _listening_pid(port: int) -> int:
+    return next(c.pid or 0 for c in psutil.net_connections("tcp") if c.laddr.port == port and c.status == "LISTEN")  # type: ignore[union-attr]  # a listening socket has an address
+
+
+@contextmanager
+def receivers(base: Path) -> Iterator[dict[str, Peer]]:
+    """Run all four over folders of one disk."""
     with ExitStack() as stack:
-        base = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        (base / "slices").mkdir()
-        make_slices(base / "slices", count)
-        configured = write_config(base / "node", {}, quiet_s=600)
+        configured = write_config(base / "node", {}, quiet_s=3000)
+        several = configured.config.read_text(encoding="utf-8").replace("[node]", f"[node]\nprocesses = {PROCESSES}")
+        configured.config.write_text(several, encoding="utf-8")
         configured.command("migrate").check_returncode()
         node = stack.enter_context(serving(configured, "listen"))
-        peer = stack.enter_context(run_storescp(base / "storescp"))
-        ours, theirs = [], []
-        for _ in range(rounds):
-            ours.append(seconds_to_send(base / "slices", "SPONDYL", node.port))
-            theirs.append(seconds_to_send(base / "slices", "PACS", peer.port))
-    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
-    print(f"{count} CT slices of 0.5 MB, one association, {rounds} pairs, medians")
-    print(f"spondyl (durable)          {count / statistics.median(ours):7.0f} objects/s")
-    print(f"dcmtk storescp (no fsync)  {count / statistics.median(theirs):7.0f} objects/s")
-    print(f"time, spondyl / storescp   {statistics.median(ratios):7.2f}  ({min(ratios):.2f} to {max(ratios):.2f})")
+        orthanc = stack.enter_context(run_orthanc(base / "orthanc", SyncStorageArea=True, DicomThreadsCount=8))
+        storescp = stack.enter_context(run_storescp(base / "storescp" / "in"))
+        sink, sunk = free_port(), base / "sunk"
+        sunk.mkdir()
+        stack.enter_context(running([sys.executable, str(SINK), "receive", str(sink), str(sunk)], base / "sink.log"))
+        wait_until(lambda: listens(sink), "the sink accepts connections")
+
+        def forget() -> None:
+            for study in orthanc.call("/studies"):
+                orthanc.call(f"/studies/{study}", method="DELETE")
+
+        yield {
+            "spondyl": Peer(
+                send=_storescu("SPONDYL", node.port),
+                clear=lambda: _empty(node.folder / "state" / "spool"),
+                pid=node.processes[0].pid,
+            ),
+            "orthanc": Peer(send=_storescu("PACS", orthanc.port), clear=forget, pid=_listening_pid(orthanc.port)),
+            "storescp": Peer(
+                send=_storescu("PACS", storescp.port),
+                clear=lambda: _empty(storescp.folder),
+                pid=_listening_pid(storescp.port),
+            ),
+            "tcp": Peer(
+                send=lambda files: [sys.executable, str(SINK), "send", str(sink), *map(str, files)],
+                clear=lambda: _empty(sunk),
+                pid=_listening_pid(sink),
+            ),
+        }
+
+
+@contextmanager
+def peak_mib(pid: int) -> Iterator[list[float]]:
+    """Give the largest memory (PSS) of a process and its children during the block, MiB."""
+    code = [sys.executable, str(SINK), "watch", str(pid)]
+    peak: list[float] = []
+    with subprocess.Popen(code, stdout=subprocess.PIPE, text=True) as watcher:
+        yield peak
+        watcher.send_signal(signal.SIGTERM)
+        peak.append(float(watcher.communicate()[0]))
+
+
+def compare(peers: dict[str, Peer], kind: str, files: list[Path], rounds: int) -> None:
+    """Print a line a number of associations: objects a second of each, and our ratios, pair by pair."""
+    for associations in ASSOCIATIONS:
+        took: dict[str, list[float]] = {name: [] for name in peers}
+        for number in range(rounds):
+            # Whoever is first has a machine that has just been idle; each is first in turn.
+            names = list(peers)[number % len(peers) :] + list(peers)[: number % len(peers)]
+            for name in names:
+                took[name].append(seconds_to_send(peers[name], files, associations))
+                peers[name].clear()
+        rates = "  ".join(f"{name} {len(files) / statistics.median(times):6.1f}" for name, times in took.items())
+        ratios = "  ".join(
+            f"/{name} {statistics.median(b / a for a, b in zip(took['spondyl'], took[name], strict=True)):5.2f}"
+            for name in peers
+            if name != "spondyl"
+        )
+        print(f"{kind:5s} x{associations}  objects/s: {rates}   ratio: {ratios}", flush=True)
+
+
+def main(rounds: int = 7, *kinds: str) -> None:
+    """Print rates, ratios and the memory with eight large objects arriving at once."""
+    with ExitStack() as stack:
+        base = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        shared = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a folder of our own in it
+        sent = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=shared)))
+        peers = stack.enter_context(receivers(base))
+        print(f"{rounds} rounds, medians; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores at the start")
+        for kind in kinds or KINDS:
+            files = make_objects(sent / kind, kind)
+            compare(peers, kind, files, rounds)
+            if kind == "dx":
+                with peak_mib(peers["spondyl"].pid) as peak:
+                    seconds_to_send(peers["spondyl"], files, 8)
+                print(f"memory with 8 x 10 MB arriving: {peak[0]:.0f} MiB", flush=True)
+                peers["spondyl"].clear()
+            shutil.rmtree(sent / kind)
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(int(sys.argv[1]) if sys.argv[1:] else 7, *sys.argv[2:])

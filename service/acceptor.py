@@ -1,27 +1,43 @@
 """pynetdicom's server with its gaps closed: what an unfriendly or broken caller could hold or fill.
 
-- The TLS handshake runs in the caller's own thread, with a time limit; in pynetdicom 3.0.4 it runs in the accept loop,
-  where one silent caller stops the whole node.
-- A PDU that announces more than any we would take is not read; see `sockets`.
-- A connection that is closed before it asks for an association, as a port scanner's or a load balancer's probe, ends at
-  once; pynetdicom counts it as an association until the ARTIM timer ends.
-- A connection that has not asked for an association is none: it does not count among those that are limited.
+- Nothing is read from a caller in the loop that accepts: a thread of its own reads, and does the handshake of TLS;
+  in pynetdicom 3.0.4 that runs in the accept loop, where one silent caller stops the whole node.
+- Of those that have connected and not asked for an association, so many are waited for; one more, and the oldest of
+  them is hung up on. None of them counts among the associations that are limited.
 - A connection from where no source is ends before anything is read from it.
 - The queue of connections that wait to be accepted is longer than five.
+- Nothing collects garbage on a timer: pynetdicom's full collection every 60 turns of the loop stops all associations.
+
+Several processes may accept from one socket that is handed to them; who has less to do comes first.
 """
 
+import contextlib
+import errno
 import socket
 import ssl
+import threading
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from socketserver import BaseServer
-from typing import Any
+from typing import Any, Final
 
 from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from service.logs import log
+from service.receiving import Receiver, ReceivingAssociation
 from service.sockets import BoundedSocket
+from service.wire import Wire
+
+#: So many callers may have connected and not asked for an association; each has a thread and some 50 kB.
+MOST_WAITING: Final = 256
+#: Before it accepts from a shared socket, a process leaves the others so long for each association that it has, up to
+#: four, seconds.
+_AFTER_YOU_S: Final = 0.001
+#: Where no more files may be opened, the loop that accepts rests so long, seconds.
+_REST_S: Final = 0.05
 
 
 class Entity(AE):
@@ -29,29 +45,72 @@ class Entity(AE):
 
     @property
     def active_associations(self) -> list[Association]:
-        """The associations that run, or are being negotiated."""
-        return [association for association in super().active_associations if association.requestor.primitive]
+        """The associations that run, or are being negotiated; who was turned away and has not hung up is none."""
+        return [each for each in super().active_associations if each.requestor.primitive and not _is_over(each)]
+
+
+class Waiting:
+    """The callers that have connected and not asked for an association, by address. Safe in several threads."""
+
+    def __init__(self, most: int = MOST_WAITING) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._sockets: dict[Any, socket.socket] = {}
+
+    def enter(self, address: Any, connection: socket.socket) -> None:  # noqa: ANN401 - of any family
+        """Enter a caller, or the socket under which it goes on; the oldest is hung up on where there are too many."""
+        with self._lock:
+            self._sockets[address] = connection
+            crowded = len(self._sockets) > self._most
+        if crowded:
+            self.give_way()
+
+    def leave(self, address: Any) -> None:  # noqa: ANN401 - of any family
+        """Forget a caller: it has asked for an association, or is gone."""
+        with self._lock:
+            self._sockets.pop(address, None)
+
+    def give_way(self) -> None:
+        """Hang up on the caller that has waited longest."""
+        with self._lock:
+            oldest = self._sockets.pop(next(iter(self._sockets)), None) if self._sockets else None
+        if oldest is not None:
+            with contextlib.suppress(OSError):
+                # Its own thread finds out, and closes it.
+                socket.socket.shutdown(oldest, socket.SHUT_RDWR)
 
 
 class BoundedHandler(RequestHandler):
-    """Makes the association of one connection, with our socket."""
+    """Makes the association of one connection, with our upper layer."""
+
+    server: "Acceptor"
 
     def _create_association(self) -> Association:
-        association = super()._create_association()
-        # The class of the socket is written into pynetdicom's method; ours adds nothing to its state.
-        association.dul.socket.__class__ = BoundedSocket
+        """Make what pynetdicom would make; the supported contexts, which nobody changes, are not copied."""
+        server, entity = self.server, self.ae
+        # Bounded from the first byte on; the association sets its own limits.
+        wire = Wire(self.request, timeout_s=entity.acse_timeout or 0)
+        association = ReceivingAssociation(entity, wire=wire, receive=server.receive, max_object=server.max_object)
+        association.no_longer_waits = lambda: server.waiting.leave(self.client_address)
+        association._server = server  # noqa: SLF001 - pynetdicom's own handler does the same
+        association.name = f"AcceptorThread@{datetime.now(UTC):%Y%m%d%H%M%S}"
+        association.set_socket(BoundedSocket(association, client_socket=self.request))
+        acceptor = association.acceptor
+        acceptor.maximum_length = entity.maximum_pdu_size
+        acceptor.ae_title = server.ae_title
+        acceptor.address_info = self.local
+        acceptor.implementation_class_uid = entity.implementation_class_uid
+        acceptor.implementation_version_name = entity.implementation_version_name
+        acceptor.supported_contexts = server.contexts
+        association.requestor.address_info = self.remote
+        for event, handlers in server._handlers.items():  # noqa: SLF001 - there is no public way
+            for handler in [handlers] if isinstance(handlers, tuple) else handlers:
+                association.bind(event, *handler)
         return association
 
 
-def stop_waiting(association: Association) -> None:
-    """Wake an association that waits for an A-ASSOCIATE-RQ over a connection that is gone (a handler's body)."""
-    if association.requestor.primitive is None:
-        # What receive_pdu() returns where the time is over.
-        association.dul.to_user_queue.put(None)  # there is no public way
-
-
 class Acceptor(ThreadedAssociationServer):
-    """Accepts connections, each in a thread of its own."""
+    """Accepts connections, each in a thread of its own. `receive` and `max_object` are set before it serves."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -59,26 +118,71 @@ class Acceptor(ThreadedAssociationServer):
     handshake_timeout_s = 10.0
     #: Tells of an address whether a connection from there is served.
     admits: Callable[[str], bool] | None = None
+    receive: Receiver
+    max_object: int
+
+    def __init__(self, *args: Any, shared: socket.socket | None = None, **options: Any) -> None:  # noqa: ANN401 - as in pynetdicom
+        self.waiting = Waiting()
+        self._shared = shared
+        super().__init__(*args, **options)
+
+    def server_bind(self) -> None:
+        """Bind, or take the socket that other processes accept from as well."""
+        if self._shared is None:
+            super().server_bind()
+            return
+        self.socket.close()  # type: ignore[union-attr]  # just made
+        self.socket = self._shared.dup()
+        # Who comes second finds nothing, and must not wait for the next.
+        self.socket.setblocking(False)
+        self.server_address = self.socket.getsockname()
+
+    def server_close(self) -> None:
+        """Close the socket; one that is shared stays open to the others."""
+        if self._shared is None:
+            super().server_close()
+        else:
+            self.socket.close()  # type: ignore[union-attr]  # it was bound
+
+    def service_actions(self) -> None:
+        """Do nothing between two connections."""
 
     def get_request(self) -> tuple[socket.socket, Any]:
         """Accept a connection; nothing is read from it here."""
         listening: socket.socket = self.socket  # type: ignore[assignment]  # never None once it is bound
-        return listening.accept()
+        if self._shared is not None:
+            time.sleep(_AFTER_YOU_S * min(len(self.active_associations), 4))
+        try:
+            return listening.accept()
+        except OSError as error:
+            if error.errno in {errno.EMFILE, errno.ENFILE}:
+                self.waiting.give_way()
+                time.sleep(_REST_S)
+            raise
 
     def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ANN401, ARG002 - as in socketserver
         """Tell whether a connection is served; it is closed otherwise."""
         return self.admits is None or self.admits(client_address[0])
 
-    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as in socketserver
-        """Do the handshake where TLS is on, then start the association."""
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as in socketserver
+        """Begin an association, after a handshake in a thread of its own where TLS is on."""
+        self.waiting.enter(client_address, request)
         if self.ssl_context:
-            try:
-                request.settimeout(self.handshake_timeout_s)
-                request = self.ssl_context.wrap_socket(request, server_side=True)
-            except OSError as error:
-                log.warning("TLS handshake failed", action="tls_refused", address=client_address[0], why=_reason(error))
-                self.shutdown_request(request)
-                return
+            super().process_request(request, client_address)
+        else:
+            super().process_request_thread(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as in socketserver
+        """Do the handshake, then start the association."""
+        try:
+            request.settimeout(self.handshake_timeout_s)
+            request = self.ssl_context.wrap_socket(request, server_side=True)  # type: ignore[union-attr]  # see process_request
+        except OSError as error:
+            self.waiting.leave(client_address)
+            log.warning("TLS handshake failed", action="tls_refused", address=client_address[0], why=_reason(error))
+            self.shutdown_request(request)
+            return
+        self.waiting.enter(client_address, request)
         super().process_request_thread(request, client_address)
 
     def close(self) -> None:
@@ -86,6 +190,10 @@ class Acceptor(ThreadedAssociationServer):
         # AssociationServer.shutdown() expects that AE.start_server() made it, which leaves no choice of class.
         BaseServer.shutdown(self)
         self.server_close()
+
+
+def _is_over(association: Association) -> bool:
+    return association.is_rejected or association.is_released or association.is_aborted
 
 
 def _reason(error: OSError) -> str:

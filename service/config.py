@@ -120,7 +120,16 @@ class Node(_Table):
     max_pdu: Annotated[int, Field(ge=4096, le=1_048_576)] = 131_072
     #: Seconds without a byte after which an association is aborted.
     idle_timeout_s: Annotated[float, Field(gt=0)] = 60.0
+    #: How many processes receive on the one port; more than one where several modalities send at once.
+    processes: Annotated[int, Field(ge=1, le=16)] = 1
+    #: Largest data set of an object that is taken, MB of a million bytes.
+    max_object_mb: Annotated[float, Field(gt=0, le=1_000_000)] = 4000.0
     tls: Tls | None = None
+
+    @property
+    def max_object_bytes(self) -> int:
+        """Largest data set of an object that is taken, bytes."""
+        return int(self.max_object_mb * 1_000_000)
 
 
 class Source(_Table):
@@ -273,11 +282,17 @@ class Web(_Table):
     bind: str = "127.0.0.1"
     port: BindPort = 8080
     token_file: File | None = None
+    #: Networks of reverse proxies that sign people in; nobody else is believed.
+    proxies: tuple[Network, ...] = ()
+    #: The header in which they name who has signed in.
+    proxy_user_header: Annotated[str, _matching(r"[A-Za-z][A-Za-z0-9-]{0,63}", "the name of an HTTP header")] = (
+        "X-Forwarded-User"
+    )
 
     @model_validator(mode="after")
     def _token_beyond_loopback(self) -> Self:
-        if not is_loopback(self.bind) and self.token_file is None:
-            raise ValueError(f"bind = {self.bind!r} is not a loopback address: token_file is required")
+        if not is_loopback(self.bind) and self.token_file is None and not self.proxies:
+            raise ValueError(f"bind = {self.bind!r} is not a loopback address: token_file is required, or proxies")
         return self
 
 

@@ -45,6 +45,17 @@ class OutOfSpace(Refused):
         super().__init__(message, status=0xA700)
 
 
+class TooLarge(Refused):
+    """The object is larger than node.max_object_mb."""
+
+    who = "the administrator of this node"
+    #: PS3.4 B.2.3: of the range of Refused: Out of Resources; a number of its own, so that it can be told apart.
+    STATUS: ClassVar[int] = 0xA701
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message, status=self.STATUS)
+
+
 class Misconfigured(SpondylError):
     """The configuration cannot be used."""
 

@@ -20,6 +20,19 @@ COLUMNS: Final = (
     "Reference",
     "Remarks",
 )
+#: With the uncertainty of each number.
+_DETAILED: Final = (
+    "Level",
+    "Height a/m/p mm",
+    "Loss a/m/p % ± SD",
+    "Wedge angle deg",
+    "Wedging %",
+    "Grade",
+    "Grade 0/1/2/3 %",
+    "Deformity",
+    "Reference",
+    "Remarks",
+)
 _NONE: Final = "-"
 _POSITIONS: Final = ("anterior", "middle", "posterior")
 #: Above it a certainty would print as 100.
@@ -84,6 +97,46 @@ def _row(vertebra: Mapping[str, Any]) -> tuple[str, ...]:
 def table(findings: Mapping[str, Any], *, title: str = "Findings") -> Table:
     """Return one row a vertebra."""
     return Table(title=title, columns=COLUMNS, rows=[_row(vertebra) for vertebra in findings["vertebrae"]])
+
+
+def detailed(findings: Mapping[str, Any]) -> Table:
+    """Return the same with the uncertainty: of the loss and of the angle (SD), and the probability of each grade."""
+    rows = [
+        (
+            level,
+            heights,
+            *_uncertain(vertebra, loss),
+            wedging,
+            grade,
+            *_probable(vertebra),
+            deformity,
+            reference,
+            remarks,
+        )
+        for (level, heights, loss, wedging, grade, _, deformity, reference, remarks), vertebra in zip(
+            table(findings).rows, findings["vertebrae"], strict=True
+        )
+    ]
+    return Table(title="Findings", columns=_DETAILED, rows=rows)
+
+
+def _uncertain(vertebra: Mapping[str, Any], loss: str) -> tuple[str, str]:
+    """Return the losses and the wedge angle, each with its standard deviation where that is known."""
+    if vertebra["status"] != "measured":
+        return _NONE, _NONE
+    angle = _number(vertebra["wedge_angle_deg"], "+.1f")
+    pairs = ((loss, vertebra["loss_sd_points"]), (angle, vertebra.get("wedge_angle_sd_deg")))
+    with_loss, with_angle = (value if sd is None else f"{value} ± {_number(sd, '.1f')}" for value, sd in pairs)
+    return with_loss, with_angle
+
+
+def _probable(vertebra: Mapping[str, Any]) -> tuple[str]:
+    probabilities = vertebra["grade_probabilities"]
+    if vertebra["status"] != "measured" or probabilities is None:
+        return (_NONE,)
+    return (
+        " / ".join(f"{100 * each:.0f}" for each in probabilities) + (", borderline" * bool(vertebra["borderline"])),
+    )
 
 
 def _kyphosis(kyphosis: Mapping[str, Any]) -> str:

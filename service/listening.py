@@ -1,9 +1,12 @@
 """The role `listen`: the node's ear, and the steward that settles and reconciles."""
 
+import gc
 import threading
 from collections.abc import Callable
 
 from service.config import Settings
+from service.door import Door
+from service.ears import listen_together
 from service.embedded import EmbeddedBroker
 from service.logs import log
 from service.metrics import Metrics
@@ -11,6 +14,7 @@ from service.private import only_for_us
 from service.receive import Listener
 from service.reconcile import Reconciler
 from service.settle import Settler
+from service.slots import Shared
 from service.steward import Steward
 from service.stopping import stop_when_told
 from service.wiring import Node, open_node
@@ -27,19 +31,41 @@ def listen(settings: Settings, *, told: threading.Event | None = None) -> int:
     does not answer.
     """
     told = told or stop_when_told()
+    # What was imported stays: the collector need not look at it again and again, nor forked processes copy it.
+    gc.freeze()
+    if settings.node.processes == 1:
+        return _listen(settings, told)
+    with open_node(settings):
+        pass  # what cannot be opened is said here, once
+    return listen_together(settings, lambda given, shared: _listen(given, told, shared), told)
+
+
+def _listen(settings: Settings, told: threading.Event, shared: Shared | None = None) -> int:
     metrics = Metrics(settings)
+    number = shared.number if shared else 0
     with open_node(settings) as node:
-        listener = Listener(settings=settings, spool=node.spool, ledger=node.ledger, clock=node.clock, metrics=metrics)
-        steward = steward_of(node)
+        door = Door(node.ledger.switches, node.ledger.callers, node.clock)
+        listener = Listener(
+            settings=settings,
+            spool=node.spool,
+            ledger=node.ledger,
+            clock=node.clock,
+            metrics=metrics,
+            door=door,
+            shared=shared,
+        )
+        steward = steward_of(node) if number == 0 else None
         listener.start()
-        steward.start()
+        if steward:
+            steward.start()
+            _look_for_broker(settings)
         log.info("listener ready", action="ready", role="listen", port=listener.port)
-        _look_for_broker(settings)
         try:
-            return _until(told, steward, lambda: _save(metrics, listener.port, node))
+            return _until(told, steward, lambda: _save(metrics, listener.port, node, number))
         finally:
             listener.stop()
-            steward.stop()
+            if steward:
+                steward.stop()
 
 
 def steward_of(node: Node) -> Steward:
@@ -56,20 +82,20 @@ def _look_for_broker(settings: Settings) -> None:
         log.warning("no broker answers, jobs wait in the ledger", action="broker_missing", role="listen", why=why)
 
 
-def _until(told: threading.Event, steward: Steward, save: Callable[[], None]) -> int:
+def _until(told: threading.Event, steward: Steward | None, save: Callable[[], None]) -> int:
     save()
     while not told.wait(SAVE_EVERY_S):
         save()
-        if not steward.alive:
+        if steward and not steward.alive:
             log.error("steward died", action="steward_died", role="listen")
             return 1
     save()
     return 0
 
 
-def _save(metrics: Metrics, port: int, node: Node) -> None:
+def _save(metrics: Metrics, port: int, node: Node, number: int) -> None:
     """Save the counts; a disk that is full must not stop the node."""
     try:
-        metrics.save(port, free_bytes=node.spool.free_bytes())
+        metrics.save(port, free_bytes=node.spool.free_bytes(), process=number)
     except OSError as error:
         log.warning("counts not saved", action="metrics_not_saved", why=error.strerror)

@@ -52,16 +52,18 @@ class Metrics:
         """Count a report of ours that came back."""
         self._own.inc()
 
-    def save(self, port: int, *, free_bytes: int) -> None:
+    def save(self, port: int, *, free_bytes: int, process: int = 0) -> None:
         """Write this listener's counts where the page finds them; raises OSError.
 
         The file is replaced as a whole. It is named for machine and port, so a listener that was started again
-        replaces its own: its counts begin anew, as Prometheus expects of a counter.
+        replaces its own: its counts begin anew, as Prometheus expects of a counter. Of several processes on one port
+        each has a file of its own.
         """
         self._saved_at.set(self._clock())
         self._free.set(free_bytes)
         make_folder(self._folder)
-        write_to_textfile(str(self._folder / f"{platform.node()}-{port}{metrics_page.SUFFIX}"), self._registry)
+        name = f"{platform.node()}-{port}" + (f"-{process}" if process else "")
+        write_to_textfile(str(self._folder / f"{name}{metrics_page.SUFFIX}"), self._registry)
 
     def text(self, ledger: metrics_page.LedgerOfMetrics) -> str:
         """Return the page: every listener's counts, and what the ledger says now."""

@@ -4,30 +4,30 @@ association requested -> source admitted, called AE title checked -> contexts ne
 C-STORE -> identity read and compared with the command -> spool (fsync) -> ledger told -> response
 """
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Protocol
 
-from pydicom.dataset import Dataset
-from pydicom.uid import UID
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
-from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.dsutils import create_file_meta, encode_file_meta
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 
 from service import peer, sop_classes
-from service.acceptor import Acceptor, BoundedHandler, Entity, stop_waiting
+from service.acceptor import Acceptor, BoundedHandler, Entity
 from service.arriving import RENEW_S, Arriving, LedgerOfArrivals
 from service.callers import UNLISTED, NotAdmitted, admit, may_connect
 from service.config import Settings
-from service.errors import Misconfigured, Refused, Unavailable
-from service.identity import Identity, read_identity
+from service.door import Closed, Door
+from service.errors import Misconfigured, Refused, TooLarge, Unavailable
+from service.file_meta import file_meta
+from service.identity import Identity, is_uid, read_identity
 from service.logs import log
-from service.sockets import prepare_socket
+from service.part import HEAD, Part
+from service.receiving import Announced, Answer
+from service.slots import Shared
 from service.spool import Spool
+from service.wire import Over
 
 #: Manufacturer (0008,0070) and Manufacturer's Model Name (0008,1090) of the reports that we write.
 OWN_NAME: Final = "Spondyl"
@@ -40,14 +40,16 @@ MISMATCH: Final = 0xA900
 OUR_FAULT: Final = 0xC211
 #: PS3.7 annex C: Error Comment (0000,0902) is an LO.
 _COMMENT_LENGTH: Final = 64
-_CAUSES: Final = {0xA7: "out_of_space", 0xA9: "mismatch", 0xC0: "cannot_understand"}
+_CAUSES: Final = {TooLarge.STATUS: "too_large", 0xA7: "out_of_space", 0xA9: "mismatch", 0xC0: "cannot_understand"}
 
 #: PS3.8 9.3.4, A-ASSOCIATE-RJ: rejected-permanent, by the service user, calling AE title not recognised.
 _CALLER_NOT_RECOGNISED: Final = (0x01, 0x01, 0x03)
+#: Rejected-transient, by the service provider (presentation), local limit exceeded.
+_LIMIT_EXCEEDED: Final = (0x02, 0x03, 0x02)
 #: What pynetdicom rejects by itself, by (source, reason) of PS3.8 9.3.4.
 _REJECTIONS: Final[Mapping[object, str]] = {(0x01, 0x07): "called_ae_title", (0x03, 0x02): "too_many_associations"}
 #: An A-ASSOCIATE-RQ is awaited no longer than this, seconds (the ARTIM timer, PS3.8 9.1.5): who connects to ask for an
-#: association asks at once, and each connection that does not costs two threads meanwhile.
+#: association asks at once, and each connection that does not costs a thread meanwhile.
 _LONGEST_REQUEST_S: Final = 5.0
 #: Associations that are open when the node stops have so long to end by themselves, seconds.
 _GRACE_S: Final = 2.0
@@ -63,7 +65,7 @@ class Counts(Protocol):
         """Count: calling_ae_title, address, called_ae_title, too_many_associations, other."""
 
     def object_refused(self, cause: str) -> None:
-        """Count: out_of_space, mismatch, cannot_understand, our_fault."""
+        """Count: out_of_space, too_large, paused, mismatch, cannot_understand, our_fault."""
 
     def context_refused(self, sop_class: str) -> None:
         """Count a presentation context that was refused, by the SOP class's name; "unknown" for all others."""
@@ -102,8 +104,12 @@ class Listener:
         ledger: LedgerOfReception,
         clock: Callable[[], float] = time.time,
         metrics: Counts,
+        door: Door | None = None,
+        shared: Shared | None = None,
     ) -> None:
         self._settings = settings
+        self._door = door
+        self._shared = shared
         self._spool = spool
         self._ledger = ledger
         self._metrics = metrics
@@ -125,10 +131,13 @@ class Listener:
                 ssl_context=peer.server_context(node.tls) if node.tls else None,
                 evt_handlers=self._handlers(),
                 request_handler=BoundedHandler,
+                shared=self._shared.listening if self._shared else None,
             )
         except OSError as error:
             raise Misconfigured(f"node.bind, node.port: cannot listen on {node.bind}:{node.port}: {error}") from error
         server.admits = self._admits
+        server.receive = self._on_store
+        server.max_object = node.max_object_bytes
         self._server = server
         self._stopping.clear()
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
@@ -157,23 +166,21 @@ class Listener:
         return int(self._server.server_address[1])
 
     def _handlers(self) -> list[evt.EventHandlerType]:
-        idle_s = self._settings.node.idle_timeout_s
         return [
-            (evt.EVT_CONN_OPEN, lambda event: prepare_socket(event.assoc, timeout_s=event.assoc.acse_timeout)),
-            (evt.EVT_ACCEPTED, lambda event: prepare_socket(event.assoc, timeout_s=idle_s)),
             (evt.EVT_REQUESTED, self._on_requested),
             (evt.EVT_REJECTED, self._on_rejected),
+            (evt.EVT_REJECTED, self._on_over),
             (evt.EVT_ACCEPTED, self._on_accepted),
-            (evt.EVT_C_STORE, self._on_store),
             (evt.EVT_RELEASED, self._on_over),
             (evt.EVT_ABORTED, self._on_over),
             (evt.EVT_CONN_CLOSE, self._on_over),
-            (evt.EVT_CONN_CLOSE, lambda event: stop_waiting(event.assoc)),
         ]
 
     def _renew_holds(self) -> None:
         while not self._stopping.wait(RENEW_S):
             self._arriving.renew()
+            if self._door is not None:
+                self._door.tell()
 
     def _source(self, association: Association) -> str:
         calling_ae, _, address = _titles(association)
@@ -183,17 +190,20 @@ class Listener:
         admitted = may_connect(self._settings.sources, address)
         if not admitted:
             self._metrics.association_rejected("address")
+            if self._door is not None:
+                self._door.turned_away(calling_ae="", called_ae="", address=address, cause="address")
             log.warning("connection closed", action="association_rejected", cause="address", address=address)
         return admitted
 
     def _on_requested(self, event: evt.Event) -> None:
         try:
             self._source(event.assoc)
+            if self._shared and not self._shared.slots.take(event.assoc):
+                self._say_rejected(event.assoc, "too_many_associations")
+                event.assoc.acse.send_reject(*_LIMIT_EXCEEDED)
         except NotAdmitted as refusal:
             self._say_rejected(event.assoc, refusal.cause)
             event.assoc.acse.send_reject(*_CALLER_NOT_RECOGNISED)
-            # Waits until the rejection is sent; pynetdicom would shut the connection down at once.
-            event.assoc.kill()
 
     def _on_rejected(self, event: evt.Event) -> None:
         answer = event.assoc.acceptor.primitive
@@ -203,6 +213,8 @@ class Listener:
     def _say_rejected(self, association: Association, cause: str) -> None:
         calling_ae, called_ae, address = _titles(association)
         self._metrics.association_rejected(cause)
+        if self._door is not None:
+            self._door.turned_away(calling_ae=calling_ae, called_ae=called_ae, address=address, cause=cause)
         log.warning(
             "association rejected",
             action="association_rejected",
@@ -233,57 +245,57 @@ class Listener:
 
     def _on_over(self, event: evt.Event) -> None:
         self._arriving.over(event.assoc)
+        if self._shared:
+            self._shared.slots.give_back(event.assoc)
 
-    def _on_store(self, event: evt.Event) -> Dataset:
-        with self._answering(event.assoc) as status:
-            self._store(event)
-        return status
-
-    @contextlib.contextmanager
-    def _answering(self, association: Association) -> Iterator[Dataset]:
-        """Give the status of the response (PS3.4 B.2.3): success, unless the block raises."""
-        status = Dataset()
-        status.Status = SUCCESS
+    def _on_store(self, association: Association, announced: Announced, blocks: Iterator[memoryview]) -> Answer:
+        """Return the response to a C-STORE-RQ (PS3.4 B.2.3)."""
         calling_ae, _, address = _titles(association)
         sender = {"calling_ae": calling_ae, "address": address}
         try:
-            yield status
+            self._store(association, announced, blocks)
+        except Over:
+            raise  # there is nobody to answer
         except Refused as refusal:
-            status.Status = refusal.status
-            status.ErrorComment = str(refusal)[:_COMMENT_LENGTH]
-            cause = _CAUSES.get(refusal.status >> 8, "cannot_understand")
+            known = _CAUSES.get(refusal.status) or _CAUSES.get(refusal.status >> 8, "cannot_understand")
+            cause = "paused" if isinstance(refusal, Closed) else known
             self._metrics.object_refused(cause)
             log.warning("object refused", action="object_refused", cause=cause, why=str(refusal), **sender)
+            return Answer(status=refusal.status, comment=str(refusal)[:_COMMENT_LENGTH])
         except Exception:  # noqa: BLE001 - whatever goes wrong, the sender gets an answer and the node stays up
-            status.Status = OUR_FAULT
-            status.ErrorComment = "fault of the receiving node; see its log"
             self._metrics.object_refused("our_fault")
             log.error("object not stored", action="object_refused", cause="our_fault", **sender, exc_info=True)
+            return Answer(status=OUR_FAULT, comment="fault of the receiving node; see its log")
+        return Answer(status=SUCCESS)
 
-    def _store(self, event: evt.Event) -> None:
-        request = event.request
-        if not isinstance(request, C_STORE) or request.DataSet is None:
-            raise Refused("there is no data set")
-        data = request.DataSet.getbuffer()
-        syntax = event.context.transfer_syntax
-        identity = read_identity(data, syntax)
-        _check_against_command(identity, request, event.context.abstract_syntax)
-        own = self._is_own(identity)
-        stored = self._spool.store(
-            study_instance_uid=identity.study_instance_uid,
-            sop_instance_uid=identity.sop_instance_uid,
-            header=_header(identity, syntax),
-            data=data,
-            own=own,
-        )
+    def _store(self, association: Association, announced: Announced, blocks: Iterator[memoryview]) -> None:
+        if self._door is not None:
+            self._door.require_open()
+        if not (is_uid(announced.sop_class_uid) and is_uid(announced.sop_instance_uid)):
+            raise Refused("the UIDs that were announced are malformed", status=MISMATCH)
+        with self._spool.receiving() as part:
+            part.begin(file_meta(announced))
+            for block in blocks:
+                if part.size + len(block) > self._settings.node.max_object_bytes:
+                    raise TooLarge
+                part.write(block)
+            identity = _identity(part, announced.transfer_syntax)
+            _check_against_command(identity, announced)
+            own = self._is_own(identity)
+            stored = self._spool.keep(
+                part,
+                study_instance_uid=identity.study_instance_uid,
+                sop_instance_uid=identity.sop_instance_uid,
+                own=own,
+            )
         if own:
             self._metrics.own_report()
             log.info("own report came back", action="own_report_ignored", study=stored.key)
             return
-        source = self._source(event.assoc)
+        source = self._source(association)
         self._metrics.received(source if self._settings.sources else UNLISTED)
         self._arriving.arrived(
-            event.assoc, key=stored.key, study_instance_uid=identity.study_instance_uid, source=source
+            association, key=stored.key, study_instance_uid=identity.study_instance_uid, source=source
         )
 
     def _is_own(self, identity: Identity) -> bool:
@@ -326,21 +338,22 @@ def _titles(association: Association) -> tuple[str, str, str]:
     return (request.calling_ae_title or "").strip(), (request.called_ae_title or "").strip(), address.address
 
 
-def _check_against_command(identity: Identity, request: C_STORE, negotiated: str) -> None:
+def _identity(part: Part, transfer_syntax: str) -> Identity:
+    """Read the identity of an object of which all is there; Refused where there is none."""
+    if not part.size:
+        raise Refused("there is no data set")
+    try:
+        return read_identity(part.head(), transfer_syntax)
+    except Refused:
+        if part.size <= HEAD:
+            raise
+    with part.whole() as data:
+        return read_identity(data, transfer_syntax)
+
+
+def _check_against_command(identity: Identity, announced: Announced) -> None:
     """Refuse (0xA900) a data set that is not what the command and the presentation context say."""
-    if identity.sop_class_uid != request.AffectedSOPClassUID or identity.sop_class_uid != negotiated:
+    if identity.sop_class_uid not in {announced.sop_class_uid} & {announced.abstract_syntax}:
         raise Refused("SOP Class UID is not the one that was announced", status=MISMATCH)
-    if identity.sop_instance_uid != request.AffectedSOPInstanceUID:
+    if identity.sop_instance_uid != announced.sop_instance_uid:
         raise Refused("SOP Instance UID is not the one that was announced", status=MISMATCH)
-
-
-def _header(identity: Identity, transfer_syntax: str) -> bytes:
-    """Return preamble, prefix and File Meta Information (PS3.10 7.1) for a data set as it was received."""
-    meta = create_file_meta(
-        sop_class_uid=UID(identity.sop_class_uid),
-        sop_instance_uid=UID(identity.sop_instance_uid),
-        transfer_syntax=UID(transfer_syntax),
-        implementation_uid=UID(peer.IMPLEMENTATION_CLASS_UID),
-        implementation_version=peer.IMPLEMENTATION_VERSION_NAME,
-    )
-    return bytes(128) + b"DICM" + encode_file_meta(meta)

@@ -1,4 +1,7 @@
-"""pynetdicom's socket with its gaps closed: bounded waits, bounded PDUs, no Nagle, no leak."""
+"""pynetdicom's socket with its gaps closed, for the associations that we open: bounded waits and PDUs, no Nagle.
+
+Those that others open read past it; see `wire`.
+"""
 
 import contextlib
 import socket

@@ -6,7 +6,7 @@
     <root>/spool/<key[:2]>/<key>/landmarks/<content digest>.json          a landmarks document that was handed in
     <root>/incoming/<random>.part                                         being written
 
-A file appears under its name only when all of it is on the disk: written aside, fsync, rename, fsync of the folder.
+A file appears under its name only when all of it is on the disk: written aside, on the disk, named (see `durable`).
 A file is dated by its last arrival, so of two versions of one SOP instance the one sent last counts.
 """
 
@@ -24,8 +24,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from service.durable import opened, sync_folder, touch
 from service.errors import Misconfigured, OutOfSpace
 from service.logs import log
+from service.part import Part, drop_unless_held, is_still
 from service.private import make_folder
 
 _SHELF: Final = re.compile(r"[0-9a-f]{2}")
@@ -74,10 +76,10 @@ class Spool:
         try:
             for folder in (self._objects, self._incoming):
                 make_folder(folder)
-                _sync_folder(folder.parent)
+                sync_folder(folder.parent)
             for left_over in self._incoming.iterdir():
-                _drop_unless_held(left_over)
-            with self._part():
+                drop_unless_held(left_over)
+            with self.receiving():
                 pass
         except OSError as error:
             family = OutOfSpace if error.errno in _NO_ROOM else Misconfigured
@@ -96,11 +98,36 @@ class Spool:
 
         The object is durable when this returns. Raises OutOfSpace, and then leaves nothing behind.
         """
+        self._check_room(len(data))
+        with self.receiving() as part:
+            part.begin(header)
+            part.write(data)
+            return self.keep(part, study_instance_uid=study_instance_uid, sop_instance_uid=sop_instance_uid, own=own)
+
+    @contextlib.contextmanager
+    def receiving(self) -> Iterator[Part]:
+        """Hold a new file aside to which an object is written as it comes; gone afterwards, unless it is kept.
+
+        Raises OutOfSpace, also for what the block could not write.
+        """
+        with _no_room_is_out_of_space():
+            part = Part(self._incoming, self.free_bytes)
+            try:
+                yield part
+            finally:
+                part.close()
+
+    def keep(self, part: Part, *, study_instance_uid: str, sop_instance_uid: str, own: bool = False) -> Stored:
+        """Keep an object of which all is written; durable when this returns. Raises OutOfSpace."""
         key = study_key(study_instance_uid)
-        name = f"{_digest(sop_instance_uid.encode())}-{_digest(data)}{'.own' if own else ''}.dcm"
+        name = f"{_digest(sop_instance_uid.encode())}-{part.digest}{'.own' if own else ''}.dcm"
         with _no_room_is_out_of_space(), self._held_folder(key) as folder:
             path = folder / name
-            new = self._keep(path, header, data)
+            new = not path.exists()
+            if new:
+                part.publish(path)
+            else:
+                touch(path)
         return Stored(key=key, path=path, new=new)
 
     def files(self, key: str) -> list[Path]:
@@ -181,7 +208,7 @@ class Spool:
 
     def secure_document(self, key: str, digest: str) -> None:
         """Make a document that is there durable: whoever wrote it may have been killed before it was."""
-        _touch(self.document(key, digest))
+        touch(self.document(key, digest))
 
     def remove(self, key: str, *, unless_since: float | None = None) -> bool:
         """Remove a study's folder; tell whether it is gone.
@@ -191,12 +218,12 @@ class Spool:
         folder = self._folder(key)
         if not folder.is_dir():
             return True
-        with _opened(folder) as held:
+        with opened(folder) as held:
             fcntl.flock(held, fcntl.LOCK_EX)
             if unless_since is not None and self._last_came(key) >= unless_since:
                 return False
             aside = folder.rename(self._incoming / f"{secrets.token_hex(16)}.part")
-        _sync_folder(folder.parent)
+        sync_folder(folder.parent)
         # What stays is dropped by the next `prepare`, which may also be at it already.
         shutil.rmtree(aside, ignore_errors=True)
         return True
@@ -236,7 +263,7 @@ class Spool:
         Tell whether they are new.
         """
         if path.exists():
-            _touch(path)
+            touch(path)
             return False
         self._check_room(sum(map(len, contents)))
         self._write(path, *contents)
@@ -252,7 +279,7 @@ class Spool:
         with self._making:
             if not folder.is_dir():
                 folder.mkdir(mode=0o700, exist_ok=True)
-                _sync_folder(folder.parent)
+                sync_folder(folder.parent)
 
     @contextlib.contextmanager
     def _held_folder(self, key: str) -> Iterator[Path]:
@@ -272,40 +299,16 @@ class Spool:
         with contextlib.suppress(FileNotFoundError):
             held = os.open(folder, os.O_RDONLY)
             fcntl.flock(held, fcntl.LOCK_SH)
-            if _is_still(folder, held):
+            if is_still(folder, held):
                 return held
             os.close(held)
         return None
 
-    @contextlib.contextmanager
-    def _part(self) -> Iterator[tuple[int, Path]]:
-        """Return a new empty file, locked so that `prepare` leaves it; gone afterwards, unless it was renamed."""
-        while (begun := self._begin_part()) is None:
-            pass
-        part, path = begun
-        try:
-            yield part, path
-        finally:
-            os.close(part)
-            path.unlink(missing_ok=True)
-
-    def _begin_part(self) -> tuple[int, Path] | None:
-        """Return a new empty file and its lock, or None where `prepare` took it away before it was locked."""
-        path = self._incoming / f"{secrets.token_hex(16)}.part"
-        part = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        fcntl.flock(part, fcntl.LOCK_EX)
-        if _is_still(path, part):
-            return part, path
-        os.close(part)
-        return None
-
     def _write(self, path: Path, *contents: bytes | memoryview) -> None:
-        with self._part() as (part, aside):
+        with self.receiving() as part:
             for content in contents:
-                _write_all(part, content)
-            os.fsync(part)
-            aside.rename(path)
-        _sync_folder(path.parent)
+                part.write(content)
+            part.publish(path)
 
 
 @contextlib.contextmanager
@@ -316,47 +319,3 @@ def _no_room_is_out_of_space() -> Iterator[None]:
         if error.errno in _NO_ROOM:
             raise OutOfSpace(f"the spool cannot be written: {error.strerror}") from error
         raise
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[int]:
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        yield opened
-    finally:
-        os.close(opened)
-
-
-def _is_still(path: Path, opened: int) -> bool:
-    with contextlib.suppress(FileNotFoundError):
-        return os.path.samestat(os.fstat(opened), path.stat())
-    return False
-
-
-def _write_all(file: int, content: bytes | memoryview) -> None:
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(file, rest) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    with _opened(folder) as opened:
-        os.fsync(opened)
-
-
-def _touch(path: Path) -> None:
-    """Date a file by now; it and its name are durable when this returns, even where its writer was killed."""
-    with _opened(path) as opened:
-        os.utime(opened)
-        os.fsync(opened)
-    _sync_folder(path.parent)
-
-
-def _drop_unless_held(left_over: Path) -> None:
-    """Remove a part, or a folder on its way out, that no living process works on."""
-    if left_over.is_dir():
-        shutil.rmtree(left_over, ignore_errors=True)
-        return
-    with contextlib.suppress(FileNotFoundError, BlockingIOError), _opened(left_over) as opened:
-        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        left_over.unlink()

@@ -84,6 +84,8 @@ class Studies:
     """The list of studies, newest first."""
 
     studies: list[Study]
+    #: Where the next ones begin; None where there are no more, or nobody asked.
+    next: str | None = None
     schema: Literal["spondyl.studies/1"] = "spondyl.studies/1"
 
 
@@ -139,9 +141,9 @@ def supplied(found: rows.Supplied) -> Supplied:
     return Supplied(study=study(found.study), document=found.digest, changed=found.changed)
 
 
-def studies(found: Iterable[StudyRow]) -> Studies:
-    """Return the list of studies."""
-    return Studies(studies=[study(row) for row in found])
+def studies(found: Iterable[StudyRow], *, following: str | None = None) -> Studies:
+    """Return the list of studies; `following` is where the next ones begin."""
+    return Studies(studies=[study(row) for row in found], next=following)
 
 
 def _job(row: JobRow) -> Job:

@@ -15,6 +15,7 @@ else
     need redis-server redis-server
     need dcmtk /usr/bin/storescu
     need openssl openssl
+    need chromium chromium
     need default-jre-headless java
     need libpixelmed-java /usr/share/java/pixelmed.jar
     need libsaxonhe-java /usr/share/java/Saxon-HE.jar

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping
+from json import dumps
+from urllib.parse import urlencode
 
 import httpx
 from fastapi import FastAPI
@@ -33,6 +35,19 @@ class Client:
     def put(self, path: str, content: bytes, *, headers: Mapping[str, str | bytes] | None = None) -> httpx.Response:
         """Return the answer to a PUT of JSON, or of what `headers` say it is."""
         return self._ask("PUT", path, headers={"Content-Type": "application/json", **(headers or {})}, content=content)
+
+    def post(
+        self,
+        path: str,
+        form: Mapping[str, str] | None = None,
+        *,
+        headers: Mapping[str, str | bytes] | None = None,
+        json: object = None,
+    ) -> httpx.Response:
+        """Return the answer to a POST of a form, or of JSON; redirections are not followed."""
+        kind = "application/x-www-form-urlencoded" if json is None else "application/json"
+        content = urlencode(form or {}).encode() if json is None else dumps(json).encode()
+        return self._ask("POST", path, headers={"Content-Type": kind, **(headers or {})}, content=content)
 
     def _ask(
         self,

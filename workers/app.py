@@ -1,5 +1,6 @@
 """The role `work`: a Celery worker built from the settings inside a process of its own, and its keeper."""
 
+import contextlib
 import gc
 import logging
 import multiprocessing
@@ -20,6 +21,7 @@ from service.leash import die_with_parent
 from service.logs import log
 from service.messages import JobKind
 from service.private import only_for_us
+from service.roll_call import Present, sign_in, sign_out
 from service.waiting import waiting_messages
 from workers.keeper import Keeper, Stop
 from workers.pulse import Pulse, step_of
@@ -41,11 +43,29 @@ def work(settings: Settings) -> int:
     celery_app(settings)  # a broker nobody speaks is found here, not again and again in what is kept
     keeper = Keeper(
         launch=partial(_launch, settings),
-        waiting=partial(waiting_messages, settings),
+        waiting=partial(_look, settings),
         limit_s=settings.queue.time_limit_s,
         stop=Stop.when_told(),
     )
-    return keeper.run()
+    try:
+        return keeper.run()
+    finally:
+        with contextlib.suppress(OSError):
+            sign_out(settings.storage.root, _name())
+
+
+def _look(settings: Settings) -> int | None:
+    """Return how many messages wait, None where there is no broker; the page is told that a worker is there."""
+    waiting = waiting_messages(settings)
+    here = Present(name=_name(), processes=settings.queue.concurrency, broker=waiting is not None)
+    # A disk that is full ends no worker: it is the page that does not see it then.
+    with contextlib.suppress(OSError):
+        sign_in(settings.storage.root, here)
+    return waiting
+
+
+def _name() -> str:
+    return f"{platform.node()}:{os.getpid()}"
 
 
 def _launch(settings: Settings) -> tuple[BaseProcess, Pulse]:

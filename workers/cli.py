@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from service.cli import admin, doctor, peers, roles, setup
+from service.cli import admin, doctor, peers, roles, setup, user
 from service.cli.exits import told
 from service.cli.options import ConfigPath, Options
 from workers import cli_demo, cli_measure, cli_roles
@@ -68,6 +68,7 @@ for panel, commands in {
     for command in commands:
         app.command(rich_help_panel=panel)(command)
 app.add_typer(setup.config_app, name="config", rich_help_panel=_HELP)
+app.add_typer(user.user_app, name="user", rich_help_panel=_HELP)
 
 
 def main() -> None:

@@ -8,9 +8,13 @@ from sqlalchemy import Engine, text
 
 from service.ledger.admin import Admin
 from service.ledger.arrivals import Arrivals
+from service.ledger.audit import Audit
+from service.ledger.callers import Callers
 from service.ledger.documents import Documents
 from service.ledger.engine import open_engine, reading
 from service.ledger.jobs import Jobs
+from service.ledger.lists import Lists
+from service.ledger.people import People
 from service.ledger.rows import (
     Claim,
     DeliveryRow,
@@ -24,6 +28,8 @@ from service.ledger.rows import (
     Supplied,
 )
 from service.ledger.schema import migrate, require_current
+from service.ledger.switches import Switches
+from service.ledger.watch import Watch
 
 __all__ = [
     "Admin",
@@ -54,6 +60,12 @@ class Ledger:
     jobs: Jobs
     documents: Documents
     admin: Admin
+    lists: Lists
+    watch: Watch
+    people: People
+    switches: Switches
+    callers: Callers
+    audit: Audit
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -69,6 +81,12 @@ class Ledger:
             jobs=Jobs(engine),
             documents=Documents(engine),
             admin=Admin(engine),
+            lists=Lists(engine),
+            watch=Watch(engine),
+            people=People(engine),
+            switches=Switches(engine),
+            callers=Callers(engine),
+            audit=Audit(engine),
         )
 
     def close(self) -> None:

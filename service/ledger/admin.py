@@ -73,14 +73,14 @@ class Admin:
             found = {kind: (count, oldest) for kind, count, oldest in connection.execute(wanted)}
         return {kind: found.get(kind, (0, None)) for kind in JobKind}
 
-    def settle_now(self, uid_or_key: str, *, now: float) -> None:
+    def settle_now(self, uid_or_key: str, *, now: float, actor: str = ADMIN) -> None:
         """Ask for a study to be settled at the next pass, whatever the quiet period or an open association says."""
         with writing(self.engine) as connection:
             study = locked(connection, _find(connection, uid_or_key).id)
             connection.execute(update(studies).where(studies.c.id == study.id).values(unsettled_since=AT_ONCE))
-            note_event(connection, study.id, "settle_asked", now=now, actor=ADMIN)
+            note_event(connection, study.id, "settle_asked", now=now, actor=actor)
 
-    def retry(self, uid_or_key: str, *, now: float, measure: bool = False) -> list[JobRow]:
+    def retry(self, uid_or_key: str, *, now: float, measure: bool = False, actor: str = ADMIN) -> list[JobRow]:
         """Do the last step of a study again; return the jobs that are now to be done.
 
         Reported, or failed in delivery: the report of the newest revision goes to each of its destinations again
@@ -94,9 +94,9 @@ class Admin:
         """
         with writing(self.engine) as connection:
             study = locked(connection, _find(connection, uid_or_key).id)
-            return again.retry(connection, study, now=now, measure=measure)
+            return again.retry(connection, study, now=now, measure=measure, actor=actor)
 
-    def ignore(self, uid_or_key: str, *, why: str, now: float) -> None:
+    def ignore(self, uid_or_key: str, *, why: str, now: float, actor: str = ADMIN) -> None:
         """Take a study out for good: its jobs are cancelled, and objects that still come change nothing.
 
         NotAllowed in a state in which this cannot happen: a study that is reported stays reported.
@@ -105,7 +105,7 @@ class Admin:
             study = locked(connection, _find(connection, uid_or_key).id)
             cancel_jobs(connection, study.id, {JobState.WAITING, JobState.RUNNING}, now=now)
             out = {"reason": why, "who": ADMIN, "unsettled_since": None}
-            move_study(connection, study, StudyEvent.IGNORED, now=now, actor=ADMIN, detail=why, **out)
+            move_study(connection, study, StudyEvent.IGNORED, now=now, actor=actor, detail=why, **out)
 
     def is_own_report(self, sop_instance_uid: str) -> bool:
         """Whether this node made the object."""

@@ -13,17 +13,17 @@ from service.states import JobEvent, JobState, NotAllowed, StudyEvent, StudyStat
 _SENT = frozenset({StudyState.DELIVERING, StudyState.REPORTED, StudyState.FAILED})
 
 
-def retry(connection: Connection, study: StudyRow, *, now: float, measure: bool) -> list[JobRow]:
+def retry(connection: Connection, study: StudyRow, *, now: float, measure: bool, actor: str = ADMIN) -> list[JobRow]:
     """Do for a locked study what `Admin.retry` says."""
     if connection.scalar(select(studies.c.files_removed_at).where(studies.c.id == study.id)) is not None:
         raise NotAllowed("the files of this study were removed for their age: send it again")
     last = _last_job(connection, study)
     if last is None:
-        return _settle_again(connection, study, now=now)
+        return _settle_again(connection, study, now=now, actor=actor)
     deliveries = [] if measure or study.state not in _SENT else newest_deliveries(connection, last)
     if deliveries:
-        return _send_again(connection, study, deliveries, now=now)
-    study = move_study(connection, study, StudyEvent.RETRIED, now=now, actor=ADMIN)
+        return _send_again(connection, study, deliveries, now=now, actor=actor)
+    study = move_study(connection, study, StudyEvent.RETRIED, now=now, actor=actor)
     return [add_job(connection, JobKind.MEASURE, study, now=now)]
 
 
@@ -34,16 +34,18 @@ def _last_job(connection: Connection, study: StudyRow) -> JobRow | None:
     return None if record is None else JobRow(**record._asdict())
 
 
-def _settle_again(connection: Connection, study: StudyRow, *, now: float) -> list[JobRow]:
+def _settle_again(connection: Connection, study: StudyRow, *, now: float, actor: str) -> list[JobRow]:
     if study.state is not StudyState.IGNORED:
         raise NotAllowed(f"a study that is {study.state} cannot be {StudyEvent.RETRIED}")
     looked_at = update(studies).where(studies.c.id == study.id).values(who=None, unsettled_since=AT_ONCE)
     connection.execute(looked_at)
-    note_event(connection, study.id, StudyEvent.RETRIED, now=now, actor=ADMIN)
+    note_event(connection, study.id, StudyEvent.RETRIED, now=now, actor=actor)
     return []
 
 
-def _send_again(connection: Connection, study: StudyRow, deliveries: list[JobRow], *, now: float) -> list[JobRow]:
+def _send_again(
+    connection: Connection, study: StudyRow, deliveries: list[JobRow], *, now: float, actor: str
+) -> list[JobRow]:
     """Make a new delivery for each old one, which stays as it ended; one that waits gives way to the new one.
 
     While others are under way, a destination that has the report is left in peace.
@@ -57,7 +59,7 @@ def _send_again(connection: Connection, study: StudyRow, deliveries: list[JobRow
             move_job(connection, job, JobEvent.CANCELLED, now=now)
     names = [job.destination or "" for job in old]
     circuit.close(connection, names)
-    study = move_study(connection, study, StudyEvent.RESENT, now=now, actor=ADMIN, detail=f"to {', '.join(names)}")
+    study = move_study(connection, study, StudyEvent.RESENT, now=now, actor=actor, detail=f"to {', '.join(names)}")
     return [
         add_job(connection, JobKind.DELIVER, study, now=now, report_id=job.report_id, destination=job.destination)
         for job in old

@@ -9,6 +9,7 @@ from service.ledger import circuit, outcomes
 from service.ledger.engine import reading, writing
 from service.ledger.moves import JOB, find_job, locked, move_job, move_study, unchanged_since
 from service.ledger.rows import Claim, JobRow, NewReport, ReportRow
+from service.ledger.switches import Paused, is_paused
 from service.ledger.tables import columns, destinations, jobs, reports, revisions
 from service.messages import JobKind
 from service.states import JobEvent, JobState, StudyEvent
@@ -23,8 +24,8 @@ class Jobs:
     def claim(self, job_id: int, *, worker: str, now: float, lease_s: float) -> Claim | None:
         """Take a job that waits; of any number of callers exactly one gets it.
 
-        None where it does not wait, its time has not come, its destination's circuit is open, or another delivery to
-        that destination runs: one that hangs costs one worker process, whatever waits behind it.
+        None where it does not wait, its time has not come, processing is paused, its destination's circuit is open, or
+        another delivery to that destination runs: one that hangs costs one worker process, whatever waits behind it.
         """
         with writing(self.engine) as connection:
             job = _waiting(connection, job_id, now=now)
@@ -126,13 +127,16 @@ class Jobs:
     def due(self, *, now: float, requeue_s: float, limit: int = 500) -> list[JobRow]:
         """Return the jobs that are worth a message to the broker now, oldest first.
 
-        They wait, their time has come, their circuit lets them through, and no message was sent in `requeue_s`.
+        They wait, their time has come, their circuit lets them through, and no message was sent in `requeue_s`. None
+        while processing is paused.
         """
         unsent = or_(jobs.c.enqueued_at.is_(None), jobs.c.enqueued_at <= now - requeue_s)
         wanted = select(*JOB).where(
             jobs.c.state == JobState.WAITING, jobs.c.not_before <= now, unsent, circuit.lets_through(now=now)
         )
         with reading(self.engine) as connection:
+            if is_paused(connection, Paused.PROCESSING):
+                return []
             return [JobRow(**r._asdict()) for r in connection.execute(wanted.order_by(jobs.c.id).limit(limit))]
 
     def next_delivery(self, destination: str, *, now: float) -> int | None:
@@ -165,8 +169,10 @@ def _waiting(connection: Connection, job_id: int, *, now: float) -> JobRow | Non
 
 
 def _let_through(connection: Connection, job: JobRow, *, now: float, lease_s: float) -> bool:
-    """Whether the circuit lets a job pass; where not, its message is used up, so it needs another one later."""
-    if job.destination is None or circuit.passes(connection, job.destination, now=now, probe_s=lease_s):
+    """Whether pause and circuit let a job pass; where not, its message is used up, so it needs another one later."""
+    if not is_paused(connection, Paused.PROCESSING) and (
+        job.destination is None or circuit.passes(connection, job.destination, now=now, probe_s=lease_s)
+    ):
         return True
     connection.execute(update(jobs).where(jobs.c.id == job.id).values(enqueued_at=None))
     return False

@@ -1,26 +1,70 @@
 """`/api/v1`: what the page shows, for programs."""
 
 import json
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
-from service import summaries
+from service import findings_csv, overview, summaries
 from service.errors import Unknown
+from service.ledger.lists import Wanted
 from service.states import StudyState
 from service.web.access import TheNode
+from service.web.guard import Problem
+from service.web.pages import place_of, place_text
 
-router = APIRouter(prefix="/api/v1", tags=["studies"])
+#: What any route may answer.
+PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    401: {"model": Problem, "description": "a token is required"},
+    403: {"model": Problem, "description": "this role may not, or a page of another site asks"},
+    404: {"model": Problem, "description": "no such study"},
+    421: {"model": Problem, "description": "without a token only names of this machine are answered"},
+    422: {"model": Problem, "description": "a parameter was not understood; the words say which"},
+    503: {"model": Problem, "description": "the ledger does not answer: try again"},
+}
+router: Final = APIRouter(prefix="/api/v1", tags=["studies"], responses=PROBLEMS)
+
+Moment = Annotated[float | None, Query(ge=0, le=1e11, description="seconds since the epoch, UTC")]
+Text = Annotated[str | None, Query(max_length=2000)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyEvents:
+    """Something that happened to a study."""
+
+    #: Grows: ask for what comes after the last one you have.
+    number: int
+    study: str
+    at: str
+    event: str
+    detail: str
+    actor: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Events:
+    """What happened, in order."""
+
+    events: list[StudyEvents]
+    schema: Literal["spondyl.events/1"] = "spondyl.events/1"
 
 
 @router.get("/studies")
 def list_studies(
     node: TheNode,
     state: StudyState | None = None,
+    source: Text = None,
+    reason: Text = None,
+    since: Moment = None,
+    until: Moment = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 200,
+    after: Annotated[str, Query(max_length=64, description="`next` of the answer before")] = "",
 ) -> summaries.Studies:
-    """Return the studies, newest first."""
-    return summaries.studies(node.ledger.admin.studies(state=state, limit=limit))
+    """Return the studies, newest first; `next` is there where there are more."""
+    wanted = Wanted(state=state, source=source, reason=reason, since=since, until=until)
+    found = node.ledger.lists.page(wanted, after=place_of(after), limit=limit)
+    return summaries.studies(found.rows, following=place_text(found.after) if found.after else None)
 
 
 @router.get("/studies/{uid}")
@@ -37,3 +81,35 @@ def findings_of(node: TheNode, uid: str) -> dict[str, Any]:
         raise Unknown("this study has no findings yet")
     found: dict[str, Any] = json.loads(text)
     return found
+
+
+@router.get(
+    "/studies/{uid}/findings.csv",
+    response_class=Response,
+    responses={200: {"description": "a line a vertebra", "content": {"text/csv": {}}}},
+)
+def findings_as_csv(node: TheNode, uid: str) -> Response:
+    """Return the newest findings of a study as a table."""
+    return Response(findings_csv.text(findings_of(node, uid)), media_type="text/csv; charset=utf-8")
+
+
+@router.get("/events", tags=["events"])
+def list_events(
+    node: TheNode,
+    after: Annotated[int, Query(ge=0, le=2**31 - 1, description="`number` of the last one you have")] = 0,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 500,
+) -> Events:
+    """Return what happened to studies, in order: ask again with the last number to follow along."""
+    found = node.ledger.lists.events_after(after, limit=limit)
+    return Events(
+        events=[
+            StudyEvents(number=number, study=key, at=summaries.utc(at), event=event, detail=detail, actor=actor)
+            for number, key, at, event, detail, actor in found
+        ]
+    )
+
+
+@router.get("/overview", tags=["node"])
+def node_overview(node: TheNode) -> overview.Overview:
+    """Return how the node is: what is wrong and what to do, queues, workers, destinations; times are epoch seconds."""
+    return overview.overview(node)

@@ -1,25 +1,42 @@
 """The web application: routes, guards and the words for errors, put together."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
 
 from service import __version__
-from service.errors import BadLandmarks, OutOfSpace, SpondylError, Unavailable, Unknown
+from service.errors import SpondylError
 from service.logs import log
 from service.states import NotAllowed
-from service.web import api, guard, landmarks, pages, probes
+from service.web import (
+    actions,
+    api,
+    api_actions,
+    configuration,
+    destinations,
+    failures,
+    front,
+    guard,
+    landmarks,
+    pages,
+    probes,
+    sign_in,
+    sources,
+)
+from service.web.throttle import Throttle
+from service.web.visitor import Reception
 
 if TYPE_CHECKING:
     from service.landmarks import DocumentFormat
     from service.metrics import Metrics
     from service.wiring import Node
 
-
-#: How a family of errors is answered; what is in none of them is 500.
-STATUSES: Final[dict[type[Exception], int]] = {Unknown: 404, BadLandmarks: 422, Unavailable: 503, OutOfSpace: 507}
+_PAGES = (front, pages, failures, destinations, sources, configuration, actions, sign_in)
+_MODULES = (probes, api, api_actions, *_PAGES)
 
 
 def create_app(node: "Node", metrics: "Metrics", documents: "DocumentFormat") -> FastAPI:
@@ -36,24 +53,47 @@ def create_app(node: "Node", metrics: "Metrics", documents: "DocumentFormat") ->
         openapi_url="/api/v1/openapi.json",
     )
     app.state.node, app.state.metrics = node, metrics
-    for router in (probes.router, api.router, landmarks.router(documents), pages.router):
+    app.state.reception = reception = Reception(node.settings.web, node.ledger.people)
+    app.state.throttle = Throttle(node.clock)
+    for router in (landmarks.router(documents), *(module.router for module in _MODULES)):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
-    for family in (SpondylError, NotAllowed):
-        app.add_exception_handler(family, _told)
+    for family, answer in {
+        SpondylError: _told,
+        NotAllowed: _told,
+        HTTPException: _no_such_page,
+        RequestValidationError: _not_understood,
+    }.items():
+        app.add_exception_handler(family, answer)
     # The last one added stands outermost.
-    for middleware in (guard.only_own_pages, guard.chosen(node.settings.web), _without_values, guard.strict_headers):
+    for middleware in (
+        guard.only_own_pages,
+        sign_in.only_visitors(node, reception),
+        _without_values,
+        guard.strict_headers,
+    ):
         app.middleware("http")(middleware)
     return app
 
 
 async def _told(request: Request, error: Exception) -> Response:
-    if isinstance(error, NotAllowed):
-        return guard.problem(request, 409, str(error))
-    status = next((code for kind, code in STATUSES.items() if isinstance(error, kind)), 500)
-    status = error.status if isinstance(error, guard.Rejected) else status
-    who = error.who_now if isinstance(error, SpondylError) else SpondylError.who
-    return guard.problem(request, status, str(error), who=who)
+    if isinstance(error, SpondylError):
+        return guard.told(request, error)
+    return guard.problem(request, 409, str(error))
+
+
+async def _no_such_page(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    words = {404: "there is no such page", 405: "this address does not take that method"}
+    return guard.problem(request, status, words.get(status, "this request cannot be answered"))
+
+
+async def _not_understood(request: Request, error: Exception) -> Response:
+    """Name what was not understood, and never its value."""
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    where = [".".join(str(part) for part in each["loc"][1:]) or "the body" for each in found]
+    said = [f"{place}: {each['msg']}" for place, each in zip(where, found, strict=True)]
+    return guard.problem(request, 422, "; ".join(said) or "this request was not understood")
 
 
 async def _without_values(request: Request, call_next: guard.Next) -> Response:

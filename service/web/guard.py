@@ -1,8 +1,7 @@
-"""What stands before every route: who may ask, headers that keep a browser strict, and the form of an error."""
+"""What stands before every route: headers that keep a browser strict, who may change anything, the form of an error."""
 
 import base64
 import binascii
-import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,19 +10,29 @@ from typing import Final
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
-from service.config import Web, is_loopback
-from service.errors import Misconfigured, SpondylError
+from service.errors import BadLandmarks, Misconfigured, OutOfSpace, PeerRefused, SpondylError, Unavailable, Unknown
+from service.web import render
 
 Next = Callable[[Request], Awaitable[Response]]
 Middleware = Callable[[Request, Next], Awaitable[Response]]
 
-#: A page loads our own style sheet and nothing else; no script runs, nothing may frame it.
+#: A page loads our own style sheet and scripts and nothing else; no script stands in a page, nothing may frame it.
 HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    # Not "no-referrer": a form that is posted from such a page names no origin.
+    "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
+}
+#: How a family of errors is answered; what is in none of them is 500.
+STATUSES: Final[dict[type[Exception], int]] = {
+    Unknown: 404,
+    BadLandmarks: 422,
+    Misconfigured: 422,
+    PeerRefused: 502,
+    Unavailable: 503,
+    OutOfSpace: 507,
 }
 #: Shorter secrets can be guessed.
 _SHORTEST_TOKEN: Final = 16
@@ -67,17 +76,31 @@ def wants_json(request: Request) -> bool:
     return request.url.path.startswith("/api/")
 
 
+def wants_html(request: Request) -> bool:
+    """Whether the caller is a browser that will show what it gets."""
+    return not wants_json(request) and "text/html" in request.headers.get("accept", "")
+
+
 def problem(request: Request, status: int, message: str, *, who: str = "the caller") -> Response:
-    """Return an error as the caller can read it: JSON below /api, else plain text."""
+    """Return an error as the caller can read it: JSON below /api, a page for a browser, else plain text."""
     if wants_json(request):
         return JSONResponse(asdict(Problem(error=message, who_must_act=who)), status_code=status)
+    if wants_html(request):
+        return render.page(request, "error.html", {"status": status, "message": message, "who": who}, status=status)
     return PlainTextResponse(f"{message}\nwho must act: {who}\n", status_code=status)
+
+
+def told(request: Request, error: SpondylError) -> Response:
+    """Return the answer that an expected error is worth."""
+    status = next((code for kind, code in STATUSES.items() if isinstance(error, kind)), 500)
+    status = error.status if isinstance(error, Rejected) else status
+    return problem(request, status, str(error), who=error.who_now)
 
 
 def said_token(authorization: str) -> bytes:
     """Return the token in an Authorization header, empty where it holds none.
 
-    Programs say it as it is (Bearer, RFC 6750 2.1), browsers as the password of any user (Basic, RFC 7617 2).
+    Programs say it as it is (Bearer, RFC 6750 2.1), or as the password of any user (Basic, RFC 7617 2).
     """
     scheme, _, said = authorization.partition(" ")
     if scheme.lower() == "bearer":
@@ -90,49 +113,23 @@ def said_token(authorization: str) -> bytes:
         return b""
 
 
-def only_with_token(token: str) -> Middleware:
-    """Return the middleware that asks for the token everywhere but on /healthz."""
-    expected = token.encode("ascii")
-
-    async def guard(request: Request, call_next: Next) -> Response:
-        said = said_token(request.headers.get("authorization", ""))
-        if request.url.path == "/healthz" or hmac.compare_digest(said, expected):
-            return await call_next(request)
-        refusal = problem(
-            request, 401, "the token in web.token_file is required: as password of any user, or Authorization: Bearer"
-        )
-        # A browser asks its user for nothing but Basic; a program that has the token does not ask.
-        refusal.headers["WWW-Authenticate"] = 'Basic realm="spondyl"'
-        return refusal
-
-    return guard
-
-
-async def only_loopback_names(request: Request, call_next: Next) -> Response:
-    """Refuse a foreign Host where no token protects the page: a site that rebinds its name could read it else."""
-    if is_loopback(request.url.hostname or ""):
-        return await call_next(request)
-    return problem(request, 421, "without web.token_file only names of this machine are answered")
-
-
-def chosen(web: Web) -> Middleware:
-    """Return the guard that fits the configuration; Misconfigured where the token cannot be used."""
-    token = read_token(web.token_file)
-    return only_loopback_names if token is None else only_with_token(token)
-
-
 async def only_own_pages(request: Request, call_next: Next) -> Response:
-    """Let no page of another site change anything: its browser names the site (RFC 6454 7.3), a program names none."""
+    """Let no page of another site change anything: its browser names the site (RFC 6454 7.3), a program names none.
+
+    Every browser of today names the origin of what it posts, so a session without one is no browser.
+    """
     origin = request.headers.get("origin")
-    if request.method in _SAFE or origin is None:
+    if request.method in _SAFE or (origin is None and "cookie" not in request.headers):
         return await call_next(request)
-    if origin.partition("://")[2].lower() == request.headers.get("host", "").lower():
+    if (origin or "").partition("://")[2].lower() == request.headers.get("host", "").lower():
         return await call_next(request)
     return problem(request, 403, "pages of other sites change nothing here: send this from a program, without Origin")
 
 
 async def strict_headers(request: Request, call_next: Next) -> Response:
-    """Add HEADERS to every answer."""
+    """Add HEADERS to every answer; what never changes may be kept."""
     response = await call_next(request)
     response.headers.update(HEADERS)
+    if request.url.path.startswith("/static/") and response.status_code < 400:  # noqa: PLR2004 an error is not kept
+        response.headers["Cache-Control"] = "max-age=3600"
     return response

@@ -7,7 +7,7 @@ from starlette.requests import ClientDisconnect
 
 from service import landmarks, summaries
 from service.errors import Unknown
-from service.web.access import TheNode
+from service.web.access import TheNode, TheVisitor
 from service.web.guard import Problem, Rejected
 
 #: Bytes of a document. Six points on each of the 27 levels that have a name, written with all decimals and indented,
@@ -33,7 +33,7 @@ def _described(problems: dict[int, str]) -> dict[int | str, dict[str, Any]]:
 _PUT_PROBLEMS: Final = _described(
     {
         400: "the body ended early",
-        403: "a page of another site asks",
+        403: "this role may not, or a page of another site asks",
         409: "the study takes no landmarks now; the words say what to do",
         413: f"the body is larger than {LARGEST} bytes",
         415: f"the body is not {_JSON}",
@@ -58,6 +58,12 @@ async def _body(request: Request) -> bytes:
     return bytes(body)
 
 
+def _may_put(visitor: TheVisitor) -> None:
+    """Let operators pass, and whoever is at this machine where nobody could sign in."""
+    if not visitor.may_act and not visitor.is_here:
+        raise Rejected(f"{visitor.name} may look and not act: the role operator is needed", status=403)
+
+
 def router(documents: landmarks.DocumentFormat) -> APIRouter:
     """Return the routes; `documents` is what is taken as a landmarks document."""
     routes = APIRouter(prefix="/api/v1", tags=["landmarks"])
@@ -66,6 +72,7 @@ def router(documents: landmarks.DocumentFormat) -> APIRouter:
     @routes.put(
         _PATH,
         status_code=202,
+        dependencies=[Depends(_may_put)],
         openapi_extra={"requestBody": {"required": True, **content}},
         responses={
             200: {"model": summaries.Supplied, "description": "this document counts already: nothing was changed"},

@@ -1,42 +1,165 @@
-"""The plain pages: the list of studies, and one study with everything that happened to it."""
+"""The pages of studies: the list, a page at a time, and one study with everything that happened to it."""
 
-from pathlib import Path
-from typing import Final
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request, Response
-from fastapi.templating import Jinja2Templates
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
 
-from service import __version__, findings_table, summaries, tables
-from service.states import StudyState
+from service import findings_csv, findings_table, summaries
+from service.advice import advice
+from service.errors import Unknown
+from service.ledger.lists import Place, Wanted
+from service.states import FINAL, STUDY_TRANSITIONS, StudyEvent, StudyState
+from service.story import objects, story
+from service.web import render
 from service.web.access import TheNode
+from service.web.guard import Rejected
 
-router = APIRouter(include_in_schema=False)
-templates: Final = Jinja2Templates(directory=Path(__file__).parent / "templates")
-templates.env.globals["version"] = __version__
-_LISTED: Final = 200
+router: Final = APIRouter(include_in_schema=False)
+_LISTED: Final = 50
+#: Longer reasons and names than these the ledger does not hold.
+_LONGEST_WORD: Final = 2000
+
+Word = Annotated[str, Query(max_length=_LONGEST_WORD)]
 
 
-@router.get("/")
-def list_of_studies(request: Request, node: TheNode, state: StudyState | None = None) -> Response:
-    """Show the newest studies with their states and reasons, those of one state where asked."""
+@router.get("/studies")
+def list_of_studies(
+    request: Request,
+    node: TheNode,
+    state: Word = "",
+    source: Word = "",
+    reason: Word = "",
+    since: Word = "",
+    until: Word = "",
+    name: Word = "",
+    after: Word = "",
+) -> Response:
+    """Show the studies that were asked for, the newest first, a page at a time."""
+    asked = {"state": state, "source": source, "reason": reason, "since": since, "until": until, "name": name.strip()}
+    asked = {key: value for key, value in asked.items() if value}
+    found = node.ledger.lists.page(wanted_of(asked), after=place_of(after), limit=_LISTED)
     shown = {
-        "studies": summaries.studies(node.ledger.admin.studies(state=state, limit=_LISTED)).studies,
-        "counts": {s.value: n for s, n in node.ledger.admin.counts().items()},
-        "state": state.value if state else None,
-        "limit": _LISTED,
+        "studies": [(row, summaries.study(row)) for row in found.rows],
+        "counts": node.ledger.admin.counts(),
+        "sources": node.ledger.lists.sources(),
+        "asked": asked,
+        "older": _link(asked | {"after": place_text(found.after)}) if found.after else None,
+        "newest": _link(asked) if after else None,
+        "links": {each: _link(_without(asked, "state") | {"state": each.value}) for each in StudyState},
+        "all": _link(_without(asked, "state")),
     }
-    return templates.TemplateResponse(request, "studies.html", shown)
+    return render.page(request, "studies.html", shown)
 
 
 @router.get("/studies/{key}")
-def page_of_study(request: Request, node: TheNode, key: str) -> Response:
-    """Show one study: its findings, jobs, reports, deliveries and events."""
-    detail = summaries.detail(node.ledger.admin.study(key), node.ledger.admin.findings(key))
-    found = detail.findings
-    shown = {
-        "study": detail.study,
-        "findings": found and findings_table.table(found),
+def page_of_study(request: Request, node: TheNode, key: str, done: str = "") -> Response:
+    """Show one study: what became of it, its findings, its objects and its story."""
+    detail = node.ledger.admin.study(key)
+    shown = summaries.detail(detail, node.ledger.admin.findings(key))
+    row, found = detail.study, shown.findings
+    attempts = node.ledger.lists.attempts(row.id)
+    page = {
+        "row": row,
+        "study": shown.study,
+        "advice": advice(row.state, row.reason),
+        "moves": not (row.state in FINAL and row.unsettled_since is None),
+        "can": _possible(row.state),
+        "findings": found and findings_table.detailed(found),
         "summary": found and findings_table.summary(found),
-        "tables": [table for table in tables.parts(detail) if table.rows],
+        "objects": objects(detail, node.ledger.lists.sent(row.id)),
+        "story": story(detail.events, attempts),
+        "done": done,
     }
-    return templates.TemplateResponse(request, "study.html", shown)
+    return render.page(request, "study.html", page)
+
+
+@router.get("/studies/{key}/findings.json")
+def findings_json(node: TheNode, key: str) -> Response:
+    """Return the findings as they are, to be saved."""
+    return JSONResponse(_findings(node, key), headers=_saved_as(node, key, "json"))
+
+
+@router.get("/studies/{key}/findings.csv")
+def findings_as_csv(node: TheNode, key: str) -> Response:
+    """Return the findings as a table for a spreadsheet: a line a vertebra."""
+    text = findings_csv.text(_findings(node, key))
+    return Response(text, media_type="text/csv; charset=utf-8", headers=_saved_as(node, key, "csv"))
+
+
+def _findings(node: TheNode, key: str) -> dict[str, Any]:
+    found = summaries.detail(node.ledger.admin.study(key), node.ledger.admin.findings(key)).findings
+    if found is None:
+        raise Unknown("this study has no findings yet")
+    return found
+
+
+def _saved_as(node: TheNode, key: str, kind: str) -> dict[str, str]:
+    # By the key: a file's name holds no identifier of a patient's study.
+    name = f"{node.ledger.admin.study(key).study.key}.{kind}"
+    return {"Content-Disposition": f'attachment; filename="{name}"'}
+
+
+def _possible(state: StudyState) -> dict[str, bool]:
+    """Return which buttons a study in this state has."""
+    again = (state, StudyEvent.RETRIED) in STUDY_TRANSITIONS
+    return {
+        "settle": state is StudyState.RECEIVING,
+        "measure": again,
+        "send": (state, StudyEvent.RESENT) in STUDY_TRANSITIONS,
+        "ignore": (state, StudyEvent.IGNORED) in STUDY_TRANSITIONS,
+    }
+
+
+def wanted_of(asked: Mapping[str, str]) -> Wanted:
+    """Return which studies are meant by words of a query or form; Rejected where one cannot be understood."""
+    try:
+        state = StudyState(asked["state"]) if asked.get("state") else None
+    except ValueError:
+        raise Rejected(f"state: expected one of {', '.join(StudyState)}", status=422) from None
+    return Wanted(
+        state=state,
+        source=asked.get("source") or None,
+        reason=asked.get("reason") or None,
+        since=_midnight("since", asked.get("since", "")),
+        until=_midnight("until", asked.get("until", ""), days=1),
+        name=asked.get("name") or None,
+    )
+
+
+def place_of(text: str) -> Place | None:
+    """Return the place that `place_text` wrote; None where it is empty, Rejected where it is something else."""
+    if not text:
+        return None
+    moment, _, number = text.partition("_")
+    try:
+        return Place(last_received_at=float(moment), id=int(number))
+    except ValueError:
+        raise Rejected("after: expected what the page before gave", status=422) from None
+
+
+def place_text(place: Place) -> str:
+    """Return a place as a word of a URL."""
+    return f"{place.last_received_at!r}_{place.id}"
+
+
+def _midnight(name: str, text: str, *, days: int = 0) -> float | None:
+    """Return the first moment of a day, UTC, so many days later."""
+    if not text:
+        return None
+    try:
+        day = date.fromisoformat(text) + timedelta(days=days)
+    except (ValueError, OverflowError):
+        raise Rejected(f"{name}: expected a date, YYYY-MM-DD", status=422) from None
+    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+
+
+def _link(asked: Mapping[str, str]) -> str:
+    return f"/studies?{urlencode(asked)}" if asked else "/studies"
+
+
+def _without(asked: Mapping[str, str], key: str) -> dict[str, str]:
+    return {name: value for name, value in asked.items() if name != key}

@@ -60,12 +60,14 @@ def test_the_wheel_holds_our_packages_only(wheel: Path) -> None:
 
 
 def test_the_wheel_holds_what_is_no_python(wheel: Path) -> None:
-    """Migrations, templates, style sheet and type markers travel in the wheel."""
+    """Migrations, templates, style sheet, htmx with its licence and type markers travel in the wheel."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
 
     assert any(name.startswith("service/ledger/migrations/versions/") for name in names)
     assert any(name.startswith("service/web/") and name.endswith(".html") for name in names)
+    vendor = "service/web/static/vendor"
+    assert {f"{vendor}/htmx-2.0.11.min.js", f"{vendor}/htmx-LICENSE.txt", "service/web/static/spondyl.js"} <= set(names)
     assert {f"{package}/py.typed" for package in PACKAGES} <= set(names)
 
 

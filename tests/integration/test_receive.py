@@ -459,10 +459,10 @@ def test_out_of_space_is_answered_and_survived(listen: Listen) -> None:
 def test_a_fault_of_ours_is_answered(ear: Ear, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever goes wrong inside, the sender gets a failure status and a comment without detail."""
 
-    def fail(**_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("Planted^Name")
 
-    monkeypatch.setattr(ear.spool, "store", fail)
+    monkeypatch.setattr(ear.spool, "keep", fail)
     assert send(ear, dataset()) == (0xC211, "fault of the receiving node; see its log")
     assert ear.counted.refusals == ["our_fault"]
 
@@ -471,7 +471,7 @@ def test_a_refusal_names_its_sender(ear: Ear, monkeypatch: pytest.MonkeyPatch) -
     """Whose object was refused, ours the fault or not: by AE title and address, which are no patient's."""
     with capture_logs() as said:
         send(ear, dataset(StudyInstanceUID=None))
-        monkeypatch.setattr(ear.spool, "store", lambda **_: 1 / 0)
+        monkeypatch.setattr(ear.spool, "keep", lambda *_, **__: 1 / 0)
         send(ear, dataset())
     refused = [line for line in said if line["action"] == "object_refused"]
 

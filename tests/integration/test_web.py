@@ -147,7 +147,7 @@ def test_the_list_shows_state_reason_and_who_must_act(node: Node, client: Client
     """A failed study stands in the list with its reason and with who must act."""
     claimed = claim(node.ledger, settle(node.ledger, "1.2.9"))
     node.ledger.jobs.give_up(claimed, who="developers", why="the worker died 3 times", now=200.0)
-    page = client.get("/").text
+    page = client.get("/studies").text
 
     for said in ("failed", "the worker died 3 times", "developers", "ct1", "1970-01-01 00:02:10", "1.2.9"):
         assert said in page
@@ -159,27 +159,30 @@ def test_the_list_can_be_narrowed_to_one_state(node: Node, client: Client) -> No
     _reported(node, "1.2.3")
     arrive(node.ledger, "1.2.4", now=500.0)
 
-    reported = client.get("/", params={"state": "reported"}).text
+    reported = client.get("/studies", params={"state": "reported"}).text
     assert "1.2.3" in reported
     assert "1.2.4" not in reported
-    assert "No study is failed." in client.get("/", params={"state": "failed"}).text
-    assert client.get("/", params={"state": "nonsense"}).status_code == 422
+    assert "No study is failed." in client.get("/studies", params={"state": "failed"}).text
+    assert client.get("/studies", params={"state": "nonsense"}).status_code == 422
 
 
 def test_a_study_tells_its_story(node: Node, client: Client) -> None:
-    """The page of a study shows its findings, jobs, reports, deliveries and events."""
+    """The page of a study shows its findings with their uncertainty, its objects with their proof, and its story."""
     page = client.get(f"/studies/{_reported(node)}").text
 
     for said in (
         "14.2 / 13.0 / 22.9",
         "anterior wedge",
         "spinal deformity index 3",
-        "spondyl.measure",
+        "0 / 0 / 10 / 90",
+        "measuring, try 1: finished",
+        "sending, try 1 to pacs: finished",
+        "0x0000",
         "2.25.1",
-        "pacs",
+        "1970-01-01 00:02:40",
     ):
         assert said in page
-    assert re.findall("<h2>(.*)</h2>", page) == ["Findings", "Jobs", "Reports", "Deliveries", "Events"]
+    assert re.findall("<h2[^>]*>(.*)</h2>", page) == ["Findings", "Objects sent", "What happened"]
 
 
 def test_a_study_without_findings_says_so(node: Node, client: Client) -> None:
@@ -187,13 +190,13 @@ def test_a_study_without_findings_says_so(node: Node, client: Client) -> None:
     page = client.get(f"/studies/{arrive(node.ledger).key}").text
 
     assert "There are no findings yet." in page
-    assert "<h2>Reports</h2>" not in page
+    assert "Objects sent" not in page
 
 
 def test_what_a_peer_sent_is_text(node: Node, client: Client) -> None:
     """An AE title with markup is shown, not run."""
     node.ledger.arrivals.note(key="0" * 32, study_instance_uid="1.2.5", source="<b>X", now=1.0, held_until=0.0)
-    page = client.get("/").text
+    page = client.get("/studies").text
 
     assert "&lt;b&gt;X" in page
     assert "<b>X" not in page
@@ -201,17 +204,18 @@ def test_what_a_peer_sent_is_text(node: Node, client: Client) -> None:
 
 def test_pages_need_nothing_from_elsewhere(node: Node, client: Client) -> None:
     """No page loads from another host, and none has script or style in it: the policy would stop them."""
-    pages = [client.get(path).text for path in ("/", f"/studies/{_reported(node)}")]
+    others = ("/", "/studies", "/failures", "/destinations", "/sources", "/configuration", "/login")
+    pages = [client.get(path).text for path in (*others, f"/studies/{_reported(node)}")]
 
     for page in pages:
-        assert re.findall(r'(?:src|href)="(?!/)', page) == []
-        assert re.findall(r"<script|<style|\bstyle=|\bon[a-z]+=", page) == []
+        assert re.findall(r'(?:src|href|action)="(?![/#])', page) == []
+        assert re.findall(r"<script(?! src=)|<style|\bstyle=|\bon[a-z]+=|hx-on", page) == []
     style = client.get("/static/spondyl.css")
     assert (200, True) == (style.status_code, "prefers-color-scheme: dark" in style.text)
     assert "url(" not in style.text
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz", "/api/v1/studies", "/static/spondyl.css", "/nothing"])
+@pytest.mark.parametrize("path", ["/", "/login", "/healthz", "/api/v1/studies", "/static/nothing", "/nothing"])
 def test_every_answer_has_the_strict_headers(client: Client, path: str) -> None:
     """Each answer, an error too, keeps browsers strict and nothing in caches."""
     answer = client.get(path)
@@ -292,7 +296,7 @@ def _basic(text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/readyz", "/metrics", "/api/v1/studies", "/api/v1/openapi.json", "/static/spondyl.css"]
+    "path", ["/", "/studies", "/readyz", "/metrics", "/api/v1/studies", "/api/v1/overview", "/api/v1/openapi.json"]
 )
 @pytest.mark.parametrize(
     "said",
@@ -314,7 +318,7 @@ def _basic(text: str) -> str:
     ],
 )
 def test_without_the_token_nothing_is_told(guarded: Client, path: str, said: str | None) -> None:
-    """Every route but /healthz asks for the token, in the words that make a browser ask its user (RFC 7617 2)."""
+    """Every route but /healthz and the login asks a program for the token (RFC 7617 2)."""
     headers = {} if said is None else {"Authorization": said.encode("latin-1")}
     answer = guarded.get(path, headers=headers)
 
@@ -376,13 +380,13 @@ def test_a_bug_shows_no_value(
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("Doe^Jane")
 
-    monkeypatch.setattr(type(node.ledger.admin), "studies", fail)
+    monkeypatch.setattr(type(node.ledger.lists), "page", fail)
     structlog.configure(
         processors=[logs.only_allowed, structlog.processors.JSONRenderer()],
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )
     try:
-        answers = [client.get("/"), client.get("/api/v1/studies")]
+        answers = [client.get("/studies"), client.get("/api/v1/studies")]
     finally:
         structlog.reset_defaults()
     said = capsys.readouterr().err
@@ -399,9 +403,9 @@ def test_a_ledger_that_is_away_is_503(node: Node, client: Client, monkeypatch: p
     def away(*_: object, **__: object) -> None:
         raise Unavailable("the ledger does not answer")
 
-    monkeypatch.setattr(type(node.ledger.admin), "studies", away)
+    monkeypatch.setattr(type(node.ledger.lists), "page", away)
 
-    answers = [client.get(path) for path in ("/", "/api/v1/studies")]
+    answers = [client.get(path) for path in ("/studies", "/api/v1/studies")]
     assert [503, 503] == [answer.status_code for answer in answers]
     assert answers[1].json()["who_must_act"] == "whoever looks after what does not answer; then try again"
 

@@ -26,7 +26,7 @@ from workers.cli import app
 #: The contract's commands, but for `conformance`, which has an issue of its own.
 COMMANDS = {
     *("demo", "serve", "listen", "work", "web", "measure", "send", "echo", "studies", "settle", "retry", "ignore"),
-    *("doctor", "config", "migrate", "version"),
+    *("doctor", "config", "migrate", "user", "version"),
 }
 
 

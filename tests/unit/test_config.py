@@ -131,7 +131,10 @@ def test_relative_paths_stand_beside_the_file(tmp_path: Path) -> None:
         ("[storage]\nroot = ''", "storage.root = '': must name a file or folder"),
         ("[queue]\nbroker = 'redis'", 'queue.broker = <str>: must be "embedded" or the URL of a Celery broker'),
         ("[queue]\ntime_limit_s = 1", "queue.time_limit_s = 1: must be greater than or equal to 10"),
-        ("[web]\nbind = '0.0.0.0'", "web: bind = '0.0.0.0' is not a loopback address: token_file is required"),
+        (
+            "[web]\nbind = '0.0.0.0'",
+            "web: bind = '0.0.0.0' is not a loopback address: token_file is required, or proxies",
+        ),
         ("[study]\nquiet_s = 9\nmax_wait_s = 8", "study: max_wait_s (8.0) must not be shorter than quiet_s (9.0)"),
         (
             "[[sources]]\nname = 'a'\nae_titles = ['A']\nnetworks = ['10.0.0.1/8']",

@@ -92,3 +92,33 @@ def test_the_summary_invents_nothing() -> None:
     findings["summary"].update(graded=0, ungradable=[], max_grade=None, spinal_deformity_index=None)
 
     assert "0 graded; not gradable: none; highest grade -; spinal deformity index -" == findings_table.summary(findings)
+
+
+def test_the_page_adds_the_uncertainty() -> None:
+    """Loss and angle with their standard deviation, the probability of each grade, and whether it is borderline."""
+    findings = contract_findings()
+    findings["vertebrae"][0].update(wedge_angle_sd_deg=1.26, borderline=True)
+    table = findings_table.detailed(findings)
+    measured, unmeasured = (dict(zip(table.columns, row, strict=True)) for row in table.rows)
+
+    assert ("42.1 / 45.0 / 10.3 ± 3.0", "-14.6 ± 1.3", "0 / 0 / 10 / 90, borderline") == (
+        measured["Loss a/m/p % ± SD"],
+        measured["Wedge angle deg"],
+        measured["Grade 0/1/2/3 %"],
+    )
+    assert "not measured: CUT OFF, COARSE SAMPLING" == unmeasured["Remarks"]
+    assert {"-"} == {cell for column, cell in unmeasured.items() if column not in {"Level", "Remarks"}}
+
+
+def test_what_has_no_uncertainty_shows_none() -> None:
+    """Without a standard deviation the number stands alone, and without probabilities there are none."""
+    findings = contract_findings()
+    findings["vertebrae"][0].update(loss_sd_points=None, grade_probabilities=None, genant_grade=None)
+    table = findings_table.detailed(findings)
+    measured = dict(zip(table.columns, table.rows[0], strict=True))
+
+    assert ("42.1 / 45.0 / 10.3", "-14.6", "-") == (
+        measured["Loss a/m/p % ± SD"],
+        measured["Wedge angle deg"],
+        measured["Grade 0/1/2/3 %"],
+    )

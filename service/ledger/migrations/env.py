@@ -2,8 +2,8 @@
 
 from alembic import context
 
-from service.ledger.tables import metadata
+from service.ledger.page_tables import people
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+context.configure(connection=context.config.attributes["connection"], target_metadata=people.metadata)
 with context.begin_transaction():
     context.run_migrations()

@@ -1,0 +1,95 @@
+"""What happened to a study, in order: events and tries in one line of time; and its objects with their proofs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service.ledger.lists import Attempt, SentObject
+from service.ledger.rows import EventRow, StudyDetail
+from service.messages import JobKind
+from service.states import JobEvent, JobState
+
+_KINDS = {JobKind.MEASURE: "measuring", JobKind.DELIVER: "sending"}
+#: Events that a try says better.
+_SAID_BY_A_TRY = frozenset({"claimed"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step of a study's story. Times: seconds since the epoch."""
+
+    at: float
+    #: "event" or "try".
+    kind: str
+    title: str
+    detail: str
+    actor: str
+    #: Of a try that has ended.
+    took_s: float | None = None
+    #: Whether it went wrong.
+    bad: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Object:
+    """One object at one destination."""
+
+    sop_instance_uid: str
+    destination: str
+    state: str
+    attempts: int
+    delivered_at: float | None
+    #: What the destination answered; empty where it has not got it.
+    proof: str
+    error: str | None
+
+
+def story(events: Sequence[EventRow], attempts: Sequence[Attempt]) -> list[Step]:
+    """Return the steps, the first first; of the same moment a try comes after the event that caused it."""
+    steps = [_event(each) for each in events if each.event not in _SAID_BY_A_TRY] + [_try(each) for each in attempts]
+    return sorted(steps, key=lambda step: (step.at, step.kind != "event"))
+
+
+def objects(detail: StudyDetail, sent: Sequence[SentObject]) -> list[Object]:
+    """Return each delivery, the newest first, with the proof where there is one."""
+    proofs = {(each.sop_instance_uid, each.destination): each for each in sent}
+    found = []
+    for row in reversed(detail.deliveries):
+        proof = proofs.get((row.sop_instance_uid, row.destination)) if row.state is JobState.DONE else None
+        found.append(
+            Object(
+                sop_instance_uid=row.sop_instance_uid,
+                destination=row.destination,
+                state=row.state.value,
+                attempts=row.attempts,
+                delivered_at=row.delivered_at,
+                proof=proof.detail if proof else "",
+                error=row.error,
+            )
+        )
+    return found
+
+
+def _event(row: EventRow) -> Step:
+    return Step(
+        at=row.at,
+        kind="event",
+        title=row.event.replace("_", " "),
+        detail=row.detail,
+        actor=row.actor,
+        bad=row.event == "gave_up",
+    )
+
+
+def _try(row: Attempt) -> Step:
+    what = f"{_KINDS[row.kind]}, try {row.number}"
+    where = f" to {row.destination}" if row.destination else ""
+    ended = "runs" if row.outcome is None else row.outcome.value.replace("_", " ")
+    return Step(
+        at=row.started_at,
+        kind="try",
+        title=f"{what}{where}: {ended}",
+        detail=row.error or "",
+        actor=row.worker,
+        took_s=None if row.ended_at is None else row.ended_at - row.started_at,
+        bad=row.outcome not in {None, JobEvent.FINISHED, JobEvent.CANCELLED},
+    )

@@ -1,0 +1,123 @@
+"""`/api/v1`, what changes something: the buttons of the page, for programs whose token has the role operator."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from service import operations, sending, summaries
+from service.ledger.lists import Wanted
+from service.ledger.switches import Paused
+from service.states import StudyState
+from service.web.access import TheNode, TheOperator
+from service.web.actions import LONGEST_WHY, why_of
+from service.web.api import PROBLEMS
+from service.web.guard import Problem
+
+_PROBLEMS: Final = PROBLEMS | {409: {"model": Problem, "description": "not possible in this state; the words say why"}}
+router: Final = APIRouter(prefix="/api/v1", tags=["actions"], responses=_PROBLEMS)
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Why(_Body):
+    """A reason; it is kept and shown. No patient data, please."""
+
+    why: Annotated[str, Field(min_length=1, max_length=LONGEST_WHY)]
+
+
+class Again(_Body):
+    """How a study is retried."""
+
+    #: Measure again, where else a report that exists is sent again.
+    measure: bool = False
+
+
+class Which(_Body):
+    """Which studies are retried."""
+
+    state: StudyState = StudyState.FAILED
+    #: The whole reason; without one all reasons.
+    reason: str | None = None
+    source: str | None = None
+
+
+class Asked(BaseModel):
+    """So many jobs were made, or the study is settled at the next pass (0)."""
+
+    study: summaries.Study
+    jobs: int
+
+
+class AskedOfMany(BaseModel):
+    """What became of a retry of many."""
+
+    asked: int
+    refused: int
+    left: int
+
+
+class Echoed(BaseModel):
+    """How long a C-ECHO took."""
+
+    destination: str
+    round_trip_ms: float
+
+
+@router.post("/studies/{uid}/settle", status_code=202)
+def settle(node: TheNode, by: TheOperator, uid: str) -> Asked:
+    """Take a study as complete now."""
+    operations.settle(node, uid, by=by)
+    return _asked(node, uid, 0)
+
+
+@router.post("/studies/{uid}/retry", status_code=202)
+def retry(node: TheNode, by: TheOperator, uid: str, how: Again | None = None) -> Asked:
+    """Do the last step of a study again: send its report, or measure it."""
+    jobs = operations.retry(node, uid, by=by, measure=how.measure if how else False)
+    return _asked(node, uid, len(jobs))
+
+
+@router.post("/studies/{uid}/ignore", status_code=202)
+def ignore(node: TheNode, by: TheOperator, uid: str, reason: Why) -> Asked:
+    """Take a study out."""
+    operations.ignore(node, uid, why=why_of(reason.why.strip()), by=by)
+    return _asked(node, uid, 0)
+
+
+@router.post("/retry", status_code=202)
+def retry_many(node: TheNode, by: TheOperator, which: Which) -> AskedOfMany:
+    """Retry all studies that ended alike; ask again while `left` is not 0."""
+    wanted = Wanted(state=which.state, reason=which.reason, source=which.source)
+    many = operations.retry_all(node, wanted, by=by)
+    return AskedOfMany(asked=many.asked, refused=many.refused, left=many.left)
+
+
+@router.post("/pause/{what}", status_code=204)
+def pause(node: TheNode, by: TheOperator, what: Paused, reason: Why) -> None:
+    """Pause intake or processing."""
+    why = why_of(reason.why.strip())
+    node.ledger.switches.pause(what, actor=by.name, address=by.address, why=why, now=node.clock())
+
+
+@router.post("/resume/{what}", status_code=204)
+def resume(node: TheNode, by: TheOperator, what: Paused) -> None:
+    """Let intake or processing go on."""
+    node.ledger.switches.resume(what, actor=by.name, address=by.address, now=node.clock())
+
+
+@router.post(
+    "/destinations/{name}/echo",
+    responses={502: {"model": Problem, "description": "it refuses"}},
+)
+def echo(node: TheNode, by: TheOperator, name: str) -> Echoed:
+    """Ask a destination for a C-ECHO."""
+    seconds = sending.echo(node.settings.destination(name), calling_ae=node.settings.node.ae_title)
+    node.ledger.audit.note(actor=by.name, address=by.address, what="echo", detail=name, now=node.clock())
+    return Echoed(destination=name, round_trip_ms=round(1000 * seconds, 3))
+
+
+def _asked(node: TheNode, uid: str, jobs: int) -> Asked:
+    return Asked(study=summaries.study(node.ledger.admin.study(uid).study), jobs=jobs)

@@ -1,0 +1,129 @@
+"""The bytes of one connection: every wait for them is bounded, and what is read goes where it is to lie.
+
+pynetdicom reads at most 4096 bytes at a time, polls before each read, copies each byte five times and, left to itself,
+waits for ever (docs/decisions/0015-receive-loop.md). Here a read is one system call that returns when all of it is
+there, and the kernel keeps the time.
+"""
+
+import contextlib
+import socket
+import ssl
+import struct
+import threading
+import time
+from typing import Final
+
+#: Once an association is over, the peer has so long to read our last word and to hang up, seconds: closing a
+#: connection on which bytes wait to be read makes the kernel throw away what we said.
+LAST_WORD_S: Final = 1.0
+#: A PDU that is kept whole is read in pieces of so much, bytes: what is announced takes no memory before it comes.
+_PIECE: Final = 16 * 1024
+_TIMEVAL: Final = struct.Struct("ll")
+
+
+class Over(Exception):
+    """The association is over; whoever works for it just now gives up."""
+
+
+class Left(Over):
+    """The peer hung up, or said nothing for too long."""
+
+
+class Silent(Left):
+    """The peer said nothing for too long."""
+
+
+class Wire:
+    """One connected socket, read by one thread; `send` and `stop_reading` may be called by any."""
+
+    def __init__(self, connection: socket.socket, *, timeout_s: float) -> None:
+        self._socket = connection
+        # A TLS socket decrypts record by record, so it is asked until all is there.
+        self._tls = isinstance(connection, ssl.SSLSocket)
+        self._sending = threading.Lock()
+        self._timeout_s = timeout_s
+        self._over = False
+        with contextlib.suppress(OSError):  # the peer may be gone already: the first read says so
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.wait_at_most(timeout_s)
+
+    def wait_at_most(self, timeout_s: float) -> None:
+        """Bound each read and each write by so many seconds."""
+        self._timeout_s = timeout_s
+        with contextlib.suppress(OSError):
+            if self._tls:
+                self._socket.settimeout(timeout_s)
+                return
+            self._socket.settimeout(None)
+            seconds = int(timeout_s)
+            limit = _TIMEVAL.pack(seconds, max(1, int((timeout_s - seconds) * 1_000_000)))
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+
+    def read_into(self, room: memoryview) -> None:
+        """Fill `room`; Left where the peer hangs up before, Silent where it takes longer than the limit."""
+        self._fill(room, time.monotonic())
+
+    def read(self, size: int) -> bytes:
+        """Read `size` bytes; see `read_into`."""
+        began = time.monotonic()
+        got = bytearray()
+        while len(got) < size:
+            piece = bytearray(min(size - len(got), _PIECE))
+            self._fill(memoryview(piece), began)
+            got += piece
+        return bytes(got)
+
+    def _fill(self, room: memoryview, began: float) -> None:
+        flags = 0 if self._tls else socket.MSG_WAITALL
+        while not self._over:
+            try:
+                count = self._socket.recv_into(room, len(room), flags)
+            except (BlockingIOError, TimeoutError) as error:
+                raise Silent from error
+            except (OSError, ValueError) as error:  # ValueError: closed by another thread, TLS
+                raise Left from error
+            if not count:
+                raise Left
+            if time.monotonic() - began > self._timeout_s:
+                raise Silent
+            if count == len(room):
+                return
+            room = room[count:]
+        raise Left
+
+    def send(self, said: bytes) -> None:
+        """Send all of it; Left where the peer has hung up or does not read."""
+        # Another thread may hold the line for a peer that does not read; its time is limited, too.
+        if not self._sending.acquire(timeout=self._timeout_s):
+            raise Left
+        try:
+            self._socket.sendall(said)
+        except (OSError, ValueError) as error:
+            raise Left from error
+        finally:
+            self._sending.release()
+
+    def stop_reading(self) -> None:
+        """Have whoever reads just now, and later, find that the peer has left."""
+        self._over = True
+        with contextlib.suppress(OSError):
+            # A TLS socket would forget its keys, and what is sent after that would not be encrypted.
+            socket.socket.shutdown(self._socket, socket.SHUT_RD)
+
+    def end(self, *, spoken: bool) -> None:
+        """Close the connection; `spoken` where our last word is on its way, which the peer is given time to read."""
+        if spoken:
+            with contextlib.suppress(Left, OSError):
+                self._drain()
+        with contextlib.suppress(OSError):
+            self._socket.close()
+
+    def _drain(self) -> None:
+        """Say that nothing more comes, and read what the peer still says, decrypting nothing."""
+        socket.socket.shutdown(self._socket, socket.SHUT_WR)
+        until = time.monotonic() + LAST_WORD_S
+        self.wait_at_most(LAST_WORD_S)
+        ignored = bytearray(65_536)
+        while time.monotonic() < until and socket.socket.recv_into(self._socket, ignored):
+            pass

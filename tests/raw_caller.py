@@ -1,0 +1,182 @@
+"""A caller that says what it likes: PDUs made by hand, for what no library would send."""
+
+import contextlib
+import socket
+import struct
+import time
+from collections.abc import Iterator
+
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pynetdicom import build_context
+from pynetdicom.pdu import A_ASSOCIATE_RQ
+from pynetdicom.pdu_primitives import A_ASSOCIATE, ImplementationClassUIDNotification, MaximumLengthNotification
+
+CT = str(CTImageStorage)
+EXPLICIT = str(ExplicitVRLittleEndian)
+VERIFICATION = "1.2.840.10008.1.1"
+#: Presentation contexts that `associate_rq` proposes.
+CT_CONTEXT, ECHO_CONTEXT = 1, 3
+
+
+def associate_rq(*, max_pdu: int = 16384, called: str = "SPONDYL", calling: str = "RAW") -> bytes:
+    """Return an A-ASSOCIATE-RQ for CT and Verification in explicit VR."""
+    request = A_ASSOCIATE()
+    request.application_context_name = "1.2.840.10008.3.1.1.1"
+    request.calling_ae_title, request.called_ae_title = calling, called
+    contexts = [build_context(CT, EXPLICIT), build_context(VERIFICATION, EXPLICIT)]
+    for context, number in zip(contexts, (CT_CONTEXT, ECHO_CONTEXT), strict=True):
+        context.context_id = number
+    request.presentation_context_definition_list = contexts
+    length, implementation = MaximumLengthNotification(), ImplementationClassUIDNotification()
+    length.maximum_length_received = max_pdu
+    implementation.implementation_class_uid = "1.2.3.4"
+    request.user_information = [length, implementation]
+    return bytes(A_ASSOCIATE_RQ(request).encode())
+
+
+def pdu(kind: int, body: bytes) -> bytes:
+    """Return a PDU (PS3.8 9.3.1)."""
+    return struct.pack(">BxL", kind, len(body)) + body
+
+
+def pdv(fragment: bytes, *, context: int = CT_CONTEXT, command: bool = False, last: bool = True) -> bytes:
+    """Return a presentation data value (PS3.8 9.3.5.1)."""
+    return struct.pack(">LBB", len(fragment) + 2, context, command | last << 1) + fragment
+
+
+def command_set(*elements: tuple[int, bytes]) -> bytes:
+    """Return a command set with its group length."""
+    body = b"".join(struct.pack("<HHL", 0, element, len(value)) + value for element, value in elements)
+    return struct.pack("<HHLL", 0, 0, 4, len(body)) + body
+
+
+def padded(uid: str) -> bytes:
+    """Return a UID of even length."""
+    return uid.encode() + b"\0" * (len(uid) % 2)
+
+
+def store_rq(instance: str, *, sop_class: str = CT, data_set: bool = True) -> bytes:
+    """Return the command set of a C-STORE-RQ (PS3.7 table 9.3-1), message 7."""
+    return command_set(
+        (0x0002, padded(sop_class)),
+        (0x0100, struct.pack("<H", 0x0001)),
+        (0x0110, struct.pack("<H", 7)),
+        (0x0700, struct.pack("<H", 0)),
+        (0x0800, struct.pack("<H", 0 if data_set else 0x0101)),
+        (0x1000, padded(instance)),
+    )
+
+
+def echo_rq() -> bytes:
+    """Return the command set of a C-ECHO-RQ (PS3.7 table 9.3-12), message 9."""
+    return command_set(
+        (0x0002, padded(VERIFICATION)),
+        (0x0100, struct.pack("<H", 0x0030)),
+        (0x0110, struct.pack("<H", 9)),
+        (0x0800, struct.pack("<H", 0x0101)),
+    )
+
+
+def ct_object(instance: str, *, pixels: int = 0) -> bytes:
+    """Return a data set in explicit VR little endian: the four UIDs, and so many bytes of pixels."""
+
+    def element(group: int, number: int, vr: bytes, value: bytes) -> bytes:
+        return struct.pack("<HH2sH", group, number, vr, len(value)) + value
+
+    data = element(0x0008, 0x0016, b"UI", padded(CT)) + element(0x0008, 0x0018, b"UI", padded(instance))
+    data += element(0x0020, 0x000D, b"UI", padded("1.2.3.1")) + element(0x0020, 0x000E, b"UI", padded("1.2.3.2"))
+    if pixels:
+        data += struct.pack("<HH2sHL", 0x7FE0, 0x0010, b"OW", 0, pixels) + bytes(pixels)
+    return data
+
+
+def new_uid() -> str:
+    """Return a UID that nobody has used."""
+    return str(generate_uid())
+
+
+class RawCaller:
+    """A connection on which anything may be said."""
+
+    def __init__(self, port: int, *, timeout_s: float = 20) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def say(self, *said: bytes) -> None:
+        """Send it; a peer that has hung up is no error."""
+        with contextlib.suppress(OSError):
+            self.socket.sendall(b"".join(said))
+
+    def associate(self, **options: int | str) -> None:
+        """Open an association."""
+        self.say(associate_rq(**options))  # type: ignore[arg-type]  # its options
+        kind, _ = self.read()
+        assert kind == 0x02
+
+    def read(self) -> tuple[int, bytes]:
+        """Read a PDU: (type, body); (0, b"") where the peer has hung up."""
+        header = self._read(6)
+        if len(header) < 6:
+            return 0, b""
+        kind, length = struct.unpack(">BxL", header)
+        return kind, self._read(length)
+
+    def status(self) -> int:
+        """Read a response; return its status (0000,0900)."""
+        command = b""
+        control = 0
+        while not control & 2:
+            kind, body = self.read()
+            assert kind == 0x04, f"PDU of type {kind}"
+            control = body[5]
+            command += body[6:]
+        at = command.index(struct.pack("<HHL", 0, 0x0900, 2)) + 8
+        return int.from_bytes(command[at : at + 2], "little")
+
+    def store(self, instance: str, data: bytes) -> int:
+        """Send an object; return the status."""
+        self.say(pdu(4, pdv(store_rq(instance), command=True)))
+        for start in range(0, len(data), 16000):
+            chunk = data[start : start + 16000]
+            self.say(pdu(4, pdv(chunk, last=start + 16000 >= len(data))))
+        return self.status()
+
+    def _read(self, size: int) -> bytes:
+        got = b""
+        with contextlib.suppress(OSError):
+            while len(got) < size and (more := self.socket.recv(size - len(got))):
+                got += more
+        return got
+
+    def close(self) -> None:
+        """Hang up."""
+        self.socket.close()
+
+
+@contextlib.contextmanager
+def calling_raw(port: int, *, associated: bool = True, **options: int | str) -> Iterator[RawCaller]:
+    """Hold a connection, by default with an association."""
+    caller = RawCaller(port)
+    try:
+        if associated:
+            caller.associate(**options)
+        yield caller
+    finally:
+        caller.close()
+
+
+def assert_served(port: int, *, within_s: float = 1.0, pixels: int = 1000) -> None:
+    """Check that a legitimate sender gets an object stored, from connecting to the response, within a second.
+
+    The quickest of five counts: a machine that others load is slow now and then, a sender that is kept out always.
+    """
+    took = []
+    for _ in range(5):
+        instance = new_uid()
+        start = time.monotonic()
+        with calling_raw(port) as caller:
+            assert caller.store(instance, ct_object(instance, pixels=pixels)) == 0x0000
+        took.append(time.monotonic() - start)
+        if took[-1] < within_s:
+            return
+    raise AssertionError(f"a sender waited for {took} s")

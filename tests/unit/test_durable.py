@@ -1,0 +1,84 @@
+"""Giving a file its name: whole, or not at all, whatever the file system needs."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service import durable
+
+
+@pytest.fixture(params=[True, False], ids=["one commit", "two commits"])
+def _commits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pretend that the file system needs one commit, or two."""
+    monkeypatch.setattr(durable, "one_commit", lambda _: request.param)
+
+
+def begun(folder: Path) -> tuple[int, Path]:
+    """Return an open file with a byte in it."""
+    aside = folder / "aside"
+    descriptor = os.open(aside, os.O_RDWR | os.O_CREAT)
+    durable.write_all(descriptor, b"x")
+    return descriptor, aside
+
+
+@pytest.mark.usefixtures("_commits")
+def test_it_has_its_new_name_only(tmp_path: Path) -> None:
+    """The content lies under the name, and nothing under the old one."""
+    descriptor, aside = begun(tmp_path)
+    durable.publish(descriptor, aside, tmp_path / "named")
+    os.close(descriptor)
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("named", b"x")]
+
+
+@pytest.mark.usefixtures("_commits")
+def test_what_is_not_durable_has_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where fsync fails, nothing stands under the name: nobody takes it for received."""
+    descriptor, aside = begun(tmp_path)
+
+    def fail(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        durable.publish(descriptor, aside, tmp_path / "named")
+    os.close(descriptor)
+    assert not (tmp_path / "named").exists()
+
+
+def noting(said: list[str], word: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `call`, which then says that it was called."""
+
+    def noted(*arguments: object) -> object:
+        said.append(word)
+        return call(*arguments)
+
+    return noted
+
+
+def test_the_bytes_are_on_the_disk_before_the_name_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one commit as with two: never a name for less than all of it."""
+    said: list[str] = []
+    monkeypatch.setattr(Path, "rename", noting(said, "name", Path.rename))
+    monkeypatch.setattr(os, "fsync", noting(said, "fsync", os.fsync))
+    monkeypatch.setattr(durable, "write_out", noting(said, "bytes", durable.write_out))
+    for one, order in ((True, ["bytes", "name", "fsync"]), (False, ["fsync", "name", "fsync"])):
+        monkeypatch.setattr(durable, "one_commit", lambda _, one=one: one)
+        said.clear()
+        descriptor, aside = begun(tmp_path)
+        durable.publish(descriptor, aside, tmp_path / "named")
+        os.close(descriptor)
+        assert said == order
+
+
+def test_only_file_systems_that_are_known_to_need_one_commit_get_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The type is read from the system; what it does not say needs two."""
+    proc = Path("/proc")
+    assert (durable.file_system(proc.stat().st_dev), durable.file_system(0)) == ("proc", "")
+    assert not durable.one_commit(proc)
+    monkeypatch.setattr(durable, "file_system", lambda _: "xfs")
+    assert durable.one_commit(tmp_path)
