@@ -68,6 +68,14 @@ class PeerRefused(SpondylError):
     who = "the administrator of the destination"
 
 
+class NotTaken(PeerRefused):
+    """The destination takes no object of this kind."""
+
+
+class Quarantined(SpondylError):
+    """What was made is no valid object: it is kept, with what is wrong, and not sent."""
+
+
 class BadLandmarks(SpondylError):
     """The landmarks document cannot be used."""
 

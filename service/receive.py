@@ -287,18 +287,19 @@ class Listener:
         )
 
     def _is_own(self, identity: Identity) -> bool:
-        """Whether this is a report of ours that a PACS routes back to us: the ledger knows its UID.
+        """Whether this is an object of ours that a PACS routes back to us: the ledger knows its UID.
 
         The maker's name says less: a tool that lets a reader move the points of our report may keep it. It only
-        counts while the ledger cannot be asked.
+        counts while the ledger cannot be asked, and it tells which of many images may be ours at all.
         """
-        if identity.sop_class_uid not in sop_classes.STRUCTURED_REPORTS:
+        has_our_name = identity.manufacturer == OWN_NAME and identity.model == OWN_NAME
+        if identity.sop_class_uid not in sop_classes.STRUCTURED_REPORTS and not has_our_name:
             return False
         try:
             return self._ledger.admin.is_own_report(identity.sop_instance_uid)
         except Unavailable as error:
             log.warning("the ledger was not asked", action="ledger_unavailable", why=str(error))
-            return identity.manufacturer == OWN_NAME and identity.model == OWN_NAME
+            return has_our_name
 
 
 def _application_entity(settings: Settings) -> AE:

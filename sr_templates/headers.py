@@ -1,7 +1,7 @@
 """What a report takes over from the headers of its sources, whatever state those are in.
 
 Only this module knows patient attributes. highdicom never sees them: it raises where a stripped or malformed one is
-missing and logs names it finds odd. It gets a `reference`, and `identity` is laid over the finished report.
+missing and logs names it finds odd. It gets none of them, and `identity` is laid over what it makes.
 """
 
 import re
@@ -13,7 +13,7 @@ from math import isfinite
 from typing import Final
 
 from pydicom import config
-from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
@@ -36,7 +36,7 @@ DAMAGE: Final = (
 #: The range of a Timezone Offset From UTC is -1200 to +1400.
 _FARTHEST_OFFSET_MIN: Final = 14 * 60
 #: Type 2 in the Patient and General Study Modules: present, if need be empty (PS3.3 C.7.1.1, C.7.2.1).
-_ALWAYS: Final = (
+TYPE_2: Final = (
     "PatientName",
     "PatientID",
     "PatientBirthDate",
@@ -72,6 +72,7 @@ _SEQUENCES: Final = (
     "IssuerOfAccessionNumberSequence",
     "DeidentificationMethodCodeSequence",
 )
+_REPEATED: Final = frozenset({*TYPE_2, *_WHERE_PRESENT, *_SEQUENCES, "ReferencedRequestSequence"})
 #: Type 2 in an item of the Referenced Request Sequence (PS3.3 C.17.2).
 _REQUEST: Final = (
     "AccessionNumber",
@@ -123,23 +124,13 @@ def code(source: Dataset, keyword: str) -> tuple[str, str]:
     return text(item, "CodingSchemeDesignator").strip(), text(item, "CodeValue").strip()
 
 
-def reference(source: Dataset) -> Dataset:
-    """Return what highdicom needs of an object that a report refers to: its UIDs, and Type 2 attributes empty."""
-    header = Dataset()
-    for keyword in _ALWAYS:
-        setattr(header, keyword, "")
-    for keyword in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
-        setattr(header, keyword, text(source, keyword))
-    return header
-
-
 def identity(source: Dataset) -> Dataset:
     """Return the patient and study of `source` as a report repeats them: decoded, nothing missing that Type 2 asks for.
 
     Values are kept as they are, also where they break their VR: a report must match its study.
     """
     header = Dataset()
-    for keyword in _ALWAYS:
+    for keyword in TYPE_2:
         _put(header, keyword, text(source, keyword))
     for keyword in _WHERE_PRESENT:
         if value := text(source, keyword):
@@ -150,6 +141,17 @@ def identity(source: Dataset) -> Dataset:
     if requests := list(_requests(source)):
         header.ReferencedRequestSequence = requests
     return header
+
+
+def bare(made: Dataset) -> Dataset:
+    """Return a copy of an object of ours without what `identity` repeated: of that the source is to be asked."""
+    copy = Dataset()
+    # As they were read: what is repeated may be beyond decoding.
+    copy.update({tag: made.get_item(tag) for tag in made.keys() if keyword_for_tag(tag) not in _REPEATED})  # noqa: SIM118
+    copy.file_meta = made.file_meta
+    for keyword in TYPE_2:
+        _put(copy, keyword, "")
+    return copy
 
 
 def offset(source: Dataset) -> timezone | None:

@@ -27,8 +27,9 @@ def image_library(images: Iterable[Dataset]) -> ContainerContentItem:
     for image in images:
         key = headers.text(image, "Modality"), headers.text(image, "FrameOfReferenceUID")
         groups.setdefault(key, []).append(image)
-    library = ContainerContentItem(codes.IMAGE_LIBRARY, relationship_type=_CONTAINS)
-    library.ContentSequence = ContentSequence([_group(*key, members) for key, members in groups.items()])
+    library = ContainerContentItem(codes.IMAGE_LIBRARY, is_content_continuous=False, relationship_type=_CONTAINS)
+    if groups:
+        library.ContentSequence = ContentSequence([_group(*key, members) for key, members in groups.items()])
     return library
 
 
@@ -41,6 +42,6 @@ def _group(modality: str, frame_of_reference_uid: str, images: Iterable[Dataset]
     for image in images:
         uids = headers.text(image, "SOPClassUID"), headers.text(image, "SOPInstanceUID")
         content.append(ImageContentItem(codes.SOURCE, *uids, relationship_type=_CONTAINS))
-    group = ContainerContentItem(codes.IMAGE_LIBRARY_GROUP, relationship_type=_CONTAINS)
+    group = ContainerContentItem(codes.IMAGE_LIBRARY_GROUP, is_content_continuous=False, relationship_type=_CONTAINS)
     group.ContentSequence = content
     return group

@@ -6,7 +6,7 @@ segmentations of one frame of reference are one source.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Final
 
 from pydicom.dataset import Dataset
@@ -14,20 +14,21 @@ from pydicom.dataset import Dataset
 from sr_templates import headers
 from sr_templates.findings import LandmarkSource
 from sr_templates.identity import is_own
+from sr_templates.slices import frame_of_reference
 from workers.inputs import FIDUCIALS, PRESENTATIONS, REPORTS, SEGMENTATIONS, Inputs, newest_date
 from workers.landmarks.claims import Study
 from workers.landmarks.document import LandmarksDocument, LandmarksError, landmarks_of, parse
 from workers.landmarks.fiducials import from_fiducials
-from workers.landmarks.observer import creator, observers
+from workers.landmarks.observer import creator, observers, person, shown
 from workers.landmarks.points import VertebraLandmarks
 from workers.landmarks.presentation import from_presentation
 from workers.landmarks.reasons import Note
 from workers.landmarks.sampling import sampled
-from workers.landmarks.slices import frame_of_reference
-from workers.landmarks.sr import from_report
+from workers.landmarks.sr import from_report, is_ours
 from workers.mask_sources import measure_masks, of_series, segmentations, structure_sets, uids
-from workers.nearby import images_at
+from workers.nearby import images_at, is_computed
 from workers.outline_sources import measure_outlines
+from workers.own_report import stated_protocol
 
 _ORDER: Final = list(LandmarkSource)
 #: What is said of the carriers that were not used.
@@ -51,6 +52,12 @@ class Found:
     others: tuple[Dataset, ...] = ()
     #: How the points came about, in words, where that is stated.
     origin: str = ""
+    #: The persons who reviewed them, as DICOM writes names.
+    observers: tuple[str, ...] = ()
+    #: Protocol of ours by which they were placed before a reader went over them; "" where that is not stated.
+    protocol: str = ""
+    #: When a document was handed in; of anything else its objects tell.
+    supplied_at: datetime | None = None
     #: What was not used, as coded words.
     notes: tuple[str, ...] = ()
     #: Whether a finder's masks, not its points, were measured: then our own protocol holds.
@@ -64,16 +71,18 @@ class Found:
         return sum(vertebra.landmarks is not None for vertebra in self.vertebrae)
 
 
-def find_landmarks(inputs: Inputs, supplied: bytes | None = None) -> Found:
+def find_landmarks(inputs: Inputs, supplied: bytes | None = None, *, supplied_at: datetime | None = None) -> Found:
     """Return the landmarks of the first source that has any: reviewed, supplied (SR, GSPS, fiducials, JSON), masks.
 
-    Raises LandmarksError where the document `supplied` is bad, or does not fit the study.
+    `supplied_at` is when the document `supplied` was handed in; without it, it is newer than all that is there. Raises
+    LandmarksError where the document is bad, or does not fit the study.
     """
-    document = [] if supplied is None else [_from_document(inputs, parse(supplied))]
+    document = [] if supplied is None else [_from_document(inputs, parse(supplied), supplied_at)]
     carried = [one for one in _carried(inputs) if one.vertebrae]
     found = [one for one in (*document, *carried) if one.vertebrae]
     if not any(one.placed for one in found):
-        measured = [*measure_masks(inputs, _images(inputs)), *measure_outlines(inputs, _images(inputs))]
+        acquired = [image for image in _images(inputs) if not is_computed(image)]
+        measured = [*measure_masks(inputs, acquired), *measure_outlines(inputs, acquired)]
         masks = [_resting_on(one.vertebrae, one.images, one.holders) for one in measured if one.vertebrae]
         carried, found = [*carried, *masks], [*found, *masks]
     best = min(found, key=_preference, default=Found(vertebrae=()))
@@ -86,16 +95,20 @@ def find_landmarks(inputs: Inputs, supplied: bytes | None = None) -> Found:
     return replace(best, notes=tuple(note.told(count) for note, count in unused.items() if count))
 
 
-def _preference(found: Found) -> tuple[bool, int, int, float]:
-    """Return the rank: points before reasons, the order of the sources, the most vertebrae, the newest object."""
+def _preference(found: Found) -> tuple[bool, int, float, float]:
+    """Return the rank: points before reasons, the order of the sources, the most vertebrae, the newest object.
+
+    Of two reviews the newer one counts, whatever it holds: who reviewed last has seen the other one's points.
+    """
     source = min(_ORDER.index(vertebra.source) for vertebra in found.vertebrae)
-    newest = newest_date(found.others)
+    newest = found.supplied_at or newest_date(found.others)
     # Without an offset the clock is taken as UTC, as dates of inputs are compared everywhere.
     age = -(newest if newest.tzinfo else newest.replace(tzinfo=UTC)).timestamp()
-    return found.placed == 0, source, -found.placed, age
+    rank = (age, -found.placed) if _ORDER[source] is LandmarkSource.REVIEWED else (-found.placed, age)
+    return found.placed == 0, source, *rank
 
 
-def _from_document(inputs: Inputs, document: LandmarksDocument) -> Found:
+def _from_document(inputs: Inputs, document: LandmarksDocument, supplied_at: datetime | None) -> Found:
     if document.study_instance_uid != inputs.study_instance_uid:
         both = f"{inputs.study_instance_uid}, found {document.study_instance_uid}"
         raise LandmarksError(f"study_instance_uid: expected that of the study, {both}")
@@ -104,7 +117,13 @@ def _from_document(inputs: Inputs, document: LandmarksDocument) -> Found:
     named = _by_uid(images)(document.sop_instance_uid or "")
     around = images if named is None else of_series(images, {headers.text(named, "SeriesInstanceUID")})
     by = f", by {document.observer}" if document.observer else ""
-    return replace(_resting_on(vertebrae, around, ()), origin=f"{document.source}{by}")
+    persons = (person(document.observer),) if document.source == "reviewed" and document.observer else ()
+    return replace(
+        _resting_on(vertebrae, around, ()),
+        origin=f"{document.source}{by}",
+        observers=persons,
+        supplied_at=supplied_at or datetime.max.replace(tzinfo=UTC),
+    )
 
 
 def _carried(inputs: Inputs) -> Iterator[Found]:
@@ -115,22 +134,24 @@ def _carried(inputs: Inputs) -> Iterator[Found]:
         whole = inputs.whole(header)
         persons = observers(whole)
         if not _is_our_answer(header, persons):
-            vertebrae = from_report(whole, study)
-            yield replace(_resting_on(vertebrae, images, (header,)), origin=_origin(vertebrae, "SR", persons))
+            found = _placed_by(persons, "SR", _resting_on(from_report(whole, study), images, (header,)))
+            yield replace(found, protocol=stated_protocol(whole) if is_ours(whole) else "")
     for header in inputs.of_classes(PRESENTATIONS):
-        vertebrae = from_presentation(inputs.whole(header), study)
-        yield replace(_resting_on(vertebrae, images, (header,)), origin=_origin(vertebrae, "GSPS", creator(header)))
+        persons = creator(header)
+        if not _is_our_answer(header, persons):
+            vertebrae = from_presentation(inputs.whole(header), study)
+            yield _placed_by(persons, "GSPS", _resting_on(vertebrae, images, (header,)))
     for header in inputs.of_classes(FIDUCIALS):
         for vertebrae in from_fiducials(inputs.whole(header), study):
-            found = _resting_on(vertebrae, images, (header,))
-            yield replace(found, origin=_origin(vertebrae, "fiducials", creator(header)))
+            yield _placed_by(creator(header), "fiducials", _resting_on(vertebrae, images, (header,)))
 
 
-def _origin(vertebrae: Sequence[VertebraLandmarks], carrier: str, persons: Sequence[str]) -> str:
-    """Return how the points came about, in words of the report; a person's name must not reach a log."""
-    reviewed = any(vertebra.source is LandmarkSource.REVIEWED for vertebra in vertebrae)
-    by = f", by {' and '.join(persons[:_MOST_PERSONS])}" if persons else ""
-    return f"{'reviewed' if reviewed else 'supplied'} (DICOM {carrier}){by}"
+def _placed_by(persons: tuple[str, ...], carrier: str, found: Found) -> Found:
+    """Return what a carrier gave with how its points came about; a person's name must not reach a log."""
+    reviewed = any(vertebra.source is LandmarkSource.REVIEWED for vertebra in found.vertebrae)
+    by = f", by {' and '.join(map(shown, persons[:_MOST_PERSONS]))}" if persons else ""
+    origin = f"{'reviewed' if reviewed else 'supplied'} (DICOM {carrier}){by}"
+    return replace(found, origin=origin, observers=persons[:_MOST_PERSONS] if reviewed else ())
 
 
 def _holders(carried: Iterable[Found], classes: frozenset[str]) -> set[str]:
@@ -138,13 +159,14 @@ def _holders(carried: Iterable[Found], classes: frozenset[str]) -> set[str]:
     return uids(one for found in carried for one in found.others if headers.text(one, "SOPClassUID") in classes)
 
 
-def _is_our_answer(report: Dataset, persons: Sequence[str]) -> bool:
-    """Whether a report is what we said of this study: it is no landmark source.
+def _is_our_answer(carrier: Dataset, persons: Sequence[str]) -> bool:
+    """Whether a report or presentation state is what we said of this study: it is no landmark source.
 
-    A reader's tool may keep our name. Then somebody has verified the report, or is named in it: we never name a person.
+    A reader's tool may keep our name. Then somebody has verified it, or is named in it: we name a person only as who
+    placed the points.
     """
-    ours = is_own(headers.text(report, "Manufacturer"), headers.text(report, "ManufacturerModelName"))
-    return ours and headers.text(report, "VerificationFlag") != "VERIFIED" and not persons
+    ours = is_own(headers.text(carrier, "Manufacturer"), headers.text(carrier, "ManufacturerModelName"))
+    return ours and headers.text(carrier, "VerificationFlag") != "VERIFIED" and not persons
 
 
 def _resting_on(
@@ -152,7 +174,7 @@ def _resting_on(
 ) -> Found:
     """Return the vertebrae with their sampling and the nearest of `images`."""
     frames = {one.landmarks.frame_of_reference_uid for one in vertebrae if one.landmarks is not None}
-    inside = [image for image in images if frame_of_reference(image) in frames]
+    inside = [image for image in images if frame_of_reference(image) in frames and not is_computed(image)]
     return Found(
         vertebrae=tuple(sampled(vertebrae, inside)),
         images=images_at(vertebrae, images),

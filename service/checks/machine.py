@@ -53,6 +53,17 @@ def decoders() -> Iterator[Check]:
     yield good("decoders", f"{len(usable)} of {len(compressed)} compressed transfer syntaxes; the others are stored")
 
 
+def gate(settings: Settings) -> Check:
+    """Say who looks at an object before it is sent."""
+    if not settings.report.dciodvfy:
+        return noted("gate", "our structural check alone: report.dciodvfy is false")
+    if shutil.which("dciodvfy") is None:
+        return noted(
+            "gate", "our structural check alone: no dciodvfy is found", "install dicom3tools for a second look"
+        )
+    return good("gate", "our structural check, then dciodvfy")
+
+
 def _decodable(transfer_syntax: str) -> bool:
     try:
         return get_decoder(transfer_syntax).is_available

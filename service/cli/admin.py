@@ -83,8 +83,8 @@ def retry(
     """Do the last step again: send a report that exists to its destinations, or measure where there is none.
 
     A study that is reported, or failed in delivery, is sent again; while it is being delivered, what waits for a
-    destination goes at once. One that failed in measuring, could not be analysed or was ignored is measured again;
-    with --measure one that was sent is, too.
+    destination goes at once. One that failed in measuring, was held back by the gate, could not be analysed or was
+    ignored is measured again; with --measure one that was sent is, too.
     """
     from service.ledger import Ledger
 

@@ -9,8 +9,8 @@ from service.errors import Unknown
 from service.ledger import again
 from service.ledger.engine import reading, writing
 from service.ledger.moves import ADMIN, JOB, NODE, STUDY, cancel_jobs, locked, move_study, note_event
-from service.ledger.rows import AT_ONCE, DeliveryRow, EventRow, JobRow, ReportRow, StudyDetail, StudyRow
-from service.ledger.tables import attempts, columns, deliveries, events, jobs, reports, revisions, studies
+from service.ledger.rows import AT_ONCE, SR, DeliveryRow, Earlier, EventRow, JobRow, ReportRow, StudyDetail, StudyRow
+from service.ledger.tables import attempts, columns, deliveries, events, jobs, outputs, reports, revisions, studies
 from service.messages import JobKind
 from service.states import FINAL, JobState, StudyEvent, StudyState
 
@@ -83,11 +83,12 @@ class Admin:
     def retry(self, uid_or_key: str, *, now: float, measure: bool = False) -> list[JobRow]:
         """Do the last step of a study again; return the jobs that are now to be done.
 
-        Reported, or failed in delivery: the report of the newest revision goes to each of its destinations again
-        (RESENT), at once and with new patience: their circuits close. While it is being delivered, so do the
-        deliveries that wait. Anything else is measured again (RETRIED), with the same start, so that the same inputs
-        give the same bytes; with `measure` a study that has a report, too, which is then sent to the destinations that
-        are configured now and have not got it. A report that was never to go anywhere can only be measured again.
+        Reported (a reason, too), or failed in delivery: what the newest revision was reported with goes to each of its
+        destinations again (RESENT), byte for byte, at once and with new patience: their circuits close. While it is
+        being delivered, so do the deliveries that wait. Anything else, and what the gate held back, is measured again
+        (RETRIED), with the same start, so that the same inputs give the same bytes; with `measure` a study that has a
+        report, too, which is then sent to the destinations that are configured now and have not got it. A report that
+        was never to go anywhere can only be measured again.
 
         A study that was taken out before it had a revision is settled instead, and [] returned. NotAllowed where the
         study is on its way, or its files were removed for their age.
@@ -108,23 +109,25 @@ class Admin:
             move_study(connection, study, StudyEvent.IGNORED, now=now, actor=ADMIN, detail=why, **out)
 
     def is_own_report(self, sop_instance_uid: str) -> bool:
-        """Whether this node made the object."""
+        """Whether this node made the object, of whatever kind it is."""
         with reading(self.engine) as connection:
             made = exists().where(reports.c.sop_instance_uid == sop_instance_uid)
             return bool(connection.scalar(select(made)))
 
-    def last_report(self, study_id: int, *, before_revision: int) -> ReportRow | None:
-        """Return the newest report of an earlier revision that reached at least one destination."""
+    def last_report(self, study_id: int, *, before_revision: int) -> Earlier | None:
+        """Return what an earlier revision was reported with: the newest whose report reached a destination."""
         arrived = exists().where(deliveries.c.report_id == reports.c.id)
-        wanted = (
-            select(*columns(reports, ReportRow))
-            .where(reports.c.study_id == study_id, reports.c.revision < before_revision, arrived)
-            .order_by(reports.c.id.desc())
-            .limit(1)
-        )
+        earlier = reports.c.study_id == study_id, reports.c.revision < before_revision, reports.c.kind == SR
+        newest = select(func.max(reports.c.id)).where(*earlier, arrived).scalar_subquery()
+        made_by = select(func.max(outputs.c.job_id)).join(jobs, jobs.c.id == outputs.c.job_id)
+        made_by = made_by.where(outputs.c.report_id == newest, jobs.c.revision < before_revision)
+        made = select(outputs.c.report_id).where(outputs.c.job_id == made_by.scalar_subquery())
+        wanted = select(*columns(reports, ReportRow), arrived.label("arrived")).where(reports.c.id.in_(made))
         with reading(self.engine) as connection:
-            record = connection.execute(wanted).one_or_none()
-        return None if record is None else ReportRow(**record._asdict())
+            found = [record._asdict() for record in connection.execute(wanted.order_by(reports.c.id))]
+        rows = [(each.pop("arrived"), ReportRow(**each)) for each in found]
+        reached = tuple(row for has_arrived, row in rows if has_arrived and row.kind == SR)
+        return Earlier(made=tuple(row for _, row in rows), arrived=reached) if rows else None
 
     def expired(self, *, before: float, limit: int = 100) -> list[StudyRow]:
         """Return studies whose spool folder may go: final, nothing waits to be settled, unchanged since `before`."""
@@ -167,6 +170,8 @@ def _deliveries(connection: Connection, study_id: int) -> tuple[DeliveryRow, ...
     wanted = (
         select(
             jobs.c.report_id,
+            reports.c.kind,
+            reports.c.sop_class_uid,
             reports.c.sop_instance_uid,
             jobs.c.destination,
             jobs.c.state,

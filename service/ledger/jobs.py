@@ -1,15 +1,15 @@
 """Work: who may do it, who holds it, how it ends."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, func, or_, select, update
+from sqlalchemy import Connection, Engine, case, func, or_, select, update
 
 from service.ledger import circuit, outcomes
 from service.ledger.engine import reading, writing
 from service.ledger.moves import JOB, find_job, locked, move_job, move_study, unchanged_since
-from service.ledger.rows import Claim, JobRow, NewReport, ReportRow
-from service.ledger.tables import columns, destinations, jobs, reports, revisions
+from service.ledger.rows import SR, Claim, JobRow, NewReport, ReportRow
+from service.ledger.tables import columns, destinations, jobs, outputs, reports, revisions
 from service.messages import JobKind
 from service.states import JobEvent, JobState, StudyEvent
 
@@ -38,13 +38,14 @@ class Jobs:
             if running.kind is JobKind.MEASURE:
                 detail = f"attempt {running.attempts}"
                 study = move_study(connection, study, StudyEvent.CLAIMED, now=now, actor=worker, detail=detail)
-            started_at, document = _revision(connection, running)
+            started_at, document, document_since = _revision(connection, running)
             return Claim(
                 job=running,
                 study=study,
                 started_at=started_at,
                 document=document,
-                report=_report(connection, running),
+                document_since=document_since,
+                choices=_choices(connection, running),
             )
 
     def renew(self, claim: Claim, *, now: float, lease_s: float) -> bool:
@@ -69,17 +70,19 @@ class Jobs:
         *,
         findings: str,
         reason: str | None,
-        report: NewReport | None,
-        destinations: Sequence[str],
+        objects: Sequence[NewReport],
+        wanted: Mapping[str, Collection[str]],
         now: float,
     ) -> list[JobRow]:
         """End a measure job; return the deliveries that are now to be done.
 
-        Exactly one of `reason` (coded: nothing could be measured) and `report` is given. A report whose SOP instance
-        the ledger knows already goes only to those destinations that have not got it. The study is reported at once
-        where none is left.
+        `reason` is coded: nothing could be measured; `objects` are then none, or a report that says so. Else they are
+        the structured report in its alternatives and what goes with it. `wanted` says by destination which kinds it
+        gets; each object goes there in a delivery of its own, the alternatives in one. An object whose SOP instance
+        the ledger knows already goes only to those destinations that have not got it. The study ends at once where
+        nothing is to be sent.
         """
-        if (reason is None) == (report is None):
+        if reason is None and not any(each.kind == SR for each in objects):
             raise ValueError("a measure job ends with a reason or with a report")
         with writing(self.engine) as connection:
             return outcomes.measured(
@@ -87,15 +90,23 @@ class Jobs:
                 claim,
                 findings=findings,
                 reason=reason,
-                report=report,
-                destinations=destinations,
+                objects=objects,
+                wanted=wanted,
                 now=now,
             )
 
-    def finish_delivery(self, claim: Claim, *, detail: str, now: float) -> bool:
-        """End a delivery; `detail` is what proves it. The last one of its report completes the study."""
+    def finish_delivery(self, claim: Claim, *, detail: str, now: float, stored: ReportRow | None = None) -> bool:
+        """End a delivery; `detail` is what proves it, `stored` which of its alternatives it was (else the preferred).
+
+        The last delivery of a revision completes the study.
+        """
         with writing(self.engine) as connection:
-            return outcomes.delivered(connection, claim, detail=detail, now=now)
+            return outcomes.delivered(connection, claim, detail=detail, stored=stored, now=now)
+
+    def decline(self, claim: Claim, *, why: str, now: float) -> bool:
+        """End a delivery to a destination that takes no object of this kind, and need not: no failure, but an event."""
+        with writing(self.engine) as connection:
+            return outcomes.declined(connection, claim, why=why, now=now)
 
     def destination_failed(self, name: str, *, until: float, why: str, now: float) -> None:
         """Open the circuit of a destination until then, and count one more consecutive failure."""
@@ -172,14 +183,29 @@ def _let_through(connection: Connection, job: JobRow, *, now: float, lease_s: fl
     return False
 
 
-def _revision(connection: Connection, job: JobRow) -> tuple[float, str | None]:
-    """Return when the analysis of a job's revision started, and the landmarks document that it is made with."""
+def _revision(connection: Connection, job: JobRow) -> tuple[float, str | None, float | None]:
+    """Return when the analysis of a job's revision started, the landmarks document it is made with, since when."""
     this = (revisions.c.study_id == job.study_id) & (revisions.c.number == job.revision)
     found = connection.execute(select(revisions.c.started_at, revisions.c.document).where(this)).one()
-    return float(found.started_at), found.document
+    with_it = revisions.c.study_id == job.study_id, revisions.c.document == found.document
+    since = connection.scalar(select(func.min(revisions.c.started_at)).where(*with_it))
+    return float(found.started_at), found.document, None if found.document is None else since
 
 
-def _report(connection: Connection, job: JobRow) -> ReportRow | None:
-    wanted = select(*columns(reports, ReportRow)).where(reports.c.id == job.report_id)
-    record = connection.execute(wanted).one_or_none()
-    return None if record is None else ReportRow(**record._asdict())
+def _choices(connection: Connection, job: JobRow) -> tuple[ReportRow, ...]:
+    """Return what a delivery may send: its object, then the alternatives that were made with it, in their order.
+
+    Sent again, the one that was stored comes first: the destination has it, and gets the same bytes.
+    """
+    if job.report_id is None:
+        return ()
+    made_by = select(func.max(outputs.c.job_id)).where(outputs.c.report_id == job.report_id, outputs.c.job_id < job.id)
+    made = select(outputs.c.report_id).where(outputs.c.job_id == made_by.scalar_subquery())
+    alternative = reports.c.id.in_(made) & (reports.c.kind == SR)
+    mine = select(reports.c.kind).where(reports.c.id == job.report_id).scalar_subquery()
+    wanted = select(*columns(reports, ReportRow)).where(
+        or_(reports.c.id == job.report_id, alternative & (mine == SR) & reports.c.finding.is_(None))
+    )
+    preferred = case((reports.c.id == job.report_id, 0), else_=1)
+    found = connection.execute(wanted.order_by(preferred, reports.c.choice))
+    return tuple(ReportRow(**record._asdict()) for record in found)

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ledgers import claim, empty_sqlite, measure, sqlite_url, study_of
+from ledgers import claim, empty_sqlite, measure, new_report, sqlite_url, study_of
 from structlog.testing import capture_logs
 
 from service.config import Destination, Settings
 from service.deliver import Deliverer, Unsendable, backoff_s, check_status
 from service.delivery import deliver
-from service.errors import Misconfigured, PeerRefused, SpondylError, Unavailable
+from service.errors import Misconfigured, NotTaken, PeerRefused, SpondylError, Unavailable
 from service.ledger import DeliveryRow, JobRow, Ledger
 from service.spool import Spool
 from service.states import JobState, StudyState
@@ -31,11 +31,12 @@ class Played(Deliverer):
         self.failures: dict[str, SpondylError] = {}
         self.sent: list[tuple[str, Path]] = []
 
-    def send(self, destination: Destination, path: Path) -> None:
-        """Play the network."""
-        self.sent.append((destination.name, path))
+    def send(self, destination: Destination, *paths: Path) -> Path:
+        """Play the network; of several alternatives the last one is taken."""
+        self.sent.append((destination.name, paths[-1]))
         if destination.name in self.failures:
             raise self.failures[destination.name]
+        return paths[-1]
 
 
 @pytest.fixture
@@ -155,7 +156,43 @@ def test_a_destination_that_is_configured_no_more_is_given_up(ledger: Ledger, pl
     assert played.sent == []
 
 
-@pytest.mark.parametrize("error", [None, Unavailable("down"), PeerRefused("0xA900")])
+@pytest.mark.parametrize(
+    ("kind", "state", "ends"),
+    [("gsps", JobState.DECLINED, StudyState.DELIVERING), ("sr", JobState.FAILED, StudyState.FAILED)],
+)
+def test_only_the_report_must_be_taken(
+    ledger: Ledger, played: Played, settings: Settings, kind: str, state: JobState, ends: StudyState
+) -> None:
+    """An overlay of a SOP class that the destination does not take is left out; a report somebody must act on."""
+    jobs = measure(ledger, objects=[new_report("2.25.1"), new_report("2.25.2", kind="gsps")][: 1 + (kind == "gsps")])
+    played.failures["pacs"] = NotTaken("SOP class not supported")
+    with capture_logs() as said:
+        deliver(claim(ledger, jobs[-1], now=NOW), ledger, played, settings, lambda: NOW)
+
+    assert state is ledger.admin.study("1.2.3").deliveries[-1].state
+    assert ends is study_of(ledger).state
+    assert ["object_not_taken" if kind == "gsps" else "delivery_failed"] == [line["action"] for line in said]
+
+
+def test_what_was_stored_is_written_down(ledger: Ledger, played: Played, settings: Settings) -> None:
+    """Of the alternatives that were offered, the one that the destination took."""
+    [job] = measure(ledger, objects=[new_report(f"2.25.{choice}", choice=choice) for choice in range(3)])
+    row = attempt(ledger, played, settings, job)
+
+    assert (row.sop_instance_uid, row.sop_class_uid) == ("2.25.2", "1.2.840.10008.5.1.4.1.1.88.22")
+
+
+def test_what_the_gate_held_back_never_leaves(ledger: Ledger, played: Played, settings: Settings) -> None:
+    """No destination is called for it; the developers must act, however often it is tried."""
+    [job] = measure(ledger, objects=[new_report(finding="structure: 1 error")])
+    assert attempt(ledger, played, settings, job).state is JobState.FAILED
+
+    assert played.sent == []
+    assert study_of(ledger).reason == "pacs: held back, sr: structure: 1 error"
+    assert study_of(ledger).who == "developers"
+
+
+@pytest.mark.parametrize("error", [None, Unavailable("down"), PeerRefused("0xA900"), NotTaken("0x0122")])
 def test_who_lost_the_claim_says_nothing_of_it(
     ledger: Ledger, played: Played, settings: Settings, error: SpondylError | None
 ) -> None:

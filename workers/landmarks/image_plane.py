@@ -8,6 +8,7 @@ from pydicom import uid
 from pydicom.dataset import Dataset
 
 from sr_templates import headers
+from sr_templates.slices import cosines, geometry
 from workers.landmarks.points import ImagePlane, PixelScale
 from workers.landmarks.scale import Projection, radiograph_scale, square_pixels
 from workers.landmarks.views import views
@@ -45,8 +46,6 @@ _IN_PLANE: Final = 0.7071
 #: PS3.3 C.7.6.1.1.1; of a value such as "AF" the first letter is the main direction.
 _LETTERS: Final = {"A": ("anterior", 1.0), "P": ("anterior", -1.0), "H": ("superior", 1.0), "F": ("superior", -1.0)}
 _SIDES: Final = frozenset(_LETTERS) | {"L", "R"}
-#: How far a direction cosine's length or right angle may be off by rounding.
-_ROUNDING: Final = 0.02
 _Vector = tuple[float, float]
 
 
@@ -111,37 +110,6 @@ def _scale(image: Dataset, parts: Sequence[Dataset]) -> PixelScale | None:
             source_to_patient_mm=_number(image, "DistanceSourceToPatient"),
         )
     )
-
-
-def geometry(image: Dataset, frame: int) -> list[Dataset]:
-    """Return what states the geometry of a frame, counted from 1: its own functional groups, the shared, the image.
-
-    PS3.3 C.7.6.16 has it in functional groups only; what an older header left at the top of an image is stale.
-    """
-    per_frame = headers.items(image, "PerFrameFunctionalGroupsSequence")[frame - 1 : frame]
-    groups = [
-        item
-        for group in (*per_frame, *headers.items(image, "SharedFunctionalGroupsSequence"))
-        for keyword in ("PixelMeasuresSequence", "PlaneOrientationSequence", "PlanePositionSequence")
-        for item in headers.items(group, keyword)
-    ]
-    return [*groups, image]
-
-
-def cosines(parts: Sequence[Dataset]) -> list[float]:
-    """Return the first Image Orientation (Patient) of `parts` that is one, as two LPS unit vectors; else []."""
-    found = (headers.numbers(part, "ImageOrientationPatient") for part in parts)
-    six = next((six for six in found if _are_directions(six)), [])
-    return [value / hypot(*vector) for vector in (six[:3], six[3:]) for value in vector]
-
-
-def _are_directions(six: Sequence[float]) -> bool:
-    """Whether these are two unit vectors at right angles to each other, give or take a writer's rounding."""
-    if len(six) != 6:  # noqa: PLR2004 - two LPS vectors
-        return False
-    lengths = hypot(*six[:3]), hypot(*six[3:])
-    askew = sum(a * b for a, b in zip(six[:3], six[3:], strict=True))
-    return all(abs(length - 1) < _ROUNDING for length in lengths) and abs(askew) < _ROUNDING
 
 
 def _from_cosines(six: Sequence[float]) -> dict[str, _Vector]:

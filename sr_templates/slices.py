@@ -1,13 +1,19 @@
 """The slices of an image: where each lies in the patient, and how far apart its pixels are."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import hypot
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from sr_templates import headers
-from workers.landmarks.image_plane import cosines, geometry
-from workers.landmarks.volumes import Array
+
+Array = npt.NDArray[np.float64]
+#: How far a direction cosine's length or right angle may be off by rounding.
+_ROUNDING: Final = 0.02
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -23,6 +29,8 @@ class Slice:
     pixel_mm: tuple[float, float] | None
     #: Slice Thickness, mm; None where it is not stated.
     thickness_mm: float | None
+    #: Number of the frame, from 1; 1 also where the image has one only.
+    frame: int = 1
 
     @property
     def normal(self) -> Array:
@@ -36,7 +44,7 @@ def slices_of(image: Dataset) -> list[Slice]:
     if "LOCALIZER" in headers.text(image, "ImageType").upper().split("\\"):
         return []
     frames = max(1, len(headers.items(image, "PerFrameFunctionalGroupsSequence")))
-    found = (_slice(image, geometry(image, frame)) for frame in range(1, frames + 1))
+    found = (_slice(image, frame) for frame in range(1, frames + 1))
     return [one for one in found if one is not None]
 
 
@@ -46,7 +54,30 @@ def frame_of_reference(source: Dataset) -> str:
     return "" if "\\" in uid else uid
 
 
-def _slice(image: Dataset, parts: list[Dataset]) -> Slice | None:
+def geometry(image: Dataset, frame: int) -> list[Dataset]:
+    """Return what states the geometry of a frame, counted from 1: its own functional groups, the shared, the image.
+
+    PS3.3 C.7.6.16 has it in functional groups only; what an older header left at the top of an image is stale.
+    """
+    per_frame = headers.items(image, "PerFrameFunctionalGroupsSequence")[frame - 1 : frame]
+    groups = [
+        item
+        for group in (*per_frame, *headers.items(image, "SharedFunctionalGroupsSequence"))
+        for keyword in ("PixelMeasuresSequence", "PlaneOrientationSequence", "PlanePositionSequence")
+        for item in headers.items(group, keyword)
+    ]
+    return [*groups, image]
+
+
+def cosines(parts: Sequence[Dataset]) -> list[float]:
+    """Return the first Image Orientation (Patient) of `parts` that is one, as two LPS unit vectors; else []."""
+    found = (headers.numbers(part, "ImageOrientationPatient") for part in parts)
+    six = next((six for six in found if _are_directions(six)), [])
+    return [value / hypot(*vector) for vector in (six[:3], six[3:]) for value in vector]
+
+
+def _slice(image: Dataset, frame: int) -> Slice | None:
+    parts = geometry(image, frame)
     six, origin = cosines(parts), _numbers(parts, "ImagePositionPatient", 3)
     if not six or not origin:
         return None
@@ -59,7 +90,17 @@ def _slice(image: Dataset, parts: list[Dataset]) -> Slice | None:
         origin=np.array(origin),
         pixel_mm=(spacing[1], spacing[0]) if spacing and min(spacing) > 0 else None,
         thickness_mm=next(iter(_numbers(parts, "SliceThickness", 1)), None),
+        frame=frame,
     )
+
+
+def _are_directions(six: Sequence[float]) -> bool:
+    """Whether these are two unit vectors at right angles to each other, give or take a writer's rounding."""
+    if len(six) != 6:  # noqa: PLR2004 - two LPS vectors
+        return False
+    lengths = hypot(*six[:3]), hypot(*six[3:])
+    askew = sum(a * b for a, b in zip(six[:3], six[3:], strict=True))
+    return all(abs(length - 1) < _ROUNDING for length in lengths) and abs(askew) < _ROUNDING
 
 
 def _numbers(parts: list[Dataset], keyword: str, count: int) -> list[float]:

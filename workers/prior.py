@@ -1,0 +1,115 @@
+"""Which earlier study a study is set beside, and which tracking UIDs its vertebrae keep (docs/morphometry 6.1).
+
+Earlier studies come from the ledger, or from reports of ours among the files. The newest one that may be compared, and
+shares a measured level, is compared; where none may, the newest one stands there with the reason. A vertebra keeps the
+tracking UID of the newest earlier study that has its level, whether it is compared or not: it is the same vertebra.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydicom.dataset import Dataset
+
+from service.study_identity import StudyIdentity
+from sr_templates import headers, uids
+from sr_templates.findings import StudyFindings
+from sr_templates.levels import LEVELS
+from workers.inputs import REPORTS, Inputs
+from workers.kept_json import dumped, loaded
+from workers.morphometry.comparison import compare, why_not
+from workers.morphometry.kept import KeptStudy
+from workers.own_report import read_back
+from workers.patient import identity_of, is_earlier
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prior:
+    """What of earlier studies goes into a report."""
+
+    #: The one that the study is set beside; None where there is none.
+    study: KeptStudy | None = None
+    #: Tracking UID by level.
+    tracking: Mapping[str, str] = field(default_factory=dict)
+
+
+#: Returns the prior of a study with these findings, of this patient, given what reports among its files tell.
+Recall = Callable[[StudyIdentity, StudyFindings, Sequence[KeptStudy]], Prior]
+
+
+def choose(findings: StudyFindings, earlier: Iterable[KeptStudy]) -> Prior:
+    """Return the prior among earlier studies; of two of the same study the first counts."""
+    by_study = {kept.study.study_instance_uid: kept for kept in reversed(list(earlier)) if kept.has_numbers}
+    by_study.pop(findings.study_instance_uid, None)
+    newest_first = sorted(by_study.values(), key=_age, reverse=True)
+    comparable = [kept for kept in newest_first if why_not(findings, kept) is None]
+    preferred = [*(kept for kept in comparable if _shares_a_level(findings, kept)), *comparable, *newest_first]
+    tracking: dict[str, str] = {}
+    for kept in newest_first:
+        for vertebra in kept.vertebrae:
+            if vertebra.tracking_uid:
+                tracking.setdefault(vertebra.level, vertebra.tracking_uid)
+    return Prior(study=next(iter(preferred), None), tracking=tracking)
+
+
+def of_files(_: StudyIdentity, findings: StudyFindings, reports: Sequence[KeptStudy]) -> Prior:
+    """Return the prior where there is no ledger: among the reports of the files."""
+    return choose(findings, reports)
+
+
+def set_beside(findings: StudyFindings, prior: Prior, *, uid_root: str) -> StudyFindings:
+    """Return the findings with the tracking UID of every level, and with the comparison."""
+    study_uid = findings.study_instance_uid
+    tracked = tuple(
+        replace(
+            vertebra,
+            tracking_uid=prior.tracking.get(vertebra.level)
+            or uids.tracking_uid(uid_root, study_instance_uid=study_uid, level=vertebra.level),
+        )
+        if vertebra.level in LEVELS
+        else vertebra
+        for vertebra in findings.vertebrae
+    )
+    tracked_findings = replace(findings, vertebrae=tracked)
+    if prior.study is None or findings.reason is not None:
+        return tracked_findings
+    return replace(tracked_findings, comparison=compare(tracked_findings, prior.study))
+
+
+def told_by(inputs: Inputs, identity: StudyIdentity) -> list[KeptStudy]:
+    """Return what reports of ours among the files say of earlier studies of this patient, and of this study.
+
+    The newest report of each study comes first.
+    """
+    earlier = [report for report in inputs.other_reports if is_earlier(identity_of(report), identity)]
+    newest_first = sorted([*earlier, *inputs.of_classes(REPORTS)], key=_made, reverse=True)
+    return [kept for report in newest_first if (kept := read_back(report)) is not None]
+
+
+def to_text(prior: Prior) -> str:
+    """Return a prior as JSON text: what a revision is pinned to."""
+    study = None if prior.study is None else dumped(prior.study)
+    return json.dumps({"study": study, "tracking": dict(prior.tracking)}, sort_keys=True)
+
+
+def from_text(text: str) -> Prior:
+    """Return what `to_text` was given."""
+    found: dict[str, Any] = json.loads(text)
+    return Prior(study=None if found["study"] is None else loaded(found["study"]), tracking=found["tracking"])
+
+
+def _shares_a_level(findings: StudyFindings, kept: KeptStudy) -> bool:
+    now = {vertebra.level for vertebra in findings.vertebrae if vertebra.measured is not None}
+    return any(vertebra.is_measured and vertebra.level in now for vertebra in kept.vertebrae)
+
+
+def _age(kept: KeptStudy) -> tuple[str, str, str]:
+    return kept.study.study_date, kept.study_time, kept.study.study_instance_uid
+
+
+def _made(report: Dataset) -> tuple[str, str, str, str]:
+    """Return what sorts reports by when they were made; the UID only makes it the same every time."""
+    number = headers.text(report, "InstanceNumber").strip().rjust(12, "0")
+    date, time = headers.text(report, "ContentDate"), headers.text(report, "ContentTime")
+    return date, time, number, headers.text(report, "SOPInstanceUID")
