@@ -1,6 +1,7 @@
 """Lateral radiographs from files to findings: a column of known dimensions, each way to outline it, each scale."""
 
 import json
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -226,6 +227,40 @@ def test_a_body_at_the_edge_of_the_film_is_refused(tmp_path: Path) -> None:
 
     assert "TOUCHES_BORDER" == found["T8"].reason
     assert found["T9"].measured is not None
+
+
+def test_a_body_at_the_collimated_edge_is_refused(tmp_path: Path) -> None:
+    """What the header says is not exposed is no part of the film: a body that ends there is TOUCHES_BORDER."""
+    shown = column()[:3]
+    middle = int(shown[0].stand.at[1])
+    image = film(
+        CollimatorShape="RECTANGULAR",
+        CollimatorLeftVerticalEdge=1,
+        CollimatorRightVerticalEdge=COLUMNS,
+        CollimatorUpperHorizontalEdge=middle + 1,
+        CollimatorLowerHorizontalEdge=ROWS,
+    )
+    masks = np.stack([one.stand.shadow(one.profile, (ROWS, COLUMNS)) for one in shown], axis=-1)
+    masks[:middle] = False
+    found = _by_level(_measured(tmp_path / "study", image, segmented(image, shown, masks=masks)).findings)
+
+    assert "TOUCHES_BORDER" == found["T8"].reason
+    assert found["T9"].measured is not None
+
+
+def test_mm_that_were_corrected_stay_on_their_film(tmp_path: Path) -> None:
+    """Bodies that look alike on two films with different magnifications are none lower than the others."""
+    shown = [replace(one, profile=replace(one.profile, heights=(24.0, 24.0, 24.0), schmorl=0.0)) for one in column()]
+    upper = film(EstimatedRadiographicMagnificationFactor=1.1)
+    lower = film(EstimatedRadiographicMagnificationFactor=1.4, SOPInstanceUID=f"{STUDY}.2.2")
+    second = annotated(lower, lines(shown[5:]))
+    second.SOPInstanceUID = f"{STUDY}.7.2"
+    found = _by_level(_measured(tmp_path / "study", upper, lower, annotated(upper, lines(shown[:5])), second).findings)
+
+    assert 10 == len(found)
+    for one in found.values():
+        assert one.measured is not None
+        assert 0 == one.measured.genant_grade
 
 
 def test_the_report_draws_the_points_on_the_film(tmp_path: Path) -> None:

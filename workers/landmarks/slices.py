@@ -6,7 +6,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from sr_templates import headers
-from workers.landmarks.image_plane import cosines, geometry
+from workers.landmarks.image_plane import cosines, geometry, is_localizer
 from workers.landmarks.volumes import Array
 
 
@@ -33,7 +33,7 @@ class Slice:
 
 def slices_of(image: Dataset) -> list[Slice]:
     """Return every plane of `image` that states where it lies; [] for a localizer, which only shows the way."""
-    if "LOCALIZER" in headers.text(image, "ImageType").upper().split("\\"):
+    if is_localizer(image):
         return []
     frames = max(1, len(headers.items(image, "PerFrameFunctionalGroupsSequence")))
     found = (_slice(image, geometry(image, frame)) for frame in range(1, frames + 1))

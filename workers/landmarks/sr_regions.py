@@ -12,12 +12,11 @@ from pydicom.dataset import Dataset
 from sr_templates import codes, headers
 from workers.landmarks.claims import SHAPE_SIZES, Shape, Spot
 from workers.landmarks.labels import Naming, Said, said
-from workers.landmarks.levels import level_from_code
+from workers.landmarks.levels import STANDARD_SCHEMES, level_from_code
 from workers.landmarks.regions.claims import GENERIC_TYPES
 from workers.landmarks.sr_points import meaning_of, points_of
 
 Line = tuple[Spot, ...]
-_STANDARD_SCHEMES: Final = frozenset({"SCT", "SRT", "DCM", "UMLS"})
 #: A line is closed where its last point repeats the first (PS3.3 C.18.6.1.2), pixels: FL has seven digits.
 _SAME: Final = 1e-3
 #: Corners that enclose anything.
@@ -61,4 +60,4 @@ def _is_bone(finding: Dataset) -> bool:
     scheme, value = headers.code(finding, "ConceptCodeSequence")
     if (scheme, value) in GENERIC_TYPES or level_from_code(scheme, value) or codes.level_of(scheme, value):
         return True
-    return scheme not in _STANDARD_SCHEMES and said(meaning_of(finding, "ConceptCodeSequence")).is_level_only
+    return scheme not in STANDARD_SCHEMES and said(meaning_of(finding, "ConceptCodeSequence")).is_level_only

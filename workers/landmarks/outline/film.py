@@ -107,13 +107,16 @@ class Film:
         return [flag for flag, share in covered.items() if share >= _LEAST_HELD]
 
     def _cut_off(self, shape: Shape, frame: PlaneFrame, points: Array) -> bool:
-        """Whether the outline meets the edge of the image at the body."""
+        """Whether the outline meets the edge of the image, or of what is exposed of it, at the body."""
         box = frame.to_local(points)
         low, high = box.min(axis=0) - _ROOM, box.max(axis=0) + _ROOM
         lines = np.concatenate([ring for rings in shape.contours for ring in rings])
         local, inside = frame.to_local(lines), lines / self.pixel
         near = ((local > low) & (local < high)).all(axis=1)
-        edge = (inside <= _AT_EDGE) | (inside >= np.array([self.plane.columns, self.plane.rows]) - _AT_EDGE)
+        left, upper, right, lower = self.plane.exposed or (0.0, 0.0, self.plane.columns, self.plane.rows)
+        first = np.maximum((left, upper), 0.0)
+        last = np.minimum((right, lower), (self.plane.columns, self.plane.rows))
+        edge = (inside <= first + _AT_EDGE) | (inside >= last - _AT_EDGE)
         return bool((near & edge.any(axis=1)).any())
 
 

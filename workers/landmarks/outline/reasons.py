@@ -36,6 +36,8 @@ class Reason(StrEnum):
     ORIENTATION_CONFLICT = "ORIENTATION_CONFLICT"
     #: The outline is not that of a body, or the body cannot be told from what hangs on it.
     NO_BODY = "NO_BODY"
+    #: The outline holds part of another vertebra, or another one's outline holds part of this one.
+    MERGED_NEIGHBOUR = "MERGED_NEIGHBOUR"
     #: The points found bulge as no body does.
     IMPLAUSIBLE_SHAPE = "IMPLAUSIBLE_SHAPE"
     #: The body is cut off by the edge of the image.
