@@ -21,7 +21,6 @@ from workers.landmarks.mask.neighbours import (
     SECOND_BODY,
     SWOLLEN,
     TALL,
-    TALLER_THAN_DEEP,
     sharing,
 )
 from workers.landmarks.outline.body import Placed
@@ -29,7 +28,7 @@ from workers.landmarks.outline.polygon import area
 from workers.landmarks.outline.reasons import Reason
 from workers.landmarks.outline.section import enclosed
 from workers.landmarks.outline.shape import Shape
-from workers.landmarks.volumes import Array, Mask
+from workers.landmarks.volumes import Array
 from workers.morphometry.levels import GRADED_LEVELS, places
 
 #: Height over the median of the neighbours' above which an outline that meets the next one, with no disc between, holds
@@ -55,11 +54,11 @@ def mixed(shapes: Mapping[str, Shape], found: Mapping[str, Sequence[Placed] | Re
     Something of a body's own size above or below it, which meets no neighbour, is a body in two parts, or another one
     that nobody named: then it is not known what is measured.
     """
-    bodies = {level: _Body(placed=one[0]) for level, one in found.items() if not isinstance(one, Reason)}
-    split = {level for level, body in bodies.items() if body.goes_on(shapes[level])}
+    bodies = {level: one[0] for level, one in found.items() if not isinstance(one, Reason)}
+    split = {level for level, body in bodies.items() if _goes_on(body, shapes[level])}
     large = {level for level in shapes if level in GRADED_LEVELS and _holds_two(level, shapes, found, bodies)}
     shared = sharing(
-        shapes, split | large, lambda other, level: other in bodies and bodies[other].meets(shapes[level]) > CONTACT
+        shapes, split | large, lambda other, level: other in bodies and _meets(bodies[other], shapes[level])
     )
     return {
         level: Mixed(reason=Reason.MERGED_NEIGHBOUR if others or level in large else Reason.NO_BODY, others=others)
@@ -67,74 +66,47 @@ def mixed(shapes: Mapping[str, Shape], found: Mapping[str, Sequence[Placed] | Re
     }
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Body:
-    """A body with its six points."""
+def _goes_on(body: Placed, shape: Shape) -> bool:
+    """Whether its own outline goes on beyond an endplate, between the walls, for up to the body's height."""
+    height = float(body.heights.max()) / body.frame.unit
+    return max(_beyond(body, shape, ROOM_MM + HEIGHTS * height)) > SECOND_BODY
 
-    placed: Placed
 
-    @property
-    def heights(self) -> list[float]:
-        """The three heights, in the unit of the plane."""
-        points = self.placed.in_plane
-        return [float(height) for height in np.hypot(*(points[:3] - points[3:]).T)]
+def _meets(body: Placed, shape: Shape) -> bool:
+    """Whether another outline lies right beyond an endplate."""
+    return max(_beyond(body, shape, np.array(CONTACT_MM))) > CONTACT
 
-    def goes_on(self, shape: Shape) -> bool:
-        """Whether its own outline goes on beyond an endplate, between the walls, for up to the body's height."""
-        height = max(self.heights) / self.placed.frame.unit
-        return max(self._beyond(shape, ROOM_MM + HEIGHTS * height)) > SECOND_BODY
 
-    def meets(self, shape: Shape) -> float:
-        """Return the share of an endplate right beyond which another outline lies."""
-        return max(self._beyond(shape, np.array(CONTACT_MM)))
-
-    def is_taller(self, times: float, near: Sequence["_Body"]) -> bool:
-        """Whether it is higher than the median of its neighbours, so many times."""
-        return max(self.heights) > times * median(max(other.heights) for other in near)
-
-    @property
-    def is_upright(self) -> bool:
-        """Whether it is higher than deep."""
-        points = self.placed.in_plane
-        depth = float(np.hypot(*(points[[2, 5]] - points[[0, 3]]).T).mean())
-        return max(self.heights) > TALLER_THAN_DEEP * depth
-
-    def _beyond(self, shape: Shape, distances: Array) -> list[float]:
-        """Return for either endplate the share of samples at `distances` beyond it that an outline covers."""
-        points, up = self.placed.points, np.arange(-_REACH, _REACH, _STEP)
-        rings = [self.placed.frame.to_local(ring) for ring in (*shape.contours[0], *shape.others)]
-        shares = []
-        for end, outwards in ((points[:3], 1.0), (points[3:], -1.0)):
-            behind = end[0, 0] + DEPTHS * (end[2, 0] - end[0, 0])
-            level = np.interp(behind, end[:, 0], end[:, 1]) + outwards * distances[:, None]
-            rows = np.clip(np.rint((level + _REACH) / _STEP).astype(int), 0, len(up) - 1)
-            covered: Mask = enclosed(rings, behind, up)[rows, np.arange(len(behind))]
-            shares.append(float(covered.mean()))
-        return shares
+def _beyond(body: Placed, shape: Shape, distances: Array) -> list[float]:
+    """Return for either endplate the share of samples at `distances` beyond it that an outline covers."""
+    up = np.arange(-_REACH, _REACH, _STEP)
+    rings = [body.frame.to_local(ring) for ring in (*shape.contours[0], *shape.others)]
+    shares = []
+    for end, outwards in ((body.points[:3], 1.0), (body.points[3:], -1.0)):
+        behind = end[0, 0] + DEPTHS * (end[2, 0] - end[0, 0])
+        level = np.interp(behind, end[:, 0], end[:, 1]) + outwards * distances[:, None]
+        rows = np.clip(np.rint((level + _REACH) / _STEP).astype(int), 0, len(up) - 1)
+        shares.append(float(enclosed(rings, behind, up)[rows, np.arange(len(behind))].mean()))
+    return shares
 
 
 def _holds_two(
     level: str,
     shapes: Mapping[str, Shape],
     found: Mapping[str, Sequence[Placed] | Reason],
-    bodies: Mapping[str, _Body],
+    bodies: Mapping[str, Placed],
 ) -> bool:
     """Whether an outline is too large for one body: by its neighbours, and by where it meets them."""
     place = places(shapes)
     near = [other for other in bodies if 0 < abs(place[other] - place[level]) <= NEAR]
-    if level in bodies:
-        body, others = bodies[level], [bodies[other] for other in near]
-        meets = any(
-            abs(place[other] - place[level]) == 1 and bodies[other].meets(shapes[level]) > CONTACT for other in near
-        )
-        if len(near) < LEAST:
-            return meets and body.is_upright
-        return (body.is_upright and (meets or body.is_taller(TALL, others))) or (
-            meets and body.is_taller(_WITH_DISC, others)
-        )
-    if found[level] not in _SHAPELESS or len(near) < LEAST:
-        return False
-    return _size(shapes[level]) > SWOLLEN * max(_size(shapes[other]) for other in near)
+    if level not in bodies:
+        is_shapeless = found[level] in _SHAPELESS and len(near) >= LEAST
+        return is_shapeless and _size(shapes[level]) > SWOLLEN * max(_size(shapes[other]) for other in near)
+    body = bodies[level]
+    meets = any(abs(place[other] - place[level]) == 1 and _meets(bodies[other], shapes[level]) for other in near)
+    usual = median(float(bodies[other].heights.max()) for other in near) if len(near) >= LEAST else np.inf
+    height = float(body.heights.max())
+    return (body.is_upright and (meets or height > TALL * usual)) or (meets and height > _WITH_DISC * usual)
 
 
 def _size(shape: Shape) -> float:
