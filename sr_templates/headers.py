@@ -118,6 +118,16 @@ def numbers(source: Dataset, keyword: str) -> list[float]:
     return found if all(isfinite(number) for number in found) else []
 
 
+def pairs(source: Dataset, keyword: str) -> list[tuple[float, float]]:
+    """Return the numbers of an attribute by two, be they finite or not; [] where it is missing, damaged or odd."""
+    parts = [part for part in text(source, keyword).split("\\") if part.strip()]
+    try:
+        found = [float(part) for part in parts]
+    except ValueError:
+        return []
+    return [] if len(found) % 2 else list(zip(found[::2], found[1::2], strict=True))
+
+
 def code(source: Dataset, keyword: str) -> tuple[str, str]:
     """Return (scheme, value) of the first code in a code sequence; empty texts where there is none."""
     item = next(iter(items(source, keyword)), Dataset())

@@ -14,6 +14,13 @@ from sr_templates import headers
 Array = npt.NDArray[np.float64]
 #: How far a direction cosine's length or right angle may be off by rounding.
 _ROUNDING: Final = 0.02
+#: Functional groups that state geometry (PS3.3 C.7.6.16.2, C.8.19.6.4).
+_GEOMETRY: Final = (
+    "PixelMeasuresSequence",
+    "PlaneOrientationSequence",
+    "PlanePositionSequence",
+    "FramePixelDataPropertiesSequence",
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,11 +48,16 @@ class Slice:
 
 def slices_of(image: Dataset) -> list[Slice]:
     """Return every plane of `image` that states where it lies; [] for a localizer, which only shows the way."""
-    if "LOCALIZER" in headers.text(image, "ImageType").upper().split("\\"):
+    if is_localizer(image):
         return []
     frames = max(1, len(headers.items(image, "PerFrameFunctionalGroupsSequence")))
     found = (_slice(image, frame) for frame in range(1, frames + 1))
     return [one for one in found if one is not None]
+
+
+def is_localizer(image: Dataset) -> bool:
+    """Whether an image only shows the way: Image Type, value 3 (PS3.3 C.8.2.1.1.1, C.8.3.1.1.1)."""
+    return "LOCALIZER" in headers.text(image, "ImageType").upper().split("\\")
 
 
 def frame_of_reference(source: Dataset) -> str:
@@ -63,7 +75,7 @@ def geometry(image: Dataset, frame: int) -> list[Dataset]:
     groups = [
         item
         for group in (*per_frame, *headers.items(image, "SharedFunctionalGroupsSequence"))
-        for keyword in ("PixelMeasuresSequence", "PlaneOrientationSequence", "PlanePositionSequence")
+        for keyword in _GEOMETRY
         for item in headers.items(group, keyword)
     ]
     return [*groups, image]

@@ -20,14 +20,16 @@ from workers.landmarks.claims import Study
 from workers.landmarks.document import LandmarksDocument, LandmarksError, landmarks_of, parse
 from workers.landmarks.fiducials import from_fiducials
 from workers.landmarks.observer import creator, observers, person, shown
+from workers.landmarks.outline.devices import told
 from workers.landmarks.points import VertebraLandmarks
 from workers.landmarks.presentation import from_presentation
 from workers.landmarks.reasons import Note
 from workers.landmarks.sampling import sampled
 from workers.landmarks.sr import from_report, is_ours
-from workers.mask_sources import measure_masks, of_series, segmentations, structure_sets, uids
+from workers.mask_sources import Measured, measure_masks, of_series, segmentations, structure_sets, uids
+from workers.morphometry.levels import sort_key
 from workers.nearby import images_at, is_computed
-from workers.outline_sources import measure_outlines
+from workers.outline_sources import devices_on_films, measure_outlines
 from workers.own_report import stated_protocol
 
 _ORDER: Final = list(LandmarkSource)
@@ -81,18 +83,66 @@ def find_landmarks(inputs: Inputs, supplied: bytes | None = None, *, supplied_at
     carried = [one for one in _carried(inputs) if one.vertebrae]
     found = [one for one in (*document, *carried) if one.vertebrae]
     if not any(one.placed for one in found):
-        acquired = [image for image in _images(inputs) if not is_computed(image)]
+        acquired = _acquired(inputs)
         measured = [*measure_masks(inputs, acquired), *measure_outlines(inputs, acquired)]
-        masks = [_resting_on(one.vertebrae, one.images, one.holders) for one in measured if one.vertebrae]
+        masks = [_of_masks(one, inputs) for one in measured if one.vertebrae]
         carried, found = [*carried, *masks], [*found, *masks]
-    best = min(found, key=_preference, default=Found(vertebrae=()))
+    chosen = min(found, key=_preference, default=Found(vertebrae=()))
+    best = _with_devices(_with_the_rest(chosen, found, inputs), inputs)
     unused = {
-        Note.DOCUMENT_NOT_USED: sum(one is not best for one in document),
+        Note.DOCUMENT_NOT_USED: sum(one is not chosen for one in document),
         **{note: len(_holders(carried, classes) - uids(best.others)) for note, classes in _CARRIERS.items()},
         Note.SEGMENTATIONS_NOT_USED: len(uids(segmentations(inputs)) - uids(best.others)),
         Note.STRUCTURE_SETS_NOT_USED: len(uids(structure_sets(inputs)) - uids(best.others)),
     }
     return replace(best, notes=tuple(note.told(count) for note, count in unused.items() if count))
+
+
+def _with_the_rest(best: Found, found: Sequence[Found], inputs: Inputs) -> Found:
+    """Return the source with what else its own objects name: outlines beside points are measured, the rest says why."""
+    carriers = [one for one in best.others if headers.text(one, "SOPClassUID") in REPORTS | PRESENTATIONS]
+    measured = measure_outlines(inputs, _acquired(inputs)) if carriers and best.placed else []
+    beside = [
+        one for one in (*found, *(_of_masks(one, inputs) for one in measured)) if uids(one.others) & uids(carriers)
+    ]
+    known = {vertebra.level for vertebra in best.vertebrae}
+    more: dict[str, VertebraLandmarks] = {}
+    for vertebra in (vertebra for one in beside for vertebra in one.vertebrae if vertebra.level not in known):
+        more.setdefault(vertebra.level, vertebra)
+    if not more:
+        return best
+    added = [one for one in beside if any(vertebra in more.values() for vertebra in one.vertebrae)]
+    return replace(
+        best,
+        vertebrae=tuple(sorted((*best.vertebrae, *more.values()), key=lambda one: sort_key(one.level))),
+        images=_once(image for one in (best, *added) for image in one.images),
+        others=_once(other for one in (best, *added) for other in one.others),
+    )
+
+
+def _with_devices(found: Found, inputs: Inputs) -> Found:
+    """Return the vertebrae with what the study's objects say that they hold, whoever placed their points."""
+    if not found.placed:
+        return found
+    reports = [one for one in inputs.of_classes(REPORTS) if not _is_our_answer(one, observers(inputs.whole(one)))]
+    devices = devices_on_films(inputs, _acquired(inputs), [*reports, *inputs.of_classes(PRESENTATIONS)])
+    return replace(found, vertebrae=told(found.vertebrae, devices))
+
+
+def _once(objects: Iterable[Dataset]) -> tuple[Dataset, ...]:
+    return tuple({headers.text(one, "SOPInstanceUID"): one for one in objects}.values())
+
+
+def _of_masks(measured: Measured, inputs: Inputs) -> Found:
+    """Return vertebrae that were measured, with who drew the lines they were measured in, where that is stated."""
+    found = _resting_on(measured.vertebrae, measured.images, measured.holders)
+    persons: list[str] = []
+    for one in measured.holders:
+        is_report = headers.text(one, "SOPClassUID") in REPORTS
+        is_state = headers.text(one, "SOPClassUID") in PRESENTATIONS
+        persons += observers(inputs.whole(one)) if is_report else creator(one) if is_state else ()
+    by = " and ".join(list(dict.fromkeys(persons))[:_MOST_PERSONS])
+    return replace(found, origin=f"measured in lines drawn by {by}") if by else found
 
 
 def _preference(found: Found) -> tuple[bool, int, float, float]:
@@ -191,6 +241,11 @@ def _images(inputs: Inputs) -> list[Dataset]:
         and headers.text(header, "SOPClassUID") not in SEGMENTATIONS
         and headers.text(header, "SeriesInstanceUID")
     ]
+
+
+def _acquired(inputs: Inputs) -> list[Dataset]:
+    """Return the images that masks and outlines may lie on: none that we have computed."""
+    return [image for image in _images(inputs) if not is_computed(image)]
 
 
 def _by_uid(images: Sequence[Dataset]) -> Callable[[str], Dataset | None]:

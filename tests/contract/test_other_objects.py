@@ -4,6 +4,7 @@ import subprocess
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import highdicom as hd
 import numpy as np
@@ -47,7 +48,7 @@ def _objects(inputs: Inputs, found: StudyFindings) -> list[tuple[ObjectKind, Dat
 
 
 def _made(folder: Path, inputs: Inputs, found: StudyFindings) -> Made:
-    files = {}
+    files: dict[str, Path] = {}
     for kind, dataset in _objects(inputs, found):
         name = f"{kind}{sum(key.startswith(kind) for key in files) + 1}"
         files[name] = folder / f"{name}.dcm"
@@ -85,7 +86,12 @@ def radiograph(tmp_path_factory: pytest.TempPathFactory) -> Made:
 def magnetic(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """Return what is made of slices that are MR by inversion recovery, and say so."""
     folder = tmp_path_factory.mktemp("magnetic")
-    says = {"Modality": "MR", "SOPClassUID": MRImageStorage, "ScanningSequence": ["SE", "IR"], "InversionTime": 150}
+    says: dict[str, Any] = {
+        "Modality": "MR",
+        "SOPClassUID": MRImageStorage,
+        "ScanningSequence": ["SE", "IR"],
+        "InversionTime": 150,
+    }
     slices = [ct(place, x_mm=3.0 * (place - 2), **says) for place in range(1, 5)]
     return _made(folder, written(folder / "study", *slices), only(findings("patient"), ("T12",)))
 

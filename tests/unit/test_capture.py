@@ -35,7 +35,7 @@ def test_the_same_page_gives_the_same_bytes() -> None:
 
 
 @pytest.mark.parametrize("pixels", [PIXELS[..., 0], PIXELS.astype(np.uint16)])
-def test_anything_but_colours_of_eight_bits_is_refused(pixels: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_anything_but_colours_of_eight_bits_is_refused(pixels: np.ndarray) -> None:
     """The message says what was expected and what was found."""
     with pytest.raises(ValueError, match=r"expected \(rows, columns, 3\) of uint8, found"):
         build_capture(pixels, findings("patient"), context("patient"), derivation=DRAWN)

@@ -16,7 +16,7 @@ from workers.pictures.panels import MOST_PANELS, NO_PIXELS, NO_SLICES, panels
 PATIENT = only(findings("patient"), ("T12", "L1"))
 
 
-def _bright(points: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def _bright(points: np.ndarray) -> np.ndarray:
     """Return bone, 1000 HU, above the middle of T12, z = 0, and soft tissue below it."""
     return np.where(points[..., 2] > 0, 1000.0, 40.0)
 

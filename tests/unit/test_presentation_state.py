@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,7 +120,7 @@ def test_each_series_and_each_rescaling_has_its_own() -> None:
     ],
     ids=["the first of several", "the one", "none: a window for bone"],
 )
-def test_the_window_is_that_of_the_image(changes: Mapping[str, object], expected: tuple[float, float]) -> None:
+def test_the_window_is_that_of_the_image(changes: Mapping[str, Any], expected: tuple[float, float]) -> None:
     """The first window of the image; a CT that states none would be shown grey in grey."""
     (state,) = _slice_states((0,), **changes)
     (window,) = state.SoftcopyVOILUTSequence

@@ -59,6 +59,8 @@ class Flag(StrEnum):
     HOLES_FILLED = "HOLES_FILLED"
     #: On a radiograph the endplates show double contours wider than 2 mm: the beam met the vertebra obliquely.
     OBLIQUE = "OBLIQUE"
+    #: Another radiograph of the study shows the vertebra with heights that are different by a tenth or more.
+    READINGS_DIFFER = "READINGS_DIFFER"
 
 
 class Note(StrEnum):
