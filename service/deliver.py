@@ -19,7 +19,7 @@ from pynetdicom.association import Association
 
 from service import peer, sop_classes
 from service.config import Destination, Settings
-from service.errors import NotTaken, PeerRefused, SpondylError, Unavailable
+from service.errors import NotNow, NotTaken, PeerRefused, SpondylError, Unavailable
 from service.spool import Spool
 
 #: An association that was not used for so long is released, seconds; PACS close theirs after 30 s or more.
@@ -36,7 +36,8 @@ _EVERY_KIND: Final = ("sr", *sop_classes.WRITTEN)
 _OUT_OF_RESOURCES: Final = 0xA7
 #: 0xBxxx: stored, with a warning.
 _WARNING: Final = 0xB
-#: 0xA9xx, data set does not match SOP class; 0xCxxx, cannot understand: another try meets them again.
+#: 0xA9xx, data set does not match SOP class; 0xCxxx, cannot understand: another try meets them again, another SOP class
+#: that says the same may not.
 _NOT_TAKEN: Final = frozenset({0xA, 0xC})
 #: PS3.7 C.5.6: SOP class not supported, said of an object whose presentation context was accepted.
 _CLASS_NOT_SUPPORTED: Final = 0x0122
@@ -56,9 +57,9 @@ _AS_GOOD_AS_SUCCESS: Final = frozenset({0x0000, 0x0001, 0x0107, 0x0111, 0x0116})
 
 
 def check_status(status: int | None, destination: str) -> None:
-    """Return where the object was stored; else raise PeerRefused (permanent) or Unavailable (passing, or unknown).
+    """Return where the object was stored; else raise PeerRefused (for good), NotNow (passing), Unavailable (no answer).
 
-    NotTaken, a PeerRefused, is about its SOP class: another alternative may do.
+    NotTaken, a PeerRefused, is about this object: another alternative may do.
     Of the peer's answer only the number is told: its Error Comment may quote the data set.
     """
     if status is None:
@@ -67,12 +68,14 @@ def check_status(status: int | None, destination: str) -> None:
         return
     why = f"{destination} answered status 0x{status:04X}"
     if status >> 8 == _OUT_OF_RESOURCES:
-        raise Unavailable(f"{why}: out of resources")
+        raise NotNow(f"{why}: out of resources")
     if status == _CLASS_NOT_SUPPORTED:
         raise NotTaken(f"{why}: SOP class not supported")
-    if status in _PERMANENT or status >> 12 in _NOT_TAKEN:
+    if status >> 12 in _NOT_TAKEN:
+        raise NotTaken(why)
+    if status in _PERMANENT:
         raise PeerRefused(why)
-    raise Unavailable(why)
+    raise NotNow(why)
 
 
 def backoff_s(failures: int, rng: random.Random) -> float:
@@ -103,9 +106,10 @@ class Deliverer:
         self.rng = rng
 
     def send(self, destination: Destination, *paths: Path) -> Path:
-        """Send one object, the first of these alternatives whose SOP class the destination takes; return which.
+        """Send one object, the first of these alternatives that the destination takes; return which.
 
-        NotTaken where it takes none; PeerRefused; or Unavailable where it may be tried again (under the same UID).
+        NotTaken where it takes none; PeerRefused; or Unavailable where it may be tried again (under the same UID),
+        NotNow, an Unavailable, where the destination itself is well.
         Unsendable where a file is no object of ours. Waits at most the destination's `timeout_s` for each answer.
         """
         with self._lock:
@@ -141,7 +145,7 @@ class _Line:
             try:
                 sent = self._send_in_two_tries(alternatives)
                 answered = True
-            except PeerRefused:
+            except (PeerRefused, NotNow):
                 answered = True
                 raise
             finally:
@@ -159,6 +163,8 @@ class _Line:
         association = self._connected()
         try:
             return self._store(association, alternatives)
+        except NotNow:
+            raise
         except Unavailable:
             timed_out = time.monotonic() - start >= self._destination.timeout_s
             if not kept or timed_out or peer.is_open(association):
@@ -170,7 +176,7 @@ class _Line:
             self._hang_up()
 
     def _store(self, association: Association, alternatives: Mapping[Path, _Pair]) -> Path:
-        """Store the first alternative whose SOP class is taken: by its presentation context, and by the answer."""
+        """Store the first alternative that is taken: by its presentation context, and by the answer."""
         why = set()
         for path, pair in alternatives.items():
             what = _sendable(association, pair, path)

@@ -2,7 +2,8 @@
 
 Where the claim was lost meanwhile, nothing of that is said: whoever holds the job now has the word.
 
-Each destination has its own jobs, its own count of failures and its own wait: one that is down holds up no other.
+Each destination has its own jobs, its own count of failures and its own wait: one that is down holds up no other. One
+that answers is well, whatever it answers: an object that it does not store holds up no other either.
 """
 
 from collections.abc import Callable
@@ -11,11 +12,14 @@ from typing import Final
 from service import sop_classes
 from service.config import Destination, Settings
 from service.deliver import Deliverer, Unsendable, backoff_s
-from service.errors import Misconfigured, NotTaken, PeerRefused, Quarantined, SpondylError, Unavailable
+from service.errors import Misconfigured, NotNow, NotTaken, PeerRefused, Quarantined, SpondylError, Unavailable
 from service.ledger import Claim, Ledger, ReportRow
 from service.ledger.rows import SR
 from service.logs import log
 
+#: What a destination need not take is offered so often while it answers "not now", half an hour or so (`backoff_s`);
+#: the report is offered until the patience ends.
+OPTIONAL_TRIES: Final = 20
 _HOUR_S: Final = 3600.0
 
 
@@ -56,16 +60,20 @@ def _names(claim: Claim) -> dict[str, object]:
 def _put_off(
     claim: Claim, ledger: Ledger, deliverer: Deliverer, settings: Settings, error: Unavailable, now: float
 ) -> None:
-    """Open the destination's circuit for a while; give up where it has been unreachable for longer than is borne."""
-    name, why = claim.job.destination or "", str(error)
-    failures, _ = ledger.jobs.destination(name)
+    """Put the job off, with its destination where that gave no answer; give up what has lasted longer than is borne."""
+    name, why, answered = claim.job.destination or "", str(error), isinstance(error, NotNow)
+    if answered and claim.choices[0].kind != SR and claim.job.attempts >= OPTIONAL_TRIES:
+        _decline(claim, ledger, error, now)
+        return
+    failures = claim.job.attempts - 1 if answered else ledger.jobs.destination(name)[0]
     wait_s = backoff_s(failures, deliverer.rng)
-    ledger.jobs.destination_failed(name, until=now + wait_s, why=why, now=now)
+    if not answered:
+        ledger.jobs.destination_failed(name, until=now + wait_s, why=why, now=now)
     patience_h = settings.queue.delivery_patience_h
     if now - claim.job.created_at > patience_h * _HOUR_S:
         _give_up(claim, ledger, PeerRefused(f"for {patience_h:g} h: {why}"), now)
         return
-    if not ledger.jobs.postpone(claim, until=now + wait_s, why=why, now=now):
+    if not ledger.jobs.postpone(claim, until=now + wait_s, why=why, answered=answered, now=now):
         return
     log.warning("delivery put off", action="delivery_postponed", **_names(claim), retry_in_s=round(wait_s, 1), why=why)
 

@@ -62,6 +62,10 @@ class Unavailable(SpondylError):
         return "whoever looks after what does not answer; then try again"
 
 
+class NotNow(Unavailable):
+    """The destination answered, and does not store this object now: others it may take at once."""
+
+
 class PeerRefused(SpondylError):
     """The destination refused the object for a reason that trying again will not change."""
 
@@ -69,7 +73,7 @@ class PeerRefused(SpondylError):
 
 
 class NotTaken(PeerRefused):
-    """The destination takes no object of this kind."""
+    """The destination does not take this object: another alternative of it may do."""
 
 
 class Quarantined(SpondylError):

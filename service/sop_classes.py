@@ -104,6 +104,7 @@ OTHERS: Final[Mapping[str, str]] = MappingProxyType(
         f"{_STORAGE}.11.2": "Color Softcopy Presentation State",
         f"{_STORAGE}.11.3": "Pseudo-Color Softcopy Presentation State",
         f"{_STORAGE}.66.2": "Spatial Fiducials",
+        f"{_STORAGE}.104.1": "Encapsulated PDF",
         f"{_STORAGE}.481.3": "RT Structure Set",
     }
 )
@@ -127,8 +128,8 @@ WRITTEN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "sagittal": (f"{_STORAGE}.2", f"{_STORAGE}.4"),
     }
 )
-#: Of every SOP class that is taken or written.
-NAMES: Final[Mapping[str, str]] = MappingProxyType({**ACCEPTED, f"{_STORAGE}.104.1": "Encapsulated PDF"})
+#: Of every SOP class that is taken; what we write is among them, since a PACS may send it back.
+NAMES: Final[Mapping[str, str]] = ACCEPTED
 
 _WITH_PIXELS: Final = frozenset({*IMAGES, *SEGMENTATIONS})
 _MAY_BE_VIDEO: Final = f"{_STORAGE}.7.4"

@@ -4,7 +4,7 @@
     <root>/spool/<key[:2]>/<key>/<SOP digest>-<content digest>.own.dcm    a report of ours that was routed back
     <root>/spool/<key[:2]>/<key>/reports/<name>                           a report that was made
     <root>/spool/<key[:2]>/<key>/landmarks/<content digest>.json          a landmarks document that was handed in
-    <root>/incoming/<random>.part                                         being written
+    <root>/incoming/<random>.part                                         being written, or a copy for a program
 
 A file appears under its name only when all of it is on the disk: written aside, fsync, rename, fsync of the folder.
 A file is dated by its last arrival, so of two versions of one SOP instance the one sent last counts.
@@ -151,8 +151,22 @@ class Spool:
         path = self.report(key, name)
         with _no_room_is_out_of_space(), self._held_folder(key):
             self._make(path.parent)
+            self._check_room(len(data))
             self._write(path, data)
         return path
+
+    @contextlib.contextmanager
+    def aside(self, data: bytes) -> Iterator[Path]:
+        """Give a file of `data` for a program that reads files; gone afterwards, or at the next `prepare`.
+
+        Raises OutOfSpace.
+        """
+        with contextlib.ExitStack() as stack:
+            with _no_room_is_out_of_space():
+                self._check_room(len(data))
+                part, path = stack.enter_context(self._part())
+                _write_all(part, data)
+            yield path
 
     def report(self, key: str, name: str) -> Path:
         """Return where the report `name` of a study lies, or would lie."""

@@ -54,6 +54,8 @@ class StudyEvent(StrEnum):
     IGNORED = "ignored"
     #: A landmarks document was handed in: the study is to be measured with it, in a new revision.
     SUPPLIED = "supplied"
+    #: Measured again it gives another report than a destination has of this revision: a new revision.
+    REVISED = "revised"
     #: An administrator asked for the study to be measured again.
     RETRIED = "retried"
     #: An administrator asked for the report to be sent again: every destination gets a new delivery.
@@ -116,6 +118,7 @@ STUDY_TRANSITIONS: Mapping[tuple[StudyState, StudyEvent], StudyState] = MappingP
         (_S.MEASURING, _E.MEASURED): _S.DELIVERING,
         (_S.MEASURING, _E.UNANALYSABLE): _S.NOT_ANALYSABLE,
         (_S.MEASURING, _E.GAVE_UP): _S.FAILED,
+        (_S.MEASURING, _E.REVISED): _S.QUEUED,
         (_S.MEASURING, _E.IGNORED): _S.IGNORED,
         # What is being measured without the document is no longer wanted.
         (_S.MEASURING, _E.SUPPLIED): _S.QUEUED,
@@ -132,6 +135,8 @@ STUDY_TRANSITIONS: Mapping[tuple[StudyState, StudyEvent], StudyState] = MappingP
         (_S.REPORTED, _E.SETTLED): _S.QUEUED,
         (_S.REPORTED, _E.RETRIED): _S.QUEUED,
         (_S.REPORTED, _E.RESENT): _S.DELIVERING,
+        # What is in a PACS stays there; nothing more is compared with it.
+        (_S.REPORTED, _E.IGNORED): _S.IGNORED,
         (_S.REPORTED, _E.SUPPLIED): _S.QUEUED,
         (_S.NOT_ANALYSABLE, _E.RECEIVED): _S.NOT_ANALYSABLE,
         (_S.NOT_ANALYSABLE, _E.SETTLED): _S.QUEUED,

@@ -9,6 +9,7 @@ from sr_templates.context import ReportContext
 from sr_templates.envelope import Derivation, add_derivation, envelope
 from sr_templates.findings import StudyFindings
 from sr_templates.objects import ObjectKind
+from sr_templates.seal import seal
 
 
 def build_capture(
@@ -26,7 +27,7 @@ def build_capture(
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:  # noqa: PLR2004 - rows, columns, RGB
         raise ValueError(f"expected (rows, columns, 3) of uint8, found {pixels.shape} of {pixels.dtype}")
     data = np.ascontiguousarray(pixels).tobytes()
-    made = envelope(ObjectKind.SUMMARY, SecondaryCaptureImageStorage, findings, context, content=data, number=number)
+    made = envelope(ObjectKind.SUMMARY, SecondaryCaptureImageStorage, findings, context, number=number)
     # "OT": the page is no image of a modality, and a hanging protocol must not take it for one.
     made.Modality, made.ConversionType = "OT", "WSD"
     # Type 2C of images without a plane: empty where it is not known (PS3.3 C.7.6.1).
@@ -38,4 +39,4 @@ def build_capture(
     made.BitsAllocated, made.BitsStored, made.HighBit, made.PixelRepresentation = 8, 8, 7, 0
     made.PixelData = data + b"\0" * (len(data) % 2)
     made["PixelData"].VR = "OB"
-    return made
+    return seal(made, ObjectKind.SUMMARY, uid_root=context.uid_root)

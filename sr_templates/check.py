@@ -6,7 +6,6 @@ the rows of TID 1500, 1501 and 300 (`check_content`). What is repeated of the so
 out. What is said names attributes and rules, never a value.
 """
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
@@ -18,6 +17,7 @@ from sr_templates import codes, headers
 from sr_templates.check_content import content_problems
 from sr_templates.document import SOP_CLASSES
 from sr_templates.levels import LEVELS
+from sr_templates.source_uids import is_repeated, is_uid
 
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1"
 #: Type 1 of every object: SOP Common (PS3.3 C.12.1), General Study and General Series (C.7.2.1, C.7.3.1).
@@ -64,14 +64,11 @@ _LONGEST: Final[Mapping[str, int]] = {
     "LT": 10240,
     "SH": 16,
     "ST": 1024,
-    "UI": 64,
     "DA": 8,
     "TM": 14,
     "DT": 26,
     "AS": 4,
 }
-#: PS3.5 9.1: components of digits without leading zeros; the first is 0, 1 or 2 (ISO/IEC 9834-1).
-_UID: Final = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+", re.ASCII)
 #: One text of many lines, in which a backslash is a character.
 _WHOLE: Final = frozenset({"LT", "ST", "UT"})
 
@@ -135,16 +132,17 @@ def _values(item: Dataset, path: str) -> Iterator[str]:
                     yield from _code(below, f"{where}[{number}]")
                 yield from _values(below, f"{where}[{number}].")
         else:
-            yield from _value(element, where)
+            judged = element.VR != "UI" or not is_repeated(item, element.keyword, nested=bool(path))
+            yield from _value(element, where) if judged else ()
 
 
 def _value(element: DataElement, where: str) -> Iterator[str]:
     longest = _LONGEST.get(element.VR)
     values = element.value if element.VM > 1 and element.VR not in _WHOLE else [element.value]
     for text in map(str, values if element.VM else ()):
-        if element.VR == "UI" and not _UID.fullmatch(text):
+        if element.VR == "UI" and not is_uid(text):
             yield f"{where}: is no UID"
-        if longest is not None and len(text) > longest:
+        elif longest is not None and len(text) > longest:
             yield f"{where}: longer than {longest} characters"
 
 

@@ -23,6 +23,7 @@ from sr_templates.coordinates import Imaging
 from sr_templates.findings import LandmarkSource, StudyFindings, VertebraFinding
 from sr_templates.library import image_library
 from sr_templates.measurements import VertebraGroup
+from sr_templates.slices import frame_of_reference
 from sr_templates.summary import qualitative_evaluations
 
 
@@ -92,7 +93,7 @@ def _tracking_uid(vertebra: VertebraFinding, findings: StudyFindings, context: R
 
 
 def _imaging(context: ReportContext, *, has_3d: bool) -> Imaging:
-    frames = {frame for item in context.evidence if (frame := headers.text(item, "FrameOfReferenceUID"))}
+    frames = {frame for item in context.evidence if (frame := frame_of_reference(item))}
     shared = frames.pop() if len(frames) == 1 else None
     derived = frozenset(headers.text(image, "SOPInstanceUID") for image in context.derived)
     return Imaging(images=context.library, frame_of_reference_uid=shared, has_3d=has_3d, derived=derived)

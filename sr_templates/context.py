@@ -42,7 +42,8 @@ class ReportContext:
     uid_root: str = ""
     institution_name: str = ""
     parameters: tuple[str, ...] = ()
-    predecessor: Predecessor | None = None
+    #: The reports on this study that it replaces, the newest first: each destination may have another one.
+    predecessors: tuple[Predecessor, ...] = ()
     #: Revision of the study; it becomes the Instance Number.
     revision: int = 1
 

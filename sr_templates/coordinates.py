@@ -93,8 +93,18 @@ def line(landmarks: Landmarks, names: Sequence[str], imaging: Imaging) -> Coordi
         return _on_image(GraphicTypeValues.POLYLINE, points, image, landmarks.frame or 1)
     if imaging.has_3d:
         return CoordinatesForMeasurement3D(GraphicTypeValues3D.POLYLINE, points, imaging.frame_of(landmarks))
-    spot = imaging.spot(landmarks, points)
+    spot = _spot(landmarks, names, imaging)
     return None if spot is None else _on_slice(GraphicTypeValues.POLYLINE, spot)
+
+
+def _spot(landmarks: Landmarks, names: Sequence[str], imaging: Imaging) -> Spot | None:
+    """Return where a slice shows these points: the one that shows the whole outline, else the one that shows them.
+
+    So a reader sees the heights on the body, and a program that reads them finds all on one image, if one has them.
+    """
+    points = _points(landmarks, names)
+    whole = imaging.spot(landmarks, _points(landmarks, list(landmarks.points)))
+    return imaging.spot(landmarks, points) if whole is None else whole.of(points)
 
 
 def group_coordinates(landmarks: Landmarks, imaging: Imaging) -> list[ContentItem]:
@@ -112,8 +122,12 @@ def group_coordinates(landmarks: Landmarks, imaging: Imaging) -> list[ContentIte
 
 
 def _landmarks(landmarks: Landmarks, imaging: Imaging) -> Iterator[ContentItem]:
+    """Give each landmark on the slice of its height, so that it has one place in the report; else on one of its own."""
     for name in landmarks.points:
-        spot = imaging.spot(landmarks, _points(landmarks, [name]))
+        point = _points(landmarks, [name])
+        ends = [end for end in landmarks.points if end[0] == name[0]]
+        height = imaging.spot(landmarks, _points(landmarks, ends))
+        spot = imaging.spot(landmarks, point) if height is None else height.of(point)
         if spot is not None:
             yield _named(_on_slice(GraphicTypeValues.POINT, spot), codes.POINTS[name])
 

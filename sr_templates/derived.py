@@ -15,11 +15,12 @@ from pydicom.uid import CTImageStorage, MRImageStorage
 
 from sr_templates import codes, headers
 from sr_templates.context import ReportContext
-from sr_templates.envelope import Derivation, add_derivation, envelope
+from sr_templates.envelope import LEGIBLE, Derivation, add_derivation, envelope
 from sr_templates.findings import StudyFindings
 from sr_templates.objects import ObjectKind
+from sr_templates.seal import seal
 from sr_templates.shown import BONE_WINDOW_HU
-from sr_templates.slices import Array, frame_of_reference
+from sr_templates.slices import Array, frame_of_reference, slices_of
 
 _Stored = npt.NDArray[np.int16] | npt.NDArray[np.uint16]
 #: Thickness of the section, mm: its pixels are means over it, and points within it lie in the image. Sagittal MR of the
@@ -45,12 +46,14 @@ class Section:
     axes: Array
     origin: Array
     pixel_mm: float
+    #: What it was not computed from though it should have been, as a clause; "" where it lacks nothing.
+    lacking: str = ""
 
 
 def build_sagittal(
     section: Section, findings: StudyFindings, context: ReportContext, *, sources: Sequence[Dataset], number: int = 1
 ) -> Dataset:
-    """Return a section of CT or MR slices as an image; `sources` are the headers of all slices that went into it.
+    """Return a section of CT or MR slices as an image; `sources` are the headers of the slices that went into it.
 
     Raises ValueError where the sources are neither CT nor MR, or the evidence is missing or of another study.
     """
@@ -64,21 +67,30 @@ def build_sagittal(
         CTImageStorage if is_ct else MRImageStorage,
         findings,
         context,
-        content=stored.tobytes() + repr(_place(section)).encode(),
         number=number,
     )
     made.Modality = modality
-    made.PatientPosition = headers.text(sources[0], "PatientPosition")
+    made.PatientPosition = headers.fitting(sources[0], "PatientPosition")
     _add_plane(made, section, sources[0])
-    description = f"Flat sagittal section through measured points, mean over {SLAB_MM:g} mm; unverified, for review"
-    add_derivation(
-        made, Derivation(description=description, sources=tuple(sources), code=codes.MULTIPLANAR, is_reformat=True)
-    )
+    add_derivation(made, _derivation(section, sources))
     if is_ct:
         _add_ct(made, stored)
     else:
         _add_mr(made, stored, sources[0])
-    return made
+    return seal(made, ObjectKind.SAGITTAL, uid_root=context.uid_root)
+
+
+def _derivation(section: Section, sources: Sequence[Dataset]) -> Derivation:
+    lacking = f"; {section.lacking}" if section.lacking else ""
+    normal = np.cross(*section.axes)
+    planes = [plane for source in sources for plane in slices_of(source)]
+    return Derivation(
+        description=f"Flat sagittal section through measured points, mean over {SLAB_MM:g} mm{lacking}; "
+        "unverified, for review",
+        sources=tuple(sources),
+        code=codes.MULTIPLANAR,
+        is_steep=bool(planes) and max(abs(float(plane.normal @ normal)) for plane in planes) <= LEGIBLE,
+    )
 
 
 def _place(section: Section) -> tuple[list[str], list[str]]:
@@ -122,12 +134,12 @@ def _add_mr(made: Dataset, stored: _Stored, source: Dataset) -> None:
     """Add MR Image (PS3.3 C.8.3.1), in units of its own."""
     made.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
     for keyword, unknown in _MR_NEEDED.items():
-        setattr(made, keyword, headers.text(source, keyword) or unknown)
+        setattr(made, keyword, headers.fitting(source, keyword) or unknown)
     for keyword in _MR_EMPTY:
-        setattr(made, keyword, headers.text(source, keyword))
+        setattr(made, keyword, headers.fitting(source, keyword))
     if "IR" in headers.text(source, "ScanningSequence").split("\\"):
         # Type 2C, of inversion recovery only.
-        made.InversionTime = headers.text(source, "InversionTime")
+        made.InversionTime = headers.fitting(source, "InversionTime")
     made.WindowCenter, made.WindowWidth = (_MR_TOP + 1) / 2, _MR_TOP + 1
     _add_pixels(made, stored, bits=12, is_signed=False)
 

@@ -26,6 +26,7 @@ from sr_templates.context import Predecessor, ReportContext
 from sr_templates.evidence import Instance, hierarchical, instance_of
 from sr_templates.findings import StudyFindings
 from sr_templates.objects import ObjectKind
+from sr_templates.seal import UNSEALED, seal
 
 __all__ = ["SOP_CLASSES", "Predecessor", "ReportContext", "build_report", "to_bytes"]
 
@@ -47,7 +48,7 @@ def build_report(findings: StudyFindings, context: ReportContext, sop_class_uid:
     _add_document_modules(report, findings, context)
     _identify(report, findings, context)
     report.update(report_content(findings, context, has_3d=sop_class_uid == Comprehensive3DSRStorage))
-    return report
+    return seal(report, _KIND, uid_root=context.uid_root)
 
 
 def to_bytes(report: Dataset) -> bytes:
@@ -73,15 +74,9 @@ def _common_modules(findings: StudyFindings, context: ReportContext, source: Dat
     moment = headers.local(context.started_at, source)
     return SOPClass(
         study_instance_uid=findings.study_instance_uid,
-        series_instance_uid=uids.series_uid(
-            context.uid_root,
-            study_instance_uid=findings.study_instance_uid,
-            kind=_KIND,
-            software=findings.software,
-            series_number=context.series_numbers[_KIND],
-        ),
+        series_instance_uid=UNSEALED,
         series_number=context.series_numbers[_KIND],
-        sop_instance_uid=_instance_uid(findings, context, source, sop_class_uid),
+        sop_instance_uid=UNSEALED,
         sop_class_uid=sop_class_uid,
         instance_number=context.revision,
         modality="SR",
@@ -98,21 +93,6 @@ def _common_modules(findings: StudyFindings, context: ReportContext, source: Dat
     )
 
 
-def _instance_uid(findings: StudyFindings, context: ReportContext, source: Dataset, sop_class_uid: str) -> str:
-    """Return the UID that follows from all that the report says: sources, software, configuration, findings, time."""
-    return uids.derived_uid(
-        context.uid_root,
-        _KIND,
-        [headers.text(item, "SOPInstanceUID") for item in context.evidence],
-        findings,
-        context.started_at.isoformat(),
-        [context.series_numbers[_KIND], context.series_descriptions[_KIND], sop_class_uid],
-        [context.institution_name, context.parameters, context.revision, context.tracking],
-        context.predecessor,
-        [(element.tag, str(element.value)) for element in source],
-    )
-
-
 def _add_document_modules(report: Dataset, findings: StudyFindings, context: ReportContext) -> None:
     """Add SR Document General (PS3.3 C.17.2) and SR Document Series (C.17.1), their type 2 sequences empty."""
     report.CompletionFlag, report.PreliminaryFlag, report.VerificationFlag = "COMPLETE", "PRELIMINARY", "UNVERIFIED"
@@ -126,8 +106,7 @@ def _add_document_modules(report: Dataset, findings: StudyFindings, context: Rep
 
 
 def _predecessors(findings: StudyFindings, context: ReportContext) -> Iterator[Instance]:
-    earlier = context.predecessor
-    if earlier is not None:
+    for earlier in context.predecessors:
         yield Instance(
             study_instance_uid=findings.study_instance_uid,
             series_instance_uid=earlier.series_instance_uid,

@@ -8,6 +8,7 @@ from sr_templates.context import ReportContext
 from sr_templates.envelope import Derivation, code_item, envelope, references
 from sr_templates.findings import StudyFindings
 from sr_templates.objects import ObjectKind
+from sr_templates.seal import seal
 
 
 def build_pdf(pdf: bytes, findings: StudyFindings, context: ReportContext, *, derivation: Derivation) -> Dataset:
@@ -17,7 +18,7 @@ def build_pdf(pdf: bytes, findings: StudyFindings, context: ReportContext, *, de
     """
     if not pdf.startswith(b"%PDF-"):
         raise ValueError("expected the bytes of a PDF, found something else")
-    made = envelope(ObjectKind.PDF, EncapsulatedPDFStorage, findings, context, content=pdf, number=1)
+    made = envelope(ObjectKind.PDF, EncapsulatedPDFStorage, findings, context, number=1)
     made.Modality, made.ConversionType = "DOC", "WSD"
     # Type 2: a document is not acquired.
     made.AcquisitionDateTime = ""
@@ -30,4 +31,4 @@ def build_pdf(pdf: bytes, findings: StudyFindings, context: ReportContext, *, de
     made.MIMETypeOfEncapsulatedDocument = "application/pdf"
     made.EncapsulatedDocumentLength = len(pdf)
     made.EncapsulatedDocument = pdf + b"\0" * (len(pdf) % 2)
-    return made
+    return seal(made, ObjectKind.PDF, uid_root=context.uid_root)

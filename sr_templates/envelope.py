@@ -1,6 +1,5 @@
 """What every object of ours but the report has in common: identity, series, equipment, UIDs, references."""
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +15,9 @@ from sr_templates.objects import ObjectKind
 
 #: Objects of one kind in one revision at most: Instance Number is 100 (revision - 1) + their number.
 _A_REVISION: Final = 100
+#: Cosine between the normals of a picture and of its slices up to which text in the slices cannot be read in it: a
+#: letter is drawn out to five times its height or more.
+LEGIBLE: Final = 0.2
 #: Of the SR Document General Module only (PS3.3 C.17.2).
 _OF_REPORTS: Final = ("ReferencedRequestSequence",)
 
@@ -29,20 +31,21 @@ class Derivation:
     sources: tuple[Dataset, ...] = ()
     #: CID 7203; None where no code says it.
     code: Code | None = None
-    #: Whether it is computed from many slices, so that text in a source's pixels is not legible in it.
-    is_reformat: bool = False
+    #: Whether it crosses its slices everywhere more steeply than LEGIBLE, so that no text of theirs is legible in it.
+    is_steep: bool = False
 
     @property
     def burned_in(self) -> str:
         """Burned In Annotation (0028,0301): YES, NO, or "" where the sources do not tell.
 
         It asks for annotation that identifies the patient and the date (PS3.3 C.7.6.1). What we draw never does, so it
-        is the sources that answer: a radiograph may have a name in its pixels.
+        is the sources that answer: a radiograph may have a name in its pixels, and so may a slice that lies nearly in
+        the plane of a reformat.
         """
         said = {headers.text(source, "BurnedInAnnotation").strip().upper() for source in self.sources}
         if "YES" in said:
             return "YES"
-        return "NO" if self.is_reformat or not said - {"NO"} else ""
+        return "NO" if self.is_steep or not said - {"NO"} else ""
 
 
 def envelope(
@@ -51,13 +54,12 @@ def envelope(
     findings: StudyFindings,
     context: ReportContext,
     *,
-    content: bytes,
     number: int,
 ) -> Dataset:
     """Return an object with patient, study, series, equipment and SOP common; its own modules are to be added.
 
-    Its SOP Instance UID follows from `content` and from all that a report's follows from; `number` counts the objects
-    of this kind in this revision, from 1. Raises ValueError where the evidence is missing or of another study.
+    Its Series and SOP Instance UID come last (sr_templates.seal); `number` counts the objects of this kind in this
+    revision, from 1. Raises ValueError where the evidence is missing or of another study.
     """
     if {headers.text(item, "StudyInstanceUID") for item in context.evidence} != {findings.study_instance_uid}:
         raise ValueError("expected the headers of objects of the measured study as evidence, found others or none")
@@ -69,10 +71,9 @@ def envelope(
     made.SpecificCharacterSet = headers.CHARACTER_SET
     made.update(source)
     made.SOPClassUID = sop_class_uid
-    made.SOPInstanceUID = _instance_uid(kind, sop_class_uid, findings, context, source, content)
     made.StudyInstanceUID = findings.study_instance_uid
     made.InstanceNumber = _A_REVISION * (context.revision - 1) + number
-    _add_series(made, kind, findings, context)
+    _add_series(made, kind, context)
     _add_moment(made, context, source)
     _add_equipment(made, findings, context)
     _add_file_meta(made, findings)
@@ -113,41 +114,7 @@ def code_item(code: Code) -> Dataset:
     return item
 
 
-def digest(content: bytes) -> str:
-    """Return what stands for a content in the seed of a UID."""
-    return hashlib.sha256(content).hexdigest()
-
-
-def _instance_uid(
-    kind: ObjectKind,
-    sop_class_uid: str,
-    findings: StudyFindings,
-    context: ReportContext,
-    source: Dataset,
-    content: bytes,
-) -> str:
-    return uids.derived_uid(
-        context.uid_root,
-        kind,
-        sop_class_uid,
-        [headers.text(item, "SOPInstanceUID") for item in context.evidence],
-        findings,
-        context.started_at.isoformat(),
-        [context.series_numbers[kind], context.series_descriptions[kind], context.institution_name],
-        [context.parameters, context.revision, context.tracking],
-        [(element.tag, str(element.value)) for element in source],
-        digest(content),
-    )
-
-
-def _add_series(made: Dataset, kind: ObjectKind, findings: StudyFindings, context: ReportContext) -> None:
-    made.SeriesInstanceUID = uids.series_uid(
-        context.uid_root,
-        study_instance_uid=findings.study_instance_uid,
-        kind=kind,
-        software=findings.software,
-        series_number=context.series_numbers[kind],
-    )
+def _add_series(made: Dataset, kind: ObjectKind, context: ReportContext) -> None:
     made.SeriesNumber = context.series_numbers[kind]
     made.SeriesDescription = context.series_descriptions[kind]
     if kind is not ObjectKind.PDF:
@@ -180,7 +147,6 @@ def _add_equipment(made: Dataset, findings: StudyFindings, context: ReportContex
 def _add_file_meta(made: Dataset, findings: StudyFindings) -> None:
     made.file_meta = FileMetaDataset()
     made.file_meta.MediaStorageSOPClassUID = UID(made.SOPClassUID)
-    made.file_meta.MediaStorageSOPInstanceUID = UID(made.SOPInstanceUID)
     made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     made.file_meta.ImplementationClassUID = UID(identity.IMPLEMENTATION_CLASS_UID)
     made.file_meta.ImplementationVersionName = identity.version_name(findings.software)

@@ -4,6 +4,7 @@ Only this module knows patient attributes. highdicom never sees them: it raises 
 missing and logs names it finds odd. It gets none of them, and `identity` is laid over what it makes.
 """
 
+import contextlib
 import re
 import struct
 import warnings
@@ -18,7 +19,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
-from pydicom.valuerep import PersonName
+from pydicom.valuerep import PersonName, format_number_as_ds, validate_value
 
 #: Written in UTF-8, so no text of a source is lost (PS3.3 C.12.1.1.2).
 CHARACTER_SET: Final = "ISO_IR 192"
@@ -33,6 +34,8 @@ DAMAGE: Final = (
     EOFError,
     struct.error,
 )
+#: One text of many lines, in which a backslash is a character.
+_WHOLE: Final = frozenset({"LT", "ST", "UT"})
 #: The range of a Timezone Offset From UTC is -1200 to +1400.
 _FARTHEST_OFFSET_MIN: Final = 14 * 60
 #: Type 2 in the Patient and General Study Modules: present, if need be empty (PS3.3 C.7.1.1, C.7.2.1).
@@ -102,6 +105,17 @@ def text(source: Dataset, keyword: str) -> str:
     return "" if found is None else str(found)
 
 
+def fitting(source: Dataset, keyword: str) -> str:
+    """Return an attribute as text where its values keep to their VR (PS3.5 6.2), else "": what need not be repeated."""
+    found, vr = text(source, keyword), dictionary_VR(keyword)
+    try:
+        for part in [found] if vr in _WHOLE else found.split("\\"):
+            validate_value(vr, part, config.RAISE)
+    except ValueError:
+        return ""
+    return found
+
+
 def items(source: Dataset, keyword: str) -> list[Dataset]:
     """Return the items of a sequence; [] where it is missing, damaged or no sequence."""
     found = value(source, keyword)
@@ -116,6 +130,11 @@ def numbers(source: Dataset, keyword: str) -> list[float]:
     except ValueError:
         return []
     return found if all(isfinite(number) for number in found) else []
+
+
+def decimal(number: float) -> str:
+    """Return a number as a Decimal String, at most 16 characters (PS3.5 6.2): sources state more digits than fit."""
+    return format_number_as_ds(number)
 
 
 def pairs(source: Dataset, keyword: str) -> list[tuple[float, float]]:
@@ -137,13 +156,14 @@ def code(source: Dataset, keyword: str) -> tuple[str, str]:
 def identity(source: Dataset) -> Dataset:
     """Return the patient and study of `source` as a report repeats them: decoded, nothing missing that Type 2 asks for.
 
-    Values are kept as they are, also where they break their VR: a report must match its study.
+    What type 2 asks for is kept as it is, also where it breaks its VR: a report must match its study by it. Of the rest
+    what breaks its VR, an age "24", is left out: an archive may refuse the report for it.
     """
     header = Dataset()
     for keyword in TYPE_2:
         _put(header, keyword, text(source, keyword))
     for keyword in _WHERE_PRESENT:
-        if value := text(source, keyword):
+        if value := fitting(source, keyword):
             _put(header, keyword, value)
     for keyword in _SEQUENCES:
         if found := items(source, keyword):
@@ -206,12 +226,14 @@ def _put(header: Dataset, keyword: str, value: str) -> None:
 
 
 def _plain(source: Dataset) -> Dataset:
-    """Return an item with its text decoded, so that it can be written in another character set."""
+    """Return an item with its text decoded, so that it can be written in another character set; damage is left out."""
     item = Dataset()
-    for element in source:
-        if element.VR == "SQ":
-            value: object = [_plain(nested) for nested in element.value]
-        else:
-            value = str(element.value) if isinstance(element.value, PersonName) else element.value
-        item.add(DataElement(element.tag, element.VR, value, validation_mode=config.IGNORE))
+    for tag in source.keys():  # noqa: SIM118 - a Dataset yields its elements, decoded, and raises where one is damaged
+        with contextlib.suppress(*DAMAGE):
+            element = source[tag]
+            if element.VR == "SQ":
+                value: object = [_plain(nested) for nested in element.value]
+            else:
+                value = str(element.value) if isinstance(element.value, PersonName) else element.value
+            item.add(DataElement(element.tag, element.VR, value, validation_mode=config.IGNORE))
     return item

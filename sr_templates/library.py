@@ -16,6 +16,7 @@ from highdicom.sr import (
 from pydicom.dataset import Dataset
 
 from sr_templates import codes, headers
+from sr_templates.slices import frame_of_reference
 
 _CONTAINS = RelationshipTypeValues.CONTAINS
 _CONTEXT = RelationshipTypeValues.HAS_ACQ_CONTEXT
@@ -25,7 +26,7 @@ def image_library(images: Iterable[Dataset]) -> ContainerContentItem:
     """Return TID 1600 with one group for each modality and frame of reference, in the order of the images."""
     groups: dict[tuple[str, str], list[Dataset]] = {}
     for image in images:
-        key = headers.text(image, "Modality"), headers.text(image, "FrameOfReferenceUID")
+        key = headers.text(image, "Modality"), frame_of_reference(image)
         groups.setdefault(key, []).append(image)
     library = ContainerContentItem(codes.IMAGE_LIBRARY, is_content_continuous=False, relationship_type=_CONTAINS)
     if groups:

@@ -130,10 +130,14 @@ def _triple(names: Sequence[Code], values: Triple, unit: Code, *, lines: bool) -
         yield _Number(name=name, value=value, unit=unit, line=ends if lines else None)
 
 
+#: Nothing measured is certain: the largest probability that is printed with one decimal.
+_MOST_PERCENT: Final = 99.9
+
+
 def _certainty(grade: int, probabilities: Sequence[float] | None) -> Iterator[_Number]:
     if probabilities is None:
         return
-    percent = [round(100 * probability, 1) for probability in probabilities]
+    percent = [min(round(100 * probability, 1), _MOST_PERCENT) for probability in probabilities]
     yield _Number(name=codes.CERTAINTY, value=percent[grade], unit=codes.PERCENT)
     for name, value in zip(codes.PROBABILITIES, percent, strict=True):
         yield _Number(name=name, value=value, unit=codes.PERCENT)

@@ -96,7 +96,7 @@ def _greatest(findings: StudyFindings, measured: Sequence[_Found]) -> str:
         return "No height loss of 20 % or more was measured at the graded levels."
     finding, numbers = max(measured, key=lambda one: (one[1].genant_grade or 0, _greatest_loss(one)))
     chances = numbers.grade_probabilities
-    sure = "" if chances is None else f" (probability {_chance(chances[highest])})"
+    sure = "" if chances is None else f" (probability {chance(chances[highest])})"
     shape = "" if numbers.deformity is None else f", {_SHAPES[numbers.deformity]}"
     loss = f"{_greatest_loss((finding, numbers)):.1f} % (SD {numbers.loss_sd_points:.1f} points)"
     reference = _reference(numbers)
@@ -108,8 +108,8 @@ def _greatest_loss(found: _Found) -> float:
     return max((one for one in (losses.anterior, losses.middle, losses.posterior) if one is not None), default=0.0)
 
 
-def _chance(probability: float) -> str:
-    """Return a probability in whole percent; nothing measured is certain, so none is said to be 100 %."""
+def chance(probability: float) -> str:
+    """Return a probability in whole percent; nothing measured is certain, so no text of ours says 100 %."""
     return f"{100 * probability:.0f} %" if probability <= _NEARLY_CERTAIN else f"above {100 * _NEARLY_CERTAIN:.0f} %"
 
 
@@ -138,15 +138,18 @@ def _comparison(comparison: Comparison) -> str:
     when = f"the study of {shown_date(comparison.prior.study_date)}"
     if comparison.reason is not None:
         return f"Not compared with {when}: {comparison.reason}."
-    changed = [
-        level.level
-        for level in comparison.levels
-        if any(
-            one is not None and one.is_significant
+    known = {
+        level.level: [
+            one.is_significant
             for part in (level.heights, level.losses)
             for one in (part.anterior, part.middle, part.posterior)
-        )
-    ]
+            if one is not None
+        ]
+        for level in comparison.levels
+    }
+    if not any(known.values()):
+        return f"No number could be compared with {when}."
+    changed = [level for level, reached in known.items() if any(reached)]
     where = f"at {_listed(changed)}" if changed else "at no level"
     return f"Compared with {when}, a change reaches the least significant change {where}."
 

@@ -17,8 +17,10 @@ from sr_templates.context import ReportContext
 from sr_templates.envelope import envelope, references
 from sr_templates.findings import Landmarks, Measured, Point, Space, StudyFindings, VertebraFinding
 from sr_templates.measurements import LINES
+from sr_templates.narrative import chance
 from sr_templates.objects import ObjectKind
 from sr_templates.projection import Stack
+from sr_templates.seal import seal
 from sr_templates.shown import BONE_WINDOW_HU, rescale, window
 from sr_templates.slices import frame_of_reference, slices_of
 
@@ -29,6 +31,15 @@ _DESCRIPTION: Final = "Vertebral morphometry, unverified, for review"
 _OUTLINE: Final = ("AS", "MS", "PS", "PI", "MI", "AI")
 #: From the wall of a body to its text, as a share of its depth.
 _BESIDE: Final = 0.1
+#: Largest Integer String (PS3.5 6.2).
+_LARGEST: Final = 2**31 - 1
+#: Units of values that nobody names (PS3.3 C.11.1.1.2).
+_UNSPECIFIED: Final = "US"
+#: Room for a text, as a share of the columns: 20 letters of 8 pixels on an image that is shown 800 pixels wide. A
+#: guess, since how large it writes is a viewer's own choice; text that needs more runs off the image all the same.
+_TEXT: Final = 0.2
+#: Points are written to a thousandth of a pixel: the last bits of a matrix product differ between processors.
+_DECIMALS: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -72,8 +83,14 @@ def _all_shown(findings: StudyFindings, context: ReportContext, derived: Sequenc
             found = _place(measured.landmarks, images)
             if found is not None:
                 image, frame, points = found
-                yield _Shown(finding=finding, measured=measured, image=image, frame=frame, points=points)
+                written = {name: _rounded(point) for name, point in points.items()}
+                yield _Shown(finding=finding, measured=measured, image=image, frame=frame, points=written)
                 break
+
+
+def _rounded(point: Point) -> Point:
+    # Zero has one sign.
+    return tuple(round(value, _DECIMALS) + 0.0 for value in point)
 
 
 def _is_grey(image: Dataset) -> bool:
@@ -106,13 +123,11 @@ def _key(shown: _Shown) -> tuple[str, ...]:
 
 
 def _state(number: int, group: Sequence[_Shown], findings: StudyFindings, context: ReportContext) -> Dataset:
-    drawn = repr([(each.finding.level, _uid(each.image), each.frame, dict(each.points)) for each in group]).encode()
     made = envelope(
         ObjectKind.PRESENTATION,
         GrayscaleSoftcopyPresentationStateStorage,
         findings,
         context,
-        content=drawn,
         number=number,
     )
     made.Modality = "PR"
@@ -134,7 +149,7 @@ def _state(number: int, group: Sequence[_Shown], findings: StudyFindings, contex
         _annotation([each for each in group if (_uid(each.image), each.frames) == key], findings, context)
         for key in images
     ]
-    return made
+    return seal(made, ObjectKind.PRESENTATION, uid_root=context.uid_root)
 
 
 def _add_relationship(made: Dataset, images: Sequence[_Shown]) -> None:
@@ -151,15 +166,15 @@ def _displayed_area(image: Dataset) -> Dataset:
     area = Dataset()
     area.ReferencedImageSequence = references([image])
     area.DisplayedAreaTopLeftHandCorner = [1, 1]
-    sides = [int(next(iter(headers.numbers(image, keyword)), 1)) for keyword in ("Columns", "Rows")]
-    area.DisplayedAreaBottomRightHandCorner = sides
+    area.DisplayedAreaBottomRightHandCorner = list(_size(image))
     area.PresentationSizeMode = "SCALE TO FIT"
     spacing = _spacing(image)
     ratio = headers.numbers(image, "PixelAspectRatio")
     if spacing:
-        area.PresentationPixelSpacing = spacing
+        area.PresentationPixelSpacing = [headers.decimal(value) for value in spacing]
     else:
-        area.PresentationPixelAspectRatio = [int(value) for value in ratio] if min(ratio, default=0) >= 1 else [1, 1]
+        is_ratio = ratio and min(ratio) >= 1 and max(ratio) <= _LARGEST
+        area.PresentationPixelAspectRatio = [int(value) for value in ratio] if is_ratio else [1, 1]
     return area
 
 
@@ -180,10 +195,10 @@ def _add_shading(made: Dataset, images: Sequence[_Shown]) -> None:
     first = images[0]
     values = rescale(first.image, first.frame)
     if values is not None:
-        made.RescaleSlope, made.RescaleIntercept = values
+        made.RescaleSlope, made.RescaleIntercept = map(headers.decimal, values)
         made.RescaleType = "HU" if headers.text(first.image, "Modality").strip() == "CT" else "US"
     elif luts := headers.items(first.image, "ModalityLUTSequence"):
-        made.ModalityLUTSequence = luts[:1]
+        made.ModalityLUTSequence = [_lut(luts[0])]
     windows = [item for each in images if (item := _window(each)) is not None]
     if windows:
         made.SoftcopyVOILUTSequence = windows
@@ -201,12 +216,23 @@ def _window(shown: _Shown) -> Dataset | None:
             return None
         item.WindowCenter, item.WindowWidth = BONE_WINDOW_HU
     elif luts := headers.items(stated, "VOILUTSequence"):
-        item.VOILUTSequence = luts[:1]
+        item.VOILUTSequence = [_lut(luts[0])]
     else:
-        item.WindowCenter = next(iter(headers.numbers(stated, "WindowCenter")), 0.0)
-        item.WindowWidth = headers.numbers(stated, "WindowWidth")[0]
-        if function := headers.text(stated, "VOILUTFunction").strip():
+        item.WindowCenter = headers.decimal(next(iter(headers.numbers(stated, "WindowCenter")), 0.0))
+        item.WindowWidth = headers.decimal(headers.numbers(stated, "WindowWidth")[0])
+        if function := headers.fitting(stated, "VOILUTFunction").strip():
             item.VOILUTFunction = function
+    return item
+
+
+def _lut(stated: Dataset) -> Dataset:
+    """Return a table as it stands, but for texts that break their VR (PS3.3 C.11.1, C.11.2)."""
+    item = Dataset()
+    item.update({tag: stated.get_item(tag) for tag in stated.keys()})  # noqa: SIM118 - undecoded, as it was read
+    if "LUTExplanation" in item:
+        item.LUTExplanation = headers.fitting(stated, "LUTExplanation")
+    if "ModalityLUTType" in item:
+        item.ModalityLUTType = headers.fitting(stated, "ModalityLUTType") or _UNSPECIFIED
     return item
 
 
@@ -247,22 +273,38 @@ def _line(shown: _Shown, names: Sequence[str], tracking_id: str, tracking_uid: s
 
 
 def _text(shown: _Shown, tracking_uid: str) -> Dataset:
-    """Return level and grade beside the body, on the side where columns increase: text runs that way."""
-    columns = [point[0] for point in shown.points.values()]
-    rows = [point[1] for point in shown.points.values()]
+    """Return level and grade beside the body."""
     item = Dataset()
     item.AnchorPointAnnotationUnits, item.AnchorPointVisibility = "PIXEL", "N"
-    item.AnchorPoint = [max(columns) + _BESIDE * (max(columns) - min(columns)), (min(rows) + max(rows)) / 2]
+    item.AnchorPoint = list(_anchor(shown))
     item.UnformattedTextValue = f"{shown.finding.level} {_grade(shown.measured)}"
     item.TrackingID, item.TrackingUID = f"{shown.finding.level} vertebra", tracking_uid
     return item
+
+
+def _anchor(shown: _Shown) -> Point:
+    """Return where a text starts: on the side where columns increase, since text runs that way, else on the other one.
+
+    An image that a body fills has room on neither side; the text then ends with the image.
+    """
+    columns, rows = ([point[axis] for point in shown.points.values()] for axis in (0, 1))
+    wide, high = _size(shown.image)
+    room, beside = _TEXT * wide, _BESIDE * (max(columns) - min(columns))
+    behind, before = max(columns) + beside, min(columns) - beside - room
+    column = behind if behind + room <= wide or before < 0 else before
+    return min(max(column, 0.0), wide - room), min(max((min(rows) + max(rows)) / 2, 0.0), high)
+
+
+def _size(image: Dataset) -> tuple[int, int]:
+    columns, rows = (int(next(iter(headers.numbers(image, keyword)), 1)) for keyword in ("Columns", "Rows"))
+    return columns, rows
 
 
 def _grade(measured: Measured) -> str:
     grade, probabilities = measured.genant_grade, measured.grade_probabilities
     if grade is None:
         return "not graded"
-    return f"grade {grade}" if probabilities is None else f"grade {grade} ({100 * probabilities[grade]:.0f} %)"
+    return f"grade {grade}" if probabilities is None else f"grade {grade} ({chance(probabilities[grade])})"
 
 
 def _uid(image: Dataset) -> str:

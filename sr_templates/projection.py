@@ -1,4 +1,4 @@
-"""Patient points on slices: where a point of the body stands in the pixels of an image that shows it.
+"""Patient points on slices, and back: where a point of the body stands in the pixels of an image that shows it.
 
 An image shows a slab as thick as its slice, so a point in that slab is in the image; a point outside is in none.
 """
@@ -28,6 +28,11 @@ class Spot:
 
     slice: Slice
     pixels: Array
+
+    def of(self, points: Array) -> "Spot | None":
+        """Return the spot of (n, 3) other points, LPS mm, on the same slice; None where they are beside it."""
+        pixels = projected(points, self.slice)
+        return None if pixels is None else Spot(slice=self.slice, pixels=pixels)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,3 +89,11 @@ def projected(points: Array, one: Slice) -> Array | None:
     pixels: Array = (np.asarray(points, dtype=float) - one.origin) @ one.axes[:2].T / one.pixel_mm + HALF_PIXEL
     size = [headers.numbers(one.image, keyword)[:1] or [0.0] for keyword in ("Columns", "Rows")]
     return pixels if np.all(pixels >= 0) and np.all(pixels <= np.ravel(size)) else None
+
+
+def unprojected(pixels: Array, one: Slice) -> Array | None:
+    """Return where (n, 2) columns and rows of a slice lie, (n, 3) LPS mm; None without a spacing."""
+    if one.pixel_mm is None:
+        return None
+    points: Array = one.origin + ((np.asarray(pixels, dtype=float) - HALF_PIXEL) * one.pixel_mm) @ one.axes[:2]
+    return points

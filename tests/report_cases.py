@@ -148,7 +148,7 @@ def _revision() -> Case:
         sop_instance_uid=f"{samples.STUDY}.7.1",
         series_instance_uid=f"{samples.STUDY}.7",
     )
-    return replace(case, context=replace(case.context, predecessor=earlier, revision=2))
+    return replace(case, context=replace(case.context, predecessors=(earlier,), revision=2))
 
 
 def _not_analysable(sop_class_uid: str) -> Case:

@@ -37,7 +37,9 @@ def measure(
 ) -> None:
     """Measure one study from its files, without network or queue.
 
-    Landmarks are taken from the study's reports, from --landmarks, or from its vertebra masks, first found wins.
+    Landmarks are taken from the first of these that has any: points that a reader reviewed (a reviewed document in
+    --landmarks is the newest review), points that the study brings, any others in --landmarks, vertebra masks and
+    outlines of the study, the image model of the site (finder.name).
     A report of ours on an earlier study of the same patient may lie among the files: it is compared with.
     Exit code 1 where the study cannot be analysed: the coded reason is printed, and no number.
     """

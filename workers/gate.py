@@ -6,8 +6,6 @@ the ledger are told quotes no value of an object; what dciodvfy says in full lie
 
 import re
 import shutil
-import subprocess
-import tempfile
 import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -17,14 +15,14 @@ from typing import Final
 import pydicom
 from pydicom.dataset import Dataset
 
+from service.dciodvfy import PROGRAM, look
+from service.spool import Spool
+from sr_templates import source_uids
 from sr_templates.check import problems
 from sr_templates.document import to_bytes
 from sr_templates.headers import bare
 from workers.reporting import ReportFile
 
-PROGRAM: Final = "dciodvfy"
-#: It takes 0.3 s for a report on 17 vertebrae; one that hangs is a fault of the try.
-TIME_LIMIT_S: Final = 60.0
 #: What dciodvfy quotes of an object, in its various ways.
 _QUOTED: Final = re.compile(r"(= |value )<[^>]*>|\"[^\"]*\"")
 #: Says only that there were other lines.
@@ -41,33 +39,46 @@ class Found:
     said: str
 
 
-def examine(file: ReportFile, *, known: Collection[str], dciodvfy: bool) -> Found | None:
-    """Return what is wrong with an object, None where nothing is.
+class Gate:
+    """Looks at the objects of one study, at each once; what dciodvfy is to read lies in the spool meanwhile."""
 
-    `known` are the SOP Instance UIDs that it may refer to. Raises subprocess.TimeoutExpired where dciodvfy hangs.
-    """
-    with warnings.catch_warnings():
-        # pydicom's warnings quote values, which may be a patient's.
-        warnings.simplefilter("ignore")
-        made = pydicom.dcmread(BytesIO(file.data))
-        wrong = problems(made, known=known)
-    if wrong:
-        return Found(finding=_counted("structure", wrong), said="\n".join(wrong))
-    program = shutil.which(PROGRAM) if dciodvfy else None
-    return None if program is None else _verified(program, bare(made))
+    def __init__(self, spool: Spool, *, dciodvfy: bool) -> None:
+        self._spool = spool
+        self._program = shutil.which(PROGRAM) if dciodvfy else None
+        self._found: dict[str, Found | None] = {}
+        #: Why dciodvfy did not look where it should have, each reason once: our own check alone has decided then.
+        self.unchecked: tuple[str, ...] = ()
 
+    def examine(self, file: ReportFile, *, known: Collection[str]) -> Found | None:
+        """Return what is wrong with an object, None where nothing is; `known` are the SOP instances it may refer to.
 
-def _verified(program: str, made: Dataset) -> Found | None:
-    """Return the errors of dciodvfy."""
-    with tempfile.NamedTemporaryFile(suffix=".dcm") as written:
-        written.write(to_bytes(made))
-        written.flush()
-        run = subprocess.run(  # noqa: S603 the program that stands on PATH, and a file of ours
-            [program, written.name], capture_output=True, timeout=TIME_LIMIT_S, check=False
-        )
-    said = run.stderr.decode("utf-8", "replace")
-    errors = [line for line in said.splitlines() if line.startswith("Error") and not line.startswith(_SUMS_UP)]
-    return Found(finding=_counted(PROGRAM, errors), said=said) if errors else None
+        Raises OutOfSpace where the spool has no room for a copy.
+        """
+        if file.sop_instance_uid not in self._found:
+            self._found[file.sop_instance_uid] = self._look(file, known)
+        return self._found[file.sop_instance_uid]
+
+    def _look(self, file: ReportFile, known: Collection[str]) -> Found | None:
+        with warnings.catch_warnings():
+            # pydicom's warnings quote values, which may be a patient's.
+            warnings.simplefilter("ignore")
+            made = pydicom.dcmread(BytesIO(file.data))
+            wrong = problems(made, known=known)
+        if wrong:
+            return Found(finding=_counted("structure", wrong), said="\n".join(wrong))
+        return None if self._program is None else self._verified(self._program, bare(made))
+
+    def _verified(self, program: str, made: Dataset) -> Found | None:
+        """Return the errors of dciodvfy; where it could not look, note why. One that hangs is not asked again."""
+        source_uids.mend(made)
+        with self._spool.aside(to_bytes(made)) as copy:
+            answer = look(program, copy)
+        if answer.failure:
+            self.unchecked = tuple(dict.fromkeys([*self.unchecked, f"{PROGRAM}: {answer.failure}"]))
+        if answer.hung:
+            self._program = None
+        errors = [line for line in answer.errors if not line.startswith(_SUMS_UP)] or list(answer.errors)
+        return Found(finding=_counted(PROGRAM, errors), said=answer.said) if errors else None
 
 
 def _counted(who: str, wrong: Sequence[str]) -> str:

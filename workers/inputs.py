@@ -156,8 +156,9 @@ def _made_of_other_studies(headers: Sequence[Dataset]) -> list[Dataset]:
     rest = [header for header in headers if not _is_ours(header)]
     studies = {text(header, "StudyInstanceUID") for header in rest}
     others = [header for header in headers if _is_ours(header) and text(header, "StudyInstanceUID") not in studies]
-    is_one = len(studies) == 1 and all(is_same_patient(identity_of(rest[0]), identity_of(other)) for other in others)
-    return others if is_one else []
+    stated = {identity_of(header) for header in rest} if others else set()
+    same = (any(is_same_patient(identity_of(other), one) for one in stated) for other in others)
+    return others if len(studies) == 1 and all(same) else []
 
 
 def _is_ours(header: Dataset) -> bool:

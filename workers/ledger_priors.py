@@ -27,13 +27,30 @@ class LedgerPriors:
     def __call__(self, identity: StudyIdentity, findings: StudyFindings, reports: Sequence[KeptStudy]) -> Prior:
         """Note whose study it is; return its prior."""
         study, revision = self.claim.study.id, self.claim.job.revision
-        self.priors.identify(study, identity, own_report=_own(findings, reports))
+        self.priors.identify(study, identity, own_report=_own(findings, reports), held=self.claim)
         text = self.priors.pinned(study, revision)
         if text is None:
             known = [_kept(earlier) for earlier in self.priors.earlier(study, identity)]
-            prior = choose(findings, [kept for kept in (*known, *reports) if kept is not None])
-            text = self.priors.pin(study, revision, to_text(prior))
+            earlier = [kept for kept in (*known, *reports) if kept is not None]
+            prior = choose(findings, earlier, own=self._own_tracking(identity))
+            text = self.priors.pin(study, revision, to_text(prior), held=self.claim)
         return from_text(text)
+
+    def _own_tracking(self, identity: StudyIdentity) -> Prior:
+        """Return the tracking UIDs of earlier revisions; none that came from a study which is no prior any more."""
+        study, revision = self.claim.study.id, self.claim.job.revision
+        tracking: dict[str, str] = {}
+        origins: dict[str, str] = {}
+        for said in self.priors.own(study, before_revision=revision):
+            from_others = {} if said.prior is None else from_text(said.prior).origins
+            withdrawn = self.priors.withdrawn(study, identity, set(from_others.values()))
+            kept = of_findings(json.loads(said.findings), study_date="", study_time="", report=None)
+            for vertebra in kept.vertebrae if kept else ():
+                origin = from_others.get(vertebra.level)
+                if vertebra.tracking_uid and vertebra.level not in tracking and origin not in withdrawn:
+                    tracking[vertebra.level] = vertebra.tracking_uid
+                    origins |= {vertebra.level: origin} if origin else {}
+        return Prior(tracking=tracking, origins=origins)
 
 
 def _own(findings: StudyFindings, reports: Sequence[KeptStudy]) -> str | None:

@@ -3,10 +3,11 @@
 No network, no queue, no ledger: a worker and `spondyl measure` call the same function.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -29,13 +30,23 @@ from workers.morphometry.comparison import SUPPLIED_PROTOCOL
 from workers.morphometry.findings import measure
 from workers.morphometry.policy import Policy
 from workers.morphometry.wedging import WedgingLimit
-from workers.patient import identity_of
-from workers.pictures.objects import other_objects
+from workers.patient import contradictions, identity_of
+from workers.pictures.objects import computed_from, other_objects
 from workers.prior import Recall, of_files, set_beside, told_by
-from workers.reporting import ReportFile, file_of, reports, series_descriptions, series_numbers, wanted_kinds
+from workers.reporting import (
+    ReportFile,
+    cites_sections,
+    file_of,
+    reports,
+    series_descriptions,
+    series_numbers,
+    wanted_kinds,
+)
 from workers.sources import Found, find_landmarks
 
 _IMAGES: Final = frozenset(sop_classes.IMAGES)
+#: Whether an object may be sent, given the SOP Instance UIDs of what was received.
+Fit = Callable[[ReportFile, frozenset[str]], bool]
 
 
 class StudyReason(StrEnum):
@@ -77,34 +88,54 @@ def measure_files(
     predecessors: Sequence[Predecessor] = (),
     revision: int = 1,
     recall: Recall = of_files,
+    fit: Fit = lambda _file, _received: True,
 ) -> Outcome:
     """Measure the one study that `files` are; `supplied` is a landmarks document (spondyl.landmarks/1).
 
     `supplied_at` is when it was handed in; without it, it is the newest of all reviews.
     `started_at` is the report's content date; without it the newest date of the inputs, so that the same files
     always give the same bytes. `predecessors` are the reports on this study that a destination has,
-    `recall` returns the prior. Raises NotOneStudy, and LandmarksError for a bad document.
+    `recall` returns the prior, `fit` tells whether an object may be sent; what may not, no other one refers to. Raises
+    NotOneStudy, and LandmarksError for a bad document.
     """
     inputs = read_inputs(files)
     found = find_landmarks(inputs, supplied, supplied_at=supplied_at)
     if not found.placed and settings.finder.name:
         found = ask_finder(inputs, found, settings)
-    findings = _beside_prior(_findings(inputs, found, settings), inputs, settings, recall)
+    context = _context(inputs, found, settings, started_at=started_at, revision=revision)
+    source = context.evidence[0]
+    findings = _beside_prior(_findings(inputs, found, settings), inputs, source, settings, recall)
     received = frozenset(inputs.files)
     if findings.reason == StudyReason.ONLY_OWN_REPORTS or (findings.reason and not settings.report.not_analysable):
         return Outcome(findings=findings, received=received)
     tracking = {one.level: one.tracking_uid for one in findings.vertebrae if one.tracking_uid}
-    context = replace(_context(inputs, found, settings, started_at=started_at, revision=revision), tracking=tracking)
+    context = replace(context, tracking=tracking)
     kinds = wanted_kinds(settings)
-    others = other_objects(inputs, found, findings, context, kinds)
-    derived = [made for kind, made in others if kind is ObjectKind.SAGITTAL]
+    is_cited = partial(_is_cited, settings=settings, received=received, fit=fit)
+    others = other_objects(inputs, found, findings, context, kinds, is_cited=is_cited)
+    derived = [made for kind, made in others if kind is ObjectKind.SAGITTAL and is_cited(made)]
     alternatives = reports(findings, context, settings.report, predecessors, derived=derived)
     return Outcome(
         findings=findings,
         objects=(*alternatives, *(file_of(kind, made) for kind, made in others)),
-        digest=uids.digest([findings, context.parameters, context.tracking, sorted(kinds)]),
+        digest=uids.digest(
+            [
+                findings,
+                context.parameters,
+                context.tracking,
+                sorted(kinds),
+                len(derived),
+                _stated(source),
+                [(kind, computed_from(made)) for kind, made in others],
+            ]
+        ),
         received=received,
     )
+
+
+def _is_cited(section: Dataset, *, settings: Settings, received: frozenset[str], fit: Fit) -> bool:
+    """Whether other objects may refer to a section of ours: who gets them gets it too, and it is fit to be sent."""
+    return cites_sections(settings) and fit(file_of(ObjectKind.SAGITTAL, section), received)
 
 
 def _context(
@@ -124,6 +155,11 @@ def _context(
         parameters=tuple(_parameters(settings.measure, found)),
         revision=revision,
     )
+
+
+def _stated(source: Dataset) -> list[tuple[int, str]]:
+    """Return patient and study as the objects repeat them: a correction of the demographics is another report."""
+    return [(int(element.tag), str(element.value)) for element in headers.identity(source)]
 
 
 def _is_ours(header: Dataset) -> bool:
@@ -156,9 +192,17 @@ def _findings(inputs: Inputs, found: Found, settings: Settings) -> StudyFindings
     return with_counterparts(findings, found.images)
 
 
-def _beside_prior(findings: StudyFindings, inputs: Inputs, settings: Settings, recall: Recall) -> StudyFindings:
-    """Return the findings with tracking UIDs and comparison; any header of a study says whose it is."""
-    identity = identity_of(inputs.headers[0])
+def _beside_prior(
+    findings: StudyFindings, inputs: Inputs, source: Dataset, settings: Settings, recall: Recall
+) -> StudyFindings:
+    """Return the findings with tracking UIDs and comparison, of the patient whom `source` gives to the report.
+
+    Where other objects of the study contradict it, nobody knows whose study it is: it is neither compared nor a prior.
+    """
+    identity = identity_of(source)
+    if differing := contradictions(inputs.headers):
+        identity = replace(identity, patient_id="")
+        findings = replace(findings, notes=(*findings.notes, Note.PATIENTS_DIFFER.told(differing)))
     prior = recall(identity, findings, told_by(inputs, identity))
     return set_beside(findings, prior, uid_root=settings.report.uid_root)
 

@@ -41,6 +41,11 @@ def wanted_kinds(settings: Settings) -> frozenset[ObjectKind]:
     return frozenset(wanted) or _DEFAULT
 
 
+def cites_sections(settings: Settings) -> bool:
+    """Whether other objects may refer to the sagittal sections: each destination, which gets the report, has them."""
+    return all(ObjectKind.SAGITTAL in destination.objects for destination in settings.destinations)
+
+
 def series_numbers(report: Report) -> Mapping[ObjectKind, int]:
     """Return the configured Series Number of each kind."""
     return {kind: getattr(report, f"{kind}_series_number") for kind in ObjectKind}
@@ -61,17 +66,18 @@ def reports(
 ) -> Iterator[ReportFile]:
     """Yield the structured report in each SOP class of the configuration, the preferred one first.
 
-    Each names the earlier report of its own SOP class where there is one: a destination has only those that it takes.
+    Each names the earlier reports of its own SOP class where there are any: a destination has only those that it takes.
+    Where destinations have different ones it names them all, so that each of them finds its own.
     `derived` are images of ours for the classes without coordinates in the patient (PS3.3 C.18.9).
     """
     for choice, word in enumerate(report.sop_classes):
-        earlier = next((p for p in predecessors if p.sop_class_uid == REPORTS[word]), next(iter(predecessors), None))
+        earlier = tuple(p for p in predecessors if p.sop_class_uid == REPORTS[word]) or tuple(predecessors)
         images = () if word == "comprehensive_3d" else tuple(derived)
-        dataset = build_report(findings, replace(context, predecessor=earlier, derived=images), REPORTS[word])
+        dataset = build_report(findings, replace(context, predecessors=earlier, derived=images), REPORTS[word])
         yield replace(
             file_of(ObjectKind.SR, dataset),
             choice=choice,
-            predecessor_uid=None if earlier is None else earlier.sop_instance_uid,
+            predecessor_uid=earlier[0].sop_instance_uid if earlier else None,
         )
 
 

@@ -6,7 +6,7 @@ segmentations of one frame of reference are one source.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from pydicom.dataset import Dataset
@@ -39,6 +39,8 @@ _CARRIERS: Final = {
     Note.PRESENTATIONS_NOT_USED: PRESENTATIONS,
     Note.FIDUCIALS_NOT_USED: FIDUCIALS,
 }
+#: How far a clock without an offset from UTC may be from UTC (PS3.3 C.12.1.1.8: -1200 to +1400).
+_CLOCKS_APART: Final = timedelta(hours=14)
 #: Names of persons that one line of the report holds.
 _MOST_PERSONS: Final = 3
 
@@ -87,13 +89,15 @@ def find_landmarks(inputs: Inputs, supplied: bytes | None = None, *, supplied_at
         measured = [*measure_masks(inputs, acquired), *measure_outlines(inputs, acquired)]
         masks = [_of_masks(one, inputs) for one in measured if one.vertebrae]
         carried, found = [*carried, *masks], [*found, *masks]
-    chosen = min(found, key=_preference, default=Found(vertebrae=()))
+    zone = next((found for header in inputs.headers if (found := headers.offset(header)) is not None), None)
+    chosen = min(found, key=lambda one: _preference(one, zone), default=Found(vertebrae=()))
     best = _with_devices(_with_the_rest(chosen, found, inputs), inputs)
     unused = {
         Note.DOCUMENT_NOT_USED: sum(one is not chosen for one in document),
         **{note: len(_holders(carried, classes) - uids(best.others)) for note, classes in _CARRIERS.items()},
         Note.SEGMENTATIONS_NOT_USED: len(uids(segmentations(inputs)) - uids(best.others)),
         Note.STRUCTURE_SETS_NOT_USED: len(uids(structure_sets(inputs)) - uids(best.others)),
+        Note.REVIEW_ORDER_UNSURE: sum(_is_order_unsure(chosen, one, zone) for one in found),
     }
     return replace(best, notes=tuple(note.told(count) for note, count in unused.items() if count))
 
@@ -145,17 +149,39 @@ def _of_masks(measured: Measured, inputs: Inputs) -> Found:
     return replace(found, origin=f"measured in lines drawn by {by}") if by else found
 
 
-def _preference(found: Found) -> tuple[bool, int, float, float]:
+def _preference(found: Found, zone: tzinfo | None) -> tuple[bool, int, float, float]:
     """Return the rank: points before reasons, the order of the sources, the most vertebrae, the newest object.
 
     Of two reviews the newer one counts, whatever it holds: who reviewed last has seen the other one's points.
     """
-    source = min(_ORDER.index(vertebra.source) for vertebra in found.vertebrae)
+    moment, _ = _moment(found, zone)
+    age = -moment.timestamp()
+    source = _source(found)
+    rank = (age, -found.placed) if source is LandmarkSource.REVIEWED else (-found.placed, age)
+    return found.placed == 0, _ORDER.index(source), *rank
+
+
+def _source(found: Found) -> LandmarkSource:
+    return min((vertebra.source for vertebra in found.vertebrae), key=_ORDER.index)
+
+
+def _moment(found: Found, zone: tzinfo | None) -> tuple[datetime, bool]:
+    """Return when points were placed, and whether its offset from UTC is known.
+
+    Where the carrier states none, `zone`, which another object of the study states, is that of the site; without any
+    the clock is taken as UTC, as dates of inputs are compared everywhere.
+    """
     newest = found.supplied_at or newest_date(found.others)
-    # Without an offset the clock is taken as UTC, as dates of inputs are compared everywhere.
-    age = -(newest if newest.tzinfo else newest.replace(tzinfo=UTC)).timestamp()
-    rank = (age, -found.placed) if _ORDER[source] is LandmarkSource.REVIEWED else (-found.placed, age)
-    return found.placed == 0, source, *rank
+    known = newest.tzinfo or zone
+    return newest.replace(tzinfo=known or UTC), known is not None
+
+
+def _is_order_unsure(chosen: Found, other: Found, zone: tzinfo | None) -> bool:
+    """Whether nobody can tell which of two reviews is the newer one: one clock's offset is not known."""
+    if other is chosen or {_source(chosen), _source(other)} != {LandmarkSource.REVIEWED}:
+        return False
+    (mine, is_known), (yours, is_theirs_known) = _moment(chosen, zone), _moment(other, zone)
+    return is_known != is_theirs_known and abs(mine - yours) <= _CLOCKS_APART
 
 
 def _from_document(inputs: Inputs, document: LandmarksDocument, supplied_at: datetime | None) -> Found:

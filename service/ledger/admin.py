@@ -1,6 +1,6 @@
 """What an administrator, a page or a command asks of the ledger, and what they may change."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, case, exists, func, select, update
@@ -9,6 +9,8 @@ from service.errors import Unknown
 from service.ledger import again
 from service.ledger.engine import reading, writing
 from service.ledger.moves import ADMIN, JOB, NODE, STUDY, cancel_jobs, locked, move_study, note_event
+from service.ledger.priors import resting_on
+from service.ledger.removed import REMOVED
 from service.ledger.rows import AT_ONCE, SR, DeliveryRow, Earlier, EventRow, JobRow, ReportRow, StudyDetail, StudyRow
 from service.ledger.tables import attempts, columns, deliveries, events, jobs, outputs, reports, revisions, studies
 from service.messages import JobKind
@@ -97,16 +99,18 @@ class Admin:
             study = locked(connection, _find(connection, uid_or_key).id)
             return again.retry(connection, study, now=now, measure=measure)
 
-    def ignore(self, uid_or_key: str, *, why: str, now: float) -> None:
+    def ignore(self, uid_or_key: str, *, why: str, now: float) -> list[str]:
         """Take a study out for good: its jobs are cancelled, and objects that still come change nothing.
 
-        NotAllowed in a state in which this cannot happen: a study that is reported stays reported.
+        What a destination has of it stays there; no later study is compared with it any more. Return the Study
+        Instance UIDs of those that were: measured again, they are not. NotAllowed where the study is out already.
         """
         with writing(self.engine) as connection:
             study = locked(connection, _find(connection, uid_or_key).id)
             cancel_jobs(connection, study.id, {JobState.WAITING, JobState.RUNNING}, now=now)
             out = {"reason": why, "who": ADMIN, "unsettled_since": None}
             move_study(connection, study, StudyEvent.IGNORED, now=now, actor=ADMIN, detail=why, **out)
+            return resting_on(connection, study.study_instance_uid)
 
     def is_own_report(self, sop_instance_uid: str) -> bool:
         """Whether this node made the object, of whatever kind it is."""
@@ -114,20 +118,28 @@ class Admin:
             made = exists().where(reports.c.sop_instance_uid == sop_instance_uid)
             return bool(connection.scalar(select(made)))
 
-    def last_report(self, study_id: int, *, before_revision: int) -> Earlier | None:
-        """Return what an earlier revision was reported with: the newest whose report reached a destination."""
-        arrived = exists().where(deliveries.c.report_id == reports.c.id)
+    def last_report(self, study_id: int, *, before_revision: int, destinations: Collection[str] = ()) -> Earlier | None:
+        """Return what an earlier revision was reported with: the newest whose report reached a destination.
+
+        Beside it of each destination the report that it has, which may be an older one; of `destinations` alone where
+        one of them has any.
+        """
         earlier = reports.c.study_id == study_id, reports.c.revision < before_revision, reports.c.kind == SR
-        newest = select(func.max(reports.c.id)).where(*earlier, arrived).scalar_subquery()
-        made_by = select(func.max(outputs.c.job_id)).join(jobs, jobs.c.id == outputs.c.job_id)
-        made_by = made_by.where(outputs.c.report_id == newest, jobs.c.revision < before_revision)
-        made = select(outputs.c.report_id).where(outputs.c.job_id == made_by.scalar_subquery())
-        wanted = select(*columns(reports, ReportRow), arrived.label("arrived")).where(reports.c.id.in_(made))
+        arrived = select(deliveries.c.destination, *columns(reports, ReportRow)).join(reports).where(*earlier)
         with reading(self.engine) as connection:
-            found = [record._asdict() for record in connection.execute(wanted.order_by(reports.c.id))]
-        rows = [(each.pop("arrived"), ReportRow(**each)) for each in found]
-        reached = tuple(row for has_arrived, row in rows if has_arrived and row.kind == SR)
-        return Earlier(made=tuple(row for _, row in rows), arrived=reached) if rows else None
+            found = [record._asdict() for record in connection.execute(arrived.order_by(reports.c.id))]
+            if not found:
+                return None
+            has = {each.pop("destination"): ReportRow(**each) for each in found}
+            newest = max(row.id for row in has.values())
+            made_by = select(func.max(outputs.c.job_id)).join(jobs, jobs.c.id == outputs.c.job_id)
+            made_by = made_by.where(outputs.c.report_id == newest, jobs.c.revision < before_revision)
+            its = outputs.c.job_id == made_by.scalar_subquery()
+            made = select(*columns(reports, ReportRow)).join(outputs).where(its).order_by(reports.c.id)
+            rows = tuple(ReportRow(**record._asdict()) for record in connection.execute(made))
+        wanted = [row for name, row in has.items() if name in destinations] or list(has.values())
+        replaced = {row.id: row for row in sorted(wanted, key=lambda row: -row.id)}
+        return Earlier(made=rows, arrived=tuple(replaced.values()))
 
     def expired(self, *, before: float, limit: int = 100) -> list[StudyRow]:
         """Return studies whose spool folder may go: final, nothing waits to be settled, unchanged since `before`."""
@@ -153,7 +165,7 @@ class Admin:
                 return False
             gone = {"files_removed_at": now, "document": None, "updated_at": now}
             connection.execute(update(studies).where(studies.c.id == study.id).values(gone))
-            note_event(connection, study.id, "spool removed", now=now, actor=NODE)
+            note_event(connection, study.id, REMOVED, now=now, actor=NODE)
             return True
 
 

@@ -1,18 +1,21 @@
 """What was done is done again because somebody asked."""
 
-from sqlalchemy import Connection, exists, select, update
+from sqlalchemy import ColumnElement, Connection, exists, select, update
 
 from service.ledger import circuit
 from service.ledger.moves import (
     ADMIN,
     add_job,
+    begin_revision,
     move_job,
     move_study,
     newest_deliveries,
     newest_measuring,
     note_event,
 )
-from service.ledger.rows import AT_ONCE, JobRow, StudyRow
+from service.ledger.priors import rests_on_withdrawn
+from service.ledger.removed import objects_are_gone
+from service.ledger.rows import AT_ONCE, SR, JobRow, StudyRow
 from service.ledger.tables import outputs, reports, studies
 from service.messages import JobKind
 from service.states import JobEvent, JobState, NotAllowed, StudyEvent, StudyState
@@ -27,19 +30,39 @@ def retry(connection: Connection, study: StudyRow, *, now: float, measure: bool)
         raise NotAllowed("the files of this study were removed for their age: send it again")
     if study.revision == 0:
         return _settle_again(connection, study, now=now)
+    is_gone = objects_are_gone(connection, study.id)
+    if is_gone and study.unsettled_since is not None:
+        raise NotAllowed("this study is being sent again: wait until it is complete")
     measuring = newest_measuring(connection, study.id)
-    can_be_sent = study.state in _SENT and not _is_held_back(connection, measuring)
+    can_be_sent = study.state in _SENT and not is_gone and not _is_held_back(connection, study, measuring)
     deliveries = newest_deliveries(connection, measuring) if can_be_sent and not measure else []
     if deliveries:
         return _send_again(connection, study, deliveries, now=now)
+    if rests_on_withdrawn(connection, study.id, study.revision):
+        return [_compare_again(connection, study, now=now)]
     study = move_study(connection, study, StudyEvent.RETRIED, now=now, actor=ADMIN)
     return [add_job(connection, JobKind.MEASURE, study, now=now)]
 
 
-def _is_held_back(connection: Connection, measuring: int) -> bool:
-    """Whether the gate found something that must not be sent: only another measuring can make it anew."""
+def _compare_again(connection: Connection, study: StudyRow, *, now: float) -> JobRow:
+    """Begin a revision: the same one would say what its prior said, which was another patient's, or was taken out."""
+    made_of = study.fingerprint or "", study.document
+    why = f"revision {study.revision + 1}: the prior of revision {study.revision} counts no more"
+    return begin_revision(connection, study, StudyEvent.RETRIED, made_of, now=now, actor=ADMIN, detail=why)
+
+
+def _is_held_back(connection: Connection, study: StudyRow, measuring: int) -> bool:
+    """Whether the gate found something that must not be sent: only another measuring can make it anew.
+
+    Of the alternatives of the report one that passed is enough, unless the study failed: that one may be the cause.
+    """
     made = reports.c.id.in_(select(outputs.c.report_id).where(outputs.c.job_id == measuring))
-    return bool(connection.scalar(select(exists().where(made, reports.c.finding.is_not(None)))))
+    found: ColumnElement[bool] = reports.c.finding.is_not(None)
+    if study.state is not StudyState.FAILED and connection.scalar(
+        select(exists().where(made, reports.c.kind == SR, ~found))
+    ):
+        found &= reports.c.kind != SR
+    return bool(connection.scalar(select(exists().where(made, found))))
 
 
 def _settle_again(connection: Connection, study: StudyRow, *, now: float) -> list[JobRow]:

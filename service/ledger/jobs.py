@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, Engine, case, func, or_, select, update
 
@@ -38,14 +39,8 @@ class Jobs:
             if running.kind is JobKind.MEASURE:
                 detail = f"attempt {running.attempts}"
                 study = move_study(connection, study, StudyEvent.CLAIMED, now=now, actor=worker, detail=detail)
-            started_at, document, document_since = _revision(connection, running)
             return Claim(
-                job=running,
-                study=study,
-                started_at=started_at,
-                document=document,
-                document_since=document_since,
-                choices=_choices(connection, running),
+                job=running, study=study, choices=_choices(connection, running), **_revision(connection, running)
             )
 
     def renew(self, claim: Claim, *, now: float, lease_s: float) -> bool:
@@ -54,10 +49,15 @@ class Jobs:
             renewed = update(jobs).where(unchanged_since(claim.job)).values(lease_until=now + lease_s)
             return connection.execute(renewed).rowcount == 1
 
-    def postpone(self, claim: Claim, *, until: float, why: str, fault: bool = False, now: float) -> bool:
-        """Hand the job back for later: a passing failure, or a fault of ours, which is counted."""
+    def postpone(
+        self, claim: Claim, *, until: float, why: str, fault: bool = False, answered: bool = False, now: float
+    ) -> bool:
+        """Hand the job back for later: a passing failure, or a fault of ours, which is counted.
+
+        Where its destination `answered` that destination is well: its circuit closes, and others pass at once.
+        """
         with writing(self.engine) as connection:
-            return outcomes.postponed(connection, claim, until=until, why=why, fault=fault, now=now)
+            return outcomes.postponed(connection, claim, until=until, why=why, fault=fault, answered=answered, now=now)
 
     def give_up(self, claim: Claim, *, who: str, why: str, now: float) -> bool:
         """End the job for good; its study fails, for a delivery only once no other one of its report is open."""
@@ -72,6 +72,7 @@ class Jobs:
         reason: str | None,
         objects: Sequence[NewReport],
         wanted: Mapping[str, Collection[str]],
+        unchecked: Collection[str] = (),
         now: float,
     ) -> list[JobRow]:
         """End a measure job; return the deliveries that are now to be done.
@@ -80,7 +81,7 @@ class Jobs:
         the structured report in its alternatives and what goes with it. `wanted` says by destination which kinds it
         gets; each object goes there in a delivery of its own, the alternatives in one. An object whose SOP instance
         the ledger knows already goes only to those destinations that have not got it. The study ends at once where
-        nothing is to be sent.
+        nothing is to be sent. `unchecked` says why objects were not looked at in full.
         """
         if reason is None and not any(each.kind == SR for each in objects):
             raise ValueError("a measure job ends with a reason or with a report")
@@ -92,8 +93,17 @@ class Jobs:
                 reason=reason,
                 objects=objects,
                 wanted=wanted,
+                unchecked=unchecked,
                 now=now,
             )
+
+    def revise(self, claim: Claim, *, now: float) -> JobRow | None:
+        """End a measure job whose report differs from what a destination has of its revision, and begin a new one.
+
+        Return the measure job of that; None where the claim was lost.
+        """
+        with writing(self.engine) as connection:
+            return outcomes.revised(connection, claim, now=now)
 
     def finish_delivery(self, claim: Claim, *, detail: str, now: float, stored: ReportRow | None = None) -> bool:
         """End a delivery; `detail` is what proves it, `stored` which of its alternatives it was (else the preferred).
@@ -147,11 +157,10 @@ class Jobs:
             return [JobRow(**r._asdict()) for r in connection.execute(wanted.order_by(jobs.c.id).limit(limit))]
 
     def next_delivery(self, destination: str, *, now: float) -> int | None:
-        """Return the oldest delivery to `destination` that waits and whose time has come."""
-        waiting = jobs.c.destination == destination, jobs.c.state == JobState.WAITING, jobs.c.not_before <= now
+        """Return the delivery to `destination` whose turn it is: it waits, and its time has come."""
         with reading(self.engine) as connection:
-            found = connection.scalar(select(func.min(jobs.c.id)).where(*waiting))
-        return None if found is None else int(found)
+            found = connection.execute(circuit.next_in_turn(destination, now=now)).one_or_none()
+        return None if found is None else int(found[0])
 
     def enqueued(self, job_ids: Iterable[int], *, now: float) -> None:
         """Note that messages were sent.
@@ -183,13 +192,20 @@ def _let_through(connection: Connection, job: JobRow, *, now: float, lease_s: fl
     return False
 
 
-def _revision(connection: Connection, job: JobRow) -> tuple[float, str | None, float | None]:
-    """Return when the analysis of a job's revision started, the landmarks document it is made with, since when."""
-    this = (revisions.c.study_id == job.study_id) & (revisions.c.number == job.revision)
-    found = connection.execute(select(revisions.c.started_at, revisions.c.document).where(this)).one()
-    with_it = revisions.c.study_id == job.study_id, revisions.c.document == found.document
+def _revision(connection: Connection, job: JobRow) -> dict[str, Any]:
+    """Return what a claim says of its job's revision."""
+    its = revisions.c.study_id == job.study_id
+    sources = select(revisions.c.started_at, revisions.c.fingerprint, revisions.c.document)
+    found = connection.execute(sources.where(its, revisions.c.number == job.revision)).one()
+    before = connection.execute(sources.where(its, revisions.c.number == job.revision - 1)).one_or_none()
+    with_it = its, revisions.c.document == found.document
     since = connection.scalar(select(func.min(revisions.c.started_at)).where(*with_it))
-    return float(found.started_at), found.document, None if found.document is None else since
+    return {
+        "started_at": float(found.started_at),
+        "document": found.document,
+        "document_since": None if found.document is None else since,
+        "anew": before is not None and before[1:] == found[1:],
+    }
 
 
 def _choices(connection: Connection, job: JobRow) -> tuple[ReportRow, ...]:

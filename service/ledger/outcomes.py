@@ -15,6 +15,7 @@ from service.ledger.engine import inserting
 from service.ledger.moves import (
     NODE,
     add_job,
+    begin_revision,
     locked,
     move_job,
     move_study,
@@ -30,6 +31,7 @@ from service.states import JobEvent, JobState, StudyEvent, StudyState
 #: What happens to a study beside its moves.
 NOT_TAKEN: Final = "not_taken"
 QUARANTINED: Final = "quarantined"
+NOT_CHECKED: Final = "not_checked"
 
 
 def measured(
@@ -40,6 +42,7 @@ def measured(
     reason: str | None,
     objects: Sequence[NewReport],
     wanted: Mapping[str, Collection[str]],
+    unchecked: Collection[str],
     now: float,
 ) -> list[JobRow]:
     """End a measure job with its findings, and with the objects that state them and their deliveries."""
@@ -56,12 +59,16 @@ def measured(
     study = move_study(connection, study, StudyEvent.MEASURED, now=now, actor=actor)
     made = {_enter_report(connection, job, each, now=now): each for each in objects}
     connection.execute(insert(outputs), [{"job_id": job.id, "report_id": number} for number in made])
-    held_back = [f"{each.kind}: {each.finding}" for each in objects if each.finding]
-    for detail in held_back:
-        note_event(connection, study.id, QUARANTINED, now=now, actor=actor, detail=detail)
-    to_do = _missing(connection, job, made, wanted)
-    if not to_do and held_back:
-        who, why = SpondylError.who, held_back[0]
+    for detail in unchecked:
+        note_event(connection, study.id, NOT_CHECKED, now=now, actor=actor, detail=detail)
+    for each in objects:
+        if each.finding:
+            detail = f"{each.kind}: {each.finding}"
+            note_event(connection, study.id, QUARANTINED, now=now, actor=actor, detail=detail)
+    why = _held_back(objects)
+    to_do = [] if _has_no_report(objects) else _missing(connection, job, made, wanted)
+    if not to_do and why is not None:
+        who = SpondylError.who
         move_study(connection, study, StudyEvent.GAVE_UP, now=now, actor=actor, detail=why, reason=why, who=who)
     elif not to_do:
         nothing = "every destination has this report already" if wanted else "no destination is configured"
@@ -70,6 +77,29 @@ def measured(
         add_job(connection, JobKind.DELIVER, study, now=now, report_id=number, destination=name)
         for name, number in to_do
     ]
+
+
+def revised(connection: Connection, claim: Claim, *, now: float) -> JobRow | None:
+    """End a measure job without a result, and begin a revision that is made of the same."""
+    study = locked(connection, claim.study.id)
+    if move_job(connection, claim.job, JobEvent.CANCELLED, now=now) is None:
+        return None
+    made_of, actor = (study.fingerprint or "", claim.document), claim.job.worker or NODE
+    return begin_revision(connection, study, StudyEvent.REVISED, made_of, now=now, actor=actor)
+
+
+def _has_no_report(objects: Sequence[NewReport]) -> bool:
+    """Whether the gate held back every alternative of the report: what goes with it goes nowhere without it."""
+    reports = [each for each in objects if each.kind == SR]
+    return bool(reports) and all(each.finding for each in reports)
+
+
+def _held_back(objects: Sequence[NewReport]) -> str | None:
+    """Return what the gate found that somebody misses; of the alternatives of the report one that passed is enough."""
+    if _has_no_report(objects):
+        return f"no report was sent; {next((each.finding for each in objects if each.kind == SR), None)}"
+    accompanying = (f"{each.kind}: {each.finding}" for each in objects if each.finding and each.kind != SR)
+    return next(accompanying, None)
 
 
 def delivered(connection: Connection, claim: Claim, *, detail: str, stored: ReportRow | None, now: float) -> bool:
@@ -102,8 +132,17 @@ def declined(connection: Connection, claim: Claim, *, why: str, now: float) -> b
     return True
 
 
-def postponed(connection: Connection, claim: Claim, *, until: float, why: str, fault: bool = False, now: float) -> bool:
-    """Hand a job back for later; `fault` counts against it."""
+def postponed(
+    connection: Connection,
+    claim: Claim,
+    *,
+    until: float,
+    why: str,
+    fault: bool = False,
+    answered: bool = False,
+    now: float,
+) -> bool:
+    """Hand a job back for later; `fault` counts against it, `answered` closes its destination's circuit."""
     study = locked(connection, claim.study.id)
     if claim.job.revision != study.revision:
         return move_job(connection, claim.job, JobEvent.CANCELLED, now=now, error=why) is not None
@@ -111,6 +150,8 @@ def postponed(connection: Connection, claim: Claim, *, until: float, why: str, f
     job = move_job(connection, claim.job, JobEvent.POSTPONED, now=now, error=why, not_before=until, faults=faults)
     if job is None:
         return False
+    if answered:
+        circuit.close(connection, [job.destination or ""])
     if job.kind is JobKind.MEASURE:
         actor = claim.job.worker or NODE
         move_study(connection, study, StudyEvent.RELEASED, now=now, actor=actor, detail=why)

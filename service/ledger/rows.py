@@ -110,6 +110,8 @@ class Claim:
     #: Digest of the landmarks document that this revision is measured with, and when it was first measured with.
     document: str | None = None
     document_since: float | None = None
+    #: What the revision is made of is what the one before it was made of: somebody asked for another report.
+    anew: bool = False
     #: What a delivery may send, the preferred one first: alternatives of one kind.
     choices: tuple[ReportRow, ...] = ()
 
@@ -144,7 +146,7 @@ class Earlier:
 
     #: All of its objects.
     made: tuple[ReportRow, ...]
-    #: Those of its structured reports that a destination has: a new one replaces these.
+    #: Of each destination the structured report that it has, the newest first: a new one replaces these.
     arrived: tuple[ReportRow, ...]
 
 

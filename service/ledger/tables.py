@@ -81,6 +81,7 @@ studies: Final = Table(
     Column("patient_id", Text, index=True),
     Column("issuer_of_patient_id", Text),
     Column("patient_birth_date", Text),
+    Column("patient_sex", Text),
     Column("study_date", Text),
     Column("study_time", Text),
     Column("accession_number", Text),

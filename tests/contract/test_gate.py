@@ -3,6 +3,7 @@
 import random
 import re
 from copy import deepcopy
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from structlog.testing import capture_logs
 from service import summaries, tables
 from service.broker import celery_app
 from service.config import Destination, Report, Settings, Storage
+from service.dciodvfy import look
 from service.deliver import Deliverer
 from service.delivery import deliver
 from service.dispatch import Dispatcher
@@ -31,7 +33,7 @@ from service.wiring import Node
 from sr_templates.objects import ObjectKind
 from workers.boundary import work_on
 from workers.document_format import FORMAT
-from workers.gate import examine
+from workers.gate import Gate
 from workers.measuring import measure_job
 from workers.reporting import file_of
 
@@ -68,9 +70,28 @@ def real(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{Path(program('dciodvfy')).parent}:/usr/bin:/bin")
 
 
-def _examined(made: Dataset, *, dciodvfy: bool = True) -> tuple[str, str] | None:
-    found = examine(file_of(ObjectKind.SR, made), known=KNOWN, dciodvfy=dciodvfy)
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    """Give the gate of a study, with its spool; what is on PATH is looked up now."""
+    return _gate(tmp_path)
+
+
+def _gate(root: Path, *, dciodvfy: bool = True) -> Gate:
+    spool = Spool(root)
+    spool.prepare()
+    return Gate(spool, dciodvfy=dciodvfy)
+
+
+def _examined(gate: Gate, made: Dataset) -> tuple[str, str] | None:
+    found = gate.examine(file_of(ObjectKind.SR, made), known=KNOWN)
     return None if found is None else (found.finding, found.said)
+
+
+def _another(made: Dataset) -> Dataset:
+    """Return the same object under another UID."""
+    other = deepcopy(made)
+    other.SOPInstanceUID = other.file_meta.MediaStorageSOPInstanceUID = f"{made.SOPInstanceUID[:-2]}77"
+    return other
 
 
 # ---- who looks, and what is told
@@ -78,25 +99,38 @@ def _examined(made: Dataset, *, dciodvfy: bool = True) -> tuple[str, str] | None
 
 @pytest.mark.usefixtures("real")
 @pytest.mark.filterwarnings("ignore:.*value length:UserWarning")
-def test_dciodvfy_judges_what_is_ours() -> None:
+def test_dciodvfy_judges_what_is_ours(tmp_path: Path) -> None:
     """A value that our check does not know of is found; an odd patient of the source is none of it."""
-    odd, broken = deepcopy(report("patient")), deepcopy(report("patient"))
+    odd, broken = _another(report("patient")), deepcopy(report("patient"))
     odd.PatientSex, odd.StudyID = "MALE?", "x" * 40
     broken.PreliminaryFlag = "MAYBE"
-    found = _examined(broken)
+    gate = _gate(tmp_path)
+    found = _examined(gate, broken)
 
-    assert _examined(odd) is None
+    assert (None, ()) == (_examined(gate, odd), gate.unchecked)
     assert found is not None
     assert found[0].startswith(
         "dciodvfy: 1 error; the first: Unrecognized enumerated value ... for value 1 of attribute"
     )
     assert "<MAYBE>" in found[1]
-    assert _examined(broken, dciodvfy=False) is None
+    assert _examined(_gate(tmp_path, dciodvfy=False), broken) is None
 
 
-def test_no_patient_is_shown_to_dciodvfy(stand_in: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("real")
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI:UserWarning")
+def test_a_malformed_uid_of_a_source_is_no_fault_of_ours(node: Node) -> None:
+    """A scanner wrote a Frame of Reference UID that is none: the report repeats it, dciodvfy is quiet, it goes out."""
+    network = _Network(node)
+    _settled(node, FrameOfReferenceUID="1.2.03.4", PatientAge="24")
+    _work(node, network)
+
+    assert (StudyState.REPORTED, None, None) == _state(node)
+    assert "1.2.03.4" in str(pydicom.dcmread(network.stored[0]))
+
+
+def test_no_patient_is_shown_to_dciodvfy(stand_in: Path, gate: Gate, tmp_path: Path) -> None:
     """What is repeated of the source is left out of the copy that is looked at."""
-    assert _examined(deepcopy(report("patient"))) is None
+    assert _examined(gate, deepcopy(report("patient"))) is None
     seen = pydicom.dcmread(tmp_path / "seen.dcm")
 
     assert ("", "", "") == (seen.PatientName, seen.PatientID, seen.PatientBirthDate)
@@ -104,23 +138,69 @@ def test_no_patient_is_shown_to_dciodvfy(stand_in: Path, tmp_path: Path) -> None
     assert stand_in.is_file()
 
 
+#: How a program that did not look at an object ends, and what is said of it.
+BROKEN_PROGRAMS = {
+    "a library is missing": ("#!/bin/sh\necho 'error while loading shared libraries' >&2\nexit 127\n", "code 127"),
+    "it crashes": ("#!/bin/sh\nkill -SEGV $$\n", "signal 11"),
+    "it cannot read": ("#!/bin/sh\necho 'Cannot open' >&2\nexit 1\n", "code 1"),
+    "no program": ("not of this machine", "it cannot be run: Exec format error"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_PROGRAMS)
+def test_a_dciodvfy_that_does_not_work_is_told_from_one_that_agrees(stand_in: Path, gate: Gate, name: str) -> None:
+    """Another code than 0 without an error is no look: our own check decides alone, and the reason is kept."""
+    program_text, why = BROKEN_PROGRAMS[name]
+    stand_in.write_text(program_text, encoding="ascii")
+
+    assert _examined(gate, report("patient")) is None
+    assert 1 == len(gate.unchecked)
+    assert why in gate.unchecked[0]
+
+
+def test_a_dciodvfy_that_hangs_is_asked_once(
+    stand_in: Path, gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It costs a study its time limit once, whatever its objects; our own check looks at them all."""
+    monkeypatch.setattr("workers.gate.look", partial(look, limit_s=0.1))
+    stand_in.write_text(f"#!/bin/sh\necho >> {tmp_path}/asked\nexec sleep 60\n", encoding="ascii")
+    broken = _another(report("patient"))
+    del broken.CompletionFlag
+
+    assert _examined(gate, report("patient")) is None
+    assert str((_examined(gate, broken) or "")[0]).startswith("structure: 1 error")
+    assert _examined(gate, _another(broken)) is not None
+    assert ("dciodvfy: it did not end within 0.1 s",) == gate.unchecked
+    assert 1 == len((tmp_path / "asked").read_text().splitlines())
+
+
+def test_what_dciodvfy_reads_lies_in_the_spool(stand_in: Path, gate: Gate, tmp_path: Path) -> None:
+    """A copy of an object never lies in a folder of everyone; it is gone when it was looked at."""
+    stand_in.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/where\nstat -c %a "$1" >> {tmp_path}/where\n', "ascii")
+    assert _examined(gate, report("patient")) is None
+    where, mode = (tmp_path / "where").read_text().split()
+
+    assert (tmp_path / "incoming", "600") == (Path(where).parent, mode)
+    assert [] == list((tmp_path / "incoming").iterdir())
+
+
 def test_without_dciodvfy_our_own_check_decides(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """It is no dependency: where it is not installed the structure alone is looked at."""
     monkeypatch.setenv("PATH", str(tmp_path))
     broken = deepcopy(report("patient"))
     broken.PreliminaryFlag = "MAYBE"
-    assert _examined(broken) is None
+    gate = _gate(tmp_path)
+    assert (None, ()) == (_examined(gate, broken), gate.unchecked)
 
-    del broken.CompletionFlag
-    assert ("structure: 1 error; the first: CompletionFlag: type 1, is missing or empty") == (_examined(broken) or "")[
-        0
-    ]
+    worse = _another(broken)
+    del worse.CompletionFlag
+    assert (
+        "structure: 1 error; the first: CompletionFlag: type 1, is missing or empty"
+        == (_examined(gate, worse) or "")[0]
+    )
 
 
 # ---- a study whose objects do not pass
-
-#: pydicom warns the test that writes it.
-BROKEN_SOURCE = pytest.mark.filterwarnings("ignore:Invalid value for VR UI:UserWarning")
 
 
 class _Network(Deliverer):
@@ -178,17 +258,21 @@ def _quarantined(node: Node) -> list[str]:
     return sorted(re.sub(r"-[0-9.]+\.dcm", ".dcm", path.name) for path in folder.glob("quarantined-*"))
 
 
-@BROKEN_SOURCE
-def test_a_report_that_is_not_valid_never_leaves(node: Node) -> None:
-    """A scanner wrote a Frame of Reference UID that is none: each report on it is kept with its finding, not sent."""
+#: Finds an error in every object, quoting it.
+AGAINST_ALL = "#!/bin/sh\necho 'Error - Value is wrong = <1.2.03.4> - is no UID' >&2\nexit 1\n"
+
+
+def test_a_report_that_is_not_valid_never_leaves(node: Node, stand_in: Path) -> None:
+    """Where no report passes each is kept with its finding, and nothing is sent."""
     network = _Network(node)
-    _settled(node, FrameOfReferenceUID="1.2.03.4")
+    stand_in.write_text(AGAINST_ALL, encoding="ascii")
+    _settled(node)
     with capture_logs() as said:
         _work(node, network)
     state, reason, who = _state(node)
 
     assert (StudyState.FAILED, "developers") == (state, who)
-    assert "no report was sent; structure: " in str(reason)
+    assert "no report was sent; dciodvfy: 1 error" in str(reason)
     assert str(reason).endswith("is no UID")
     assert [] == network.stored
     assert ["quarantined-sr.dcm"] * 3 + ["quarantined-sr.dcm.txt"] * 3 == _quarantined(node)
@@ -196,13 +280,14 @@ def test_a_report_that_is_not_valid_never_leaves(node: Node) -> None:
     assert "1.2.03.4" not in str(said)
 
 
-@BROKEN_SOURCE
-def test_the_corrected_image_is_reported(node: Node) -> None:
+def test_a_corrected_image_is_reported(node: Node, stand_in: Path) -> None:
     """What the sender mended comes as a late object and is measured and sent like any."""
     network = _Network(node)
-    _settled(node, FrameOfReferenceUID="1.2.03.4")
-    _work(node, network)
+    stand_in.write_text(AGAINST_ALL, encoding="ascii")
     _settled(node)
+    _work(node, network)
+    stand_in.unlink()
+    _settled(node, SeriesDescription="corrected")
     _work(node, network)
 
     assert StudyState.REPORTED is _state(node)[0]
@@ -226,6 +311,27 @@ def test_what_goes_with_the_report_is_held_back_alone(node: Node, stand_in: Path
     shown = {table.title: table for table in tables.parts(detail)}
     assert finding in [row[shown["Reports"].columns.index("Held back")] for row in shown["Reports"].rows]
     assert stand_in.is_file()
+
+
+@pytest.mark.parametrize("text", ["exit 127", "exec sleep 60"])
+def test_a_study_is_reported_although_dciodvfy_does_not_work(
+    node: Node, stand_in: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """A crash or a hang is no fault of the study: what our own check passes goes out; event and log say it once."""
+    monkeypatch.setattr("workers.gate.look", partial(look, limit_s=0.1))
+    stand_in.write_text(f"#!/bin/sh\n{text}\n", encoding="ascii")
+    network = _Network(node)
+    _settled(node)
+    with capture_logs() as said:
+        _work(node, network)
+
+    assert StudyState.REPORTED is _state(node)[0]
+    assert ["sr", "summary"] == [path.name.split("-")[0] for path in network.stored]
+    events = [each.detail for each in node.ledger.admin.study(KEY).events if each.event == "not_checked"]
+    logged = [line["why"] for line in said if line.get("action") == "object_not_checked"]
+    assert 1 == len(events)
+    assert events == logged
+    assert events[0].startswith("dciodvfy: it ")
 
 
 def test_a_retry_makes_anew_what_was_held_back(node: Node, stand_in: Path) -> None:

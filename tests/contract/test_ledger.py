@@ -512,12 +512,13 @@ def test_deaths_of_deliverers_fail_the_study(ledger: Ledger) -> None:
 # ---- what may not happen
 
 
-def test_a_reported_study_cannot_be_taken_out(ledger: Ledger) -> None:
+def test_a_study_that_is_out_cannot_be_taken_out(ledger: Ledger) -> None:
     """A move that is not in the table is refused, and nothing of it is written."""
     measure(ledger, destinations=())
+    ledger.admin.ignore("1.2.3", why="phantom", now=190.0)
     before = ledger.admin.study("1.2.3")
 
-    with pytest.raises(NotAllowed, match="a study that is reported cannot be ignored"):
+    with pytest.raises(NotAllowed, match="a study that is ignored cannot be ignored"):
         ledger.arrivals.ignore(before.study.id, rule="own_report", now=200.0)
     assert before == ledger.admin.study("1.2.3")
 

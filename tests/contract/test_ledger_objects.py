@@ -253,6 +253,50 @@ def test_what_is_held_back_fails_a_study_that_goes_nowhere(ledger: Ledger) -> No
     assert (StudyState.FAILED, "gsps: structure: 1 error", "developers") == _state(ledger)
 
 
+def test_an_alternative_that_nobody_needs_is_not_missed(ledger: Ledger) -> None:
+    """One class of the report was held back, another arrived: sent again as asked, measured again, it is reported."""
+    objects = [*OBJECTS[:2], new_report("2.25.12", choice=2, finding="dciodvfy: 1 error")]
+    deliver(ledger, measure(ledger, objects=objects)[0])
+    (again,) = ledger.admin.retry("1.2.3", now=200.0)
+    assert "pacs" == again.destination
+    deliver(ledger, again, now=201.0)
+    (again,) = ledger.admin.retry("1.2.3", now=300.0, measure=True)
+    finish(ledger, claim(ledger, again, now=301.0), objects=objects, now=302.0)
+
+    assert (StudyState.REPORTED, None, None) == _state(ledger)
+
+
+def test_an_alternative_that_is_held_back_does_not_stop_a_retry(ledger: Ledger) -> None:
+    """While the report is delivered in another class, an administrator may hasten it."""
+    (job,) = measure(ledger, objects=[OBJECTS[0], new_report("2.25.11", choice=1, finding="dciodvfy: 1 error")])
+
+    assert [job.report_id] == [each.report_id for each in ledger.admin.retry("1.2.3", now=200.0)]
+
+
+def test_an_alternative_may_be_what_a_failed_study_lacks(ledger: Ledger) -> None:
+    """The destination took no class that passed: a retry makes anew the one that did not."""
+    objects = [OBJECTS[0], new_report("2.25.11", choice=1, finding="dciodvfy: 1 error")]
+    (job,) = measure(ledger, objects=objects)
+    assert ledger.jobs.give_up(claim(ledger, job, now=160.0), who="the PACS admin", why="not taken", now=160.0)
+    (again,) = ledger.admin.retry("1.2.3", now=200.0)
+
+    assert again.destination is None
+
+
+def test_without_a_report_nothing_goes_anywhere(ledger: Ledger) -> None:
+    """Every alternative was held back: all stands in the ledger, nothing is sent, and the study names who must act."""
+    held_back = [new_report(f"2.25.1{n}", choice=n, finding=f"structure: {n + 1} errors") for n in range(3)]
+    assert [] == measure(ledger, objects=[*held_back, OBJECTS[3]])
+
+    assert (StudyState.FAILED, "no report was sent; structure: 1 errors", "developers") == _state(ledger)
+    detail = ledger.admin.study("1.2.3")
+    assert ["sr", "sr", "sr", "gsps"] == [each.kind for each in detail.reports]
+    assert 3 == sum(each.event == "quarantined" for each in detail.events)
+    assert "{}" == ledger.admin.findings("1.2.3")
+    (again,) = ledger.admin.retry("1.2.3", now=200.0)
+    assert ["pacs", "pacs"] == [j.destination for j in finish(ledger, claim(ledger, again), objects=OBJECTS[:4])]
+
+
 def test_every_kind_is_ours(ledger: Ledger) -> None:
     """Whatever a PACS routes back is recognised by its UID, alternatives that nobody took as well."""
     measure(ledger, objects=OBJECTS)

@@ -126,6 +126,29 @@ def test_a_late_object_that_changes_nothing_sends_nothing(node: Node) -> None:
     assert (2, {1}, StudyState.REPORTED) == (detail.study.revision, made, detail.study.state)
 
 
+def test_measured_again_to_another_report_it_is_a_revision(node: Node) -> None:
+    """The site changed its name: the second report names the first, has a number of its own, and is sent once."""
+    measure_job(node, _claimed(node, file_of(ct_slice(1)), supplied()))
+    _delivered(node, _deliveries(node))
+    renamed = node.settings.model_copy(
+        update={"report": node.settings.report.model_copy(update={"institution_name": "New Name"})}
+    )
+    other = replace(node, settings=renamed)
+    for _ in range(2):
+        node.ledger.admin.retry(KEY, now=NOW, measure=True)
+        while waiting := [job for job in node.ledger.admin.study(KEY).jobs if job.state is JobState.WAITING]:
+            work_on(other, waiting[0].id, measure_job, worker="w1", rng=random.Random(1))
+            _delivered(node, _deliveries(node))
+
+    detail = node.ledger.admin.study(KEY)
+    first, second = (each for each in detail.reports if (each.kind, each.choice) == ("sr", 0))
+    assert (StudyState.REPORTED, 2) == (detail.study.state, detail.study.revision)
+    assert first.sop_instance_uid == second.predecessor_uid
+    made = pydicom.dcmread(node.spool.report(KEY, second.file_name))
+    assert (2, "New Name") == (made.InstanceNumber, made.get("InstitutionName"))
+    assert 2 * 4 == len(detail.deliveries)
+
+
 def _saying(digest: str, *args: Any, **named: Any) -> Outcome:
     return replace(measure_files(*args, **named), digest=digest)
 

@@ -88,6 +88,80 @@ def test_a_new_revision_looks_again(node: Node) -> None:
     assert EARLIER == findings(node, STUDY)["comparison"]["prior"]["study_instance_uid"]
 
 
+def test_a_prior_that_becomes_known_takes_no_uid_away(node: Node) -> None:
+    """A late slice comes after the earlier study: the second report compares, and its vertebrae keep their UIDs."""
+    measure(node, STUDY, "20260304", LOWER)
+    deliver(node, STUDY)
+    before = trackings(written(node, STUDY))
+    measure(node, EARLIER, "20250304", SOUND)
+    late = slice_of(STUDY, "20260304", SOPInstanceUID=f"{STUDY}.2.9", InstanceNumber=9)
+    work(node, arrive(node, STUDY, file_of(late)))
+    assert EARLIER == findings(node, STUDY)["comparison"]["prior"]["study_instance_uid"]
+    assert [before] == [trackings(written(node, STUDY))]
+    assert set(before).isdisjoint(trackings(written(node, EARLIER)))
+
+
+def test_a_wrong_prior_is_withdrawn(node: Node) -> None:
+    """Its study is taken out: measured again, the later one is a new revision without its numbers or its UIDs."""
+    measure(node, EARLIER, "20250304", SOUND)
+    measure(node, STUDY, "20260304", LOWER)
+    for uid in (EARLIER, STUDY):
+        deliver(node, uid)
+    wrong = pydicom.dcmread(BytesIO(written(node, STUDY)))
+
+    assert [STUDY] == node.ledger.admin.ignore(EARLIER, why="wrong patient", now=NOW)
+    work(node, node.ledger.admin.retry(STUDY, now=NOW, measure=True)[0])
+    right = pydicom.dcmread(BytesIO(written(node, STUDY)))
+    assert findings(node, STUDY)["comparison"] is None
+    replaced = right.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
+    assert wrong.SOPInstanceUID == replaced.ReferencedSOPInstanceUID
+    assert set(trackings(written(node, EARLIER))).isdisjoint(trackings(written(node, STUDY)))
+
+
+def test_a_prior_of_a_corrected_patient_is_withdrawn(node: Node) -> None:
+    """The earlier study turns out to be another patient's: measured again, the later one is not compared with it."""
+    measure(node, EARLIER, "20250304", SOUND)
+    measure(node, STUDY, "20260304", LOWER)
+    deliver(node, STUDY)
+    work(node, arrive(node, EARLIER, file_of(slice_of(EARLIER, "20250304", PatientID="OTHER"))))
+    work(node, node.ledger.admin.retry(STUDY, now=NOW, measure=True)[0])
+    assert findings(node, STUDY)["comparison"] is None
+
+
+def test_the_report_and_its_prior_are_of_one_patient(node: Node) -> None:
+    """A segmentation or another object that sorts first and names nobody takes the prior from no study."""
+    measure(node, EARLIER, "20250304", SOUND)
+    odd = slice_of(STUDY, "20260304", PatientID="", PatientBirthDate="", SeriesInstanceUID=f"{STUDY}.1")
+    odd.SOPInstanceUID = f"{STUDY}.1.1"
+    arrive(node, STUDY, file_of(odd))
+    measure(node, STUDY, "20260304", LOWER)
+    assert EARLIER == findings(node, STUDY)["comparison"]["prior"]["study_instance_uid"]
+
+
+def test_a_study_of_two_patients_is_compared_with_neither(node: Node) -> None:
+    """An object of another patient in it: the report says so, and the study is nobody's prior."""
+    measure(node, EARLIER, "20250304", SOUND)
+    measure(node, f"{EARLIER}.1", "20250305", SOUND, PatientID="OTHER")
+    odd = slice_of(STUDY, "20260304", PatientID="OTHER", SeriesInstanceUID=f"{STUDY}.1", SOPInstanceUID=f"{STUDY}.1.1")
+    arrive(node, STUDY, file_of(odd))
+    measure(node, STUDY, "20260304", LOWER)
+    found = findings(node, STUDY)
+    assert (None, ["PATIENTS_DIFFER: 2"]) == (found["comparison"], found["notes"])
+    measure(node, f"{STUDY}.8", "20260604", LOWER)
+    assert EARLIER == findings(node, f"{STUDY}.8")["comparison"]["prior"]["study_instance_uid"]
+
+
+def test_corrected_demographics_make_another_report(node: Node) -> None:
+    """The same objects under the same UIDs, now of another patient: the report that says the old one is replaced."""
+    measure(node, STUDY, "20260304", LOWER)
+    deliver(node, STUDY)
+    before = written(node, STUDY)
+    work(node, arrive(node, STUDY, file_of(slice_of(STUDY, "20260304", PatientID="CORRECTED"))))
+    made = pydicom.dcmread(BytesIO(written(node, STUDY)))
+    assert "CORRECTED" == made.PatientID
+    assert pydicom.dcmread(BytesIO(before)).SOPInstanceUID != made.SOPInstanceUID
+
+
 def test_a_report_of_ours_that_came_alone_is_read_back(node: Node, tmp_path: Path) -> None:
     """Another node's report on the earlier study, without its images: its numbers are compared with.
 

@@ -200,6 +200,31 @@ def test_of_two_reviews_the_newer_one_counts(node: Node, report_date: str, expec
     assert (["Roe^Richard"] if expected == 22.0 else [READER]) == found["observers"]
 
 
+@pytest.mark.parametrize(
+    ("offset", "expected", "notes"),
+    [("", 20.0, {"REVIEW_ORDER_UNSURE: 1", "DOCUMENT_NOT_USED: 1"}), ("+0300", 22.0, {"REPORTS_NOT_USED: 1"})],
+)
+def test_a_review_without_an_offset_has_the_clock_of_its_study(
+    node: Node, offset: str, expected: float, notes: set[str]
+) -> None:
+    """Saved at 02:00 by a clock that does not say which, put at 00:03 UTC: a scanner's offset tells, else a note.
+
+    Three hours east of UTC the report was saved an hour before midnight.
+    """
+    edited = by_tool(lowered(read(written(node, STUDY))))
+    edited.InstanceCreationDate, edited.InstanceCreationTime = "19700101", "020000"
+    late = slice_of(STUDY, DATE, SOPInstanceUID=f"{STUDY}.2.9", InstanceNumber=9)
+    if offset:
+        late.TimezoneOffsetFromUTC = offset
+    arrive(node, STUDY, saved(edited), file_of(late))
+    moved = document(STUDY, {**SOUND, "L1": (22.0, *SOUND["L1"][1:])}, source="reviewed", observer="Roe^Richard")
+    work(node, supply(node, STUDY, moved, check=FORMAT.check).job)
+
+    found = findings(node, STUDY)
+    assert expected == pytest.approx(l1_of(found)["heights_mm"]["anterior"], abs=1e-4)
+    assert notes == set(found.get("notes", []))
+
+
 def test_a_prior_and_a_review_go_together(node: Node) -> None:
     """A reviewed revision keeps the tracking UIDs and is compared anew with what is known by then."""
     earlier = f"{STUDY}.7"

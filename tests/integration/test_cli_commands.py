@@ -226,6 +226,15 @@ def test_ignore_takes_a_study_out_with_its_reason(ledger: Ledger) -> None:
     assert ("ignored", "a test object") == (study.state, study.reason)
 
 
+def test_ignore_names_what_was_compared_with_it(ledger: Ledger) -> None:
+    """The administrator is told which reports rest on the study, and the command that makes them anew."""
+    arrive(ledger)
+    settle(ledger, "1.2.4")
+    ledger.priors.pin(ledger.admin.study("1.2.4").study.id, 1, '{"rests_on": ["1.2.3"]}')
+    said = _spondyl("ignore", "1.2.3", "--why", "wrong patient").stdout
+    assert ["ignored", "compared with it: 1.2.4: `spondyl retry 1.2.4 --measure`"] == said.splitlines()
+
+
 def test_nobody_must_act_on_a_study_that_was_ignored(ledger: Ledger) -> None:
     """Who took a study out is no one who must act on it: list, detail and JSON name nobody."""
     arrive(ledger)

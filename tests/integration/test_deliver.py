@@ -361,12 +361,15 @@ def test_the_first_of_several_that_are_taken_goes(deliverer: Deliverer, storescp
     assert [REPORT_3D] == [pydicom.dcmread(path).SOPClassUID for path in storescp.files()]
 
 
-def test_a_class_that_is_refused_only_by_the_answer_is_passed_over(deliverer: Deliverer, tmp_path: Path) -> None:
-    """PS3.7 C.5.6: some accept every presentation context and answer 0x0122; each alternative is offered once."""
+@pytest.mark.parametrize("status", [0x0122, 0xA900, 0xC000])
+def test_a_class_that_is_refused_only_by_the_answer_is_passed_over(
+    deliverer: Deliverer, tmp_path: Path, status: int
+) -> None:
+    """Some accept every presentation context and refuse by the answer; each alternative is offered once."""
     paths = [report(tmp_path / f"{each}.dcm", each) for each in sop_classes.REPORTS.values()]
     with pacs() as state:
-        state.status = 0x0122
-        with pytest.raises(NotTaken, match="0x0122: SOP class not supported"):
+        state.status = status
+        with pytest.raises(NotTaken, match=f"0x{status:04X}"):
             deliverer.send(at(state.port), *paths)
         assert len(paths) == len(set(state.received))
 

@@ -219,12 +219,35 @@ def test_who_looks_before_sending_is_said(
 ) -> None:
     """Without dciodvfy, or where the site does not want it, our own check is all there is: no fault, but said."""
     if installed:
-        (tmp_path / "dciodvfy").touch(0o755)
+        _install(tmp_path, "echo 'Error - Missing attribute' >&2; exit 1")
     monkeypatch.setenv("PATH", str(tmp_path))
     document["report"] = {"dciodvfy": wished}
     check = machine.gate(Settings.model_validate(document))
 
     assert (verdict, True) == (check.verdict, said in check.found)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("exit 127", "it ended with code 127 and named no error"), ("exit 0", "it finds nothing wrong")],
+)
+def test_a_dciodvfy_that_does_not_work_is_found(
+    document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    """It is run once, on an object that has nothing: being on PATH alone proves nothing."""
+    _install(tmp_path, text)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    document["report"] = {"dciodvfy": True}
+    check = machine.gate(Settings.model_validate(document))
+
+    assert (Verdict.FAILED, True) == (check.verdict, said in check.found)
+    assert "report.dciodvfy = false" in check.remedy
+
+
+def _install(folder: Path, text: str) -> None:
+    """Install a stand-in for dciodvfy."""
+    (folder / "dciodvfy").write_text(f"#!/bin/sh\n{text}\n", encoding="ascii")
+    (folder / "dciodvfy").chmod(0o755)
 
 
 def test_a_destination_that_is_down(document: dict[str, Any]) -> None:

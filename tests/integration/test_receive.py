@@ -496,11 +496,32 @@ def test_own_reports_come_back_without_consequence(ear: Ear, tmp_path: Path, mon
     assert ear.spool.newest(study_key(str(report.StudyInstanceUID))) is None
 
 
-@pytest.mark.parametrize(("maker", "own"), [("Spondyl", 1), ("Other", 0)])
-def test_whatever_else_we_made_comes_back_without_consequence(
-    ear: Ear, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, maker: str, own: int
+@pytest.mark.parametrize(
+    ("maker", "flag", "action"),
+    [
+        ("Spondyl", "UNVERIFIED", "own_report_ignored"),
+        ("Spondyl", "VERIFIED", "own_report_changed"),
+        ("Workstation", "UNVERIFIED", "own_report_changed"),
+    ],
+)
+def test_an_edit_under_our_uid_is_said(
+    ear: Ear, monkeypatch: pytest.MonkeyPatch, maker: str, flag: str, action: str
 ) -> None:
-    """A presentation state of ours is no landmark source; of what does not bear our name the ledger is not asked."""
+    """A reader's tool that saves our report under the UID it had is not read, and not passed over in silence."""
+    monkeypatch.setattr(Admin, "is_own_report", lambda _self, _uid: True)
+    names = {"Manufacturer": maker, "ManufacturerModelName": "Spondyl"}
+    with capture_logs() as said:
+        send(ear, dataset(sop_classes.REPORTS["comprehensive"], VerificationFlag=flag, **names))
+    assert [action] == [line["action"] for line in said if line["action"].startswith("own_report")]
+    assert (1, []) == (ear.counted.own_reports, ear.ledger.admin.studies())
+
+
+@pytest.mark.parametrize(("maker", "own"), [("Spondyl", 1), ("Other", 0)])
+@pytest.mark.parametrize("sop_class", ["1.2.840.10008.5.1.4.1.1.11.1", "1.2.840.10008.5.1.4.1.1.104.1"])
+def test_whatever_else_we_made_comes_back_without_consequence(
+    ear: Ear, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sop_class: str, maker: str, own: int
+) -> None:
+    """A presentation state or PDF of ours brings nothing; of what does not bear our name the ledger is not asked."""
     asked: list[str] = []
 
     def is_own_report(_self: Admin, uid: str) -> bool:
@@ -508,7 +529,7 @@ def test_whatever_else_we_made_comes_back_without_consequence(
         return True
 
     monkeypatch.setattr(Admin, "is_own_report", is_own_report)
-    state = dataset("1.2.840.10008.5.1.4.1.1.11.1", Manufacturer=maker, ManufacturerModelName="Spondyl")
+    state = dataset(sop_class, Manufacturer=maker, ManufacturerModelName="Spondyl")
     assert storescu(ear.port, write(tmp_path / "pr.dcm", state)).returncode == 0
     assert (own, own, 1 - own) == (ear.counted.own_reports, len(asked), len(ear.ledger.admin.studies()))
 

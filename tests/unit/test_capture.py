@@ -11,7 +11,7 @@ from sr_templates.capture import build_capture
 from sr_templates.document import to_bytes
 from sr_templates.envelope import Derivation
 
-DRAWN = Derivation(description="drawn", sources=(ct_slice(1),), is_reformat=True)
+DRAWN = Derivation(description="drawn", sources=(ct_slice(1),), is_steep=True)
 #: 3 x 5 pixels: an odd number of bytes, each of another value.
 PIXELS = np.arange(45, dtype=np.uint8).reshape(3, 5, 3)
 

@@ -132,7 +132,7 @@ BROKEN: dict[str, tuple[Callable[[Dataset], None], str]] = {
     "type 1 is missing": (lambda made: made.__delattr__("ContentDate"), "ContentDate: type 1, is missing or empty"),
     "type 2 is missing": (lambda made: made.__delattr__("PatientSex"), "PatientSex: type 2, is missing"),
     "another class": (_set(_root, "SOPClassUID", "1.2.3"), "SOPClassUID: not one of those that are written"),
-    "no UID": (_set(_outline, "ReferencedFrameOfReferenceUID", "1.02"), "ReferencedFrameOfReferenceUID: is no UID"),
+    "no UID": (_set(_root, "SeriesInstanceUID", "1.02"), "SeriesInstanceUID: is no UID"),
     "too long": (_set(_root, "SeriesDescription", "x" * 65), "SeriesDescription: longer than 64 characters"),
     "no meaning": (_set(_name, "CodeMeaning", ""), "a code without a meaning in English"),
     "no English": (_set(_name, "CodeMeaning", "Höhe"), "a code without a meaning in English"),

@@ -102,6 +102,38 @@ def test_each_line_lies_on_the_slice_that_shows_it() -> None:
     assert ("POINT", [117.5, 116.0], "1") == drawn["POINT_PS"]
 
 
+def test_all_heights_lie_on_the_image_that_holds_the_outline() -> None:
+    """A slice that is nearer to one height than the outline's is not taken: a body is drawn in one place."""
+    images = tuple(ct_slice(number) for number in (1, 2))
+    for image in images:
+        image.SliceThickness = 6.0
+    # Five points are on slice 1, the anterior height is nearer to slice 2, and both are in the slab of either.
+    made = _group(_at(3.4, anterior_mm=5.0), sources=replace(context("patient"), images=images))
+    drawn = {
+        item.ContentSequence[0].ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+        for item in made.ContentSequence
+        if item.ValueType == "NUM" and "ContentSequence" in item
+    }
+
+    assert _drawn(made)["111041"][2] == "1"
+    assert {images[0].SOPInstanceUID} == drawn
+
+
+def test_a_landmark_without_an_outline_lies_on_the_slice_of_its_height() -> None:
+    """Its height and itself are one place of the report, though another slice is nearer to the point alone."""
+    images = tuple(ct_slice(number) for number in (1, 2, 3))
+    for image in images:
+        image.SliceThickness = 3.2
+    found = _at(9.0, anterior_mm=4.4)
+    vertebra = found.vertebrae[0]
+    assert vertebra.measured is not None
+    points = dict(vertebra.measured.landmarks.points)
+    points["AI"] = (4.59, *points["AI"][1:])
+    group = _group(_one(points), sources=replace(context("patient"), images=images))
+
+    assert (_drawn(group)["POINT_AS"][2], _drawn(group)["POINT_AI"][2]) == ("1", "1")
+
+
 def test_points_between_the_slices_are_not_moved_onto_one() -> None:
     """2 mm off every plane nothing is drawn as measured: one point, named a projection, lets OHIF open the report."""
     group = _group(_at(1.0))

@@ -1,5 +1,6 @@
 """The flat sagittal section as an image."""
 
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -68,6 +69,38 @@ def test_mr_takes_its_sequence_over_and_spans_its_own_range() -> None:
     assert (0, 4095) == (made.pixel_array[1, 0], made.pixel_array[1, 2])
     assert ("MR", "RM", "NONE", 90.0) == (made.Modality, made.ScanningSequence, made.SequenceVariant, made.EchoTime)
     assert "1.2.840.10008.5.1.4.1.1.4" == made.SOPClassUID
+
+
+@pytest.mark.parametrize(
+    ("orientation", "says", "expected"),
+    [
+        ([0.0, 1.0, 0.0, 0.0, 0.0, -1.0], None, None),
+        ([0.0, 1.0, 0.0, 0.0, 0.0, -1.0], "NO", "NO"),
+        ([1.0, 0.0, 0.0, 0.0, 1.0, 0.0], None, "NO"),
+        ([1.0, 0.0, 0.0, 0.0, 1.0, 0.0], "YES", "YES"),
+        (None, None, None),
+    ],
+    ids=["sagittal slices", "that say no", "axial slices", "that say yes", "without a place"],
+)
+def test_text_of_a_slice_may_be_legible_in_a_section_along_it(
+    orientation: list[float] | None, says: str | None, expected: str | None
+) -> None:
+    """Nothing is said of burned-in annotation where neither the slices nor their direction say that there is none."""
+    source = ct_slice(1)
+    source.ImageOrientationPatient = orientation
+    if says is not None:
+        source.BurnedInAnnotation = says
+
+    assert expected == _made([source]).get("BurnedInAnnotation")
+
+
+def test_a_section_names_what_it_lacks() -> None:
+    """Derivation Description counts the slices that could not be read."""
+    section = replace(SECTION, lacking="1 of 2 slices could not be read")
+    made = build_sagittal(section, findings("patient"), context("patient"), sources=[ct_slice(1)])
+
+    assert "; 1 of 2 slices could not be read; unverified, for review" in made.DerivationDescription
+    assert "read" not in _made([ct_slice(1)]).DerivationDescription
 
 
 def test_other_modalities_have_no_section() -> None:

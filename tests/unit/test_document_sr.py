@@ -244,14 +244,17 @@ def test_sources_of_any_sop_class_are_reported() -> None:
 
 
 def test_a_corrected_report_names_what_it_replaces() -> None:
-    """The predecessor is referred to in the same study (PS3.3 C.17.2), and the revision is the instance number."""
-    earlier = Predecessor(sop_class_uid=COMPREHENSIVE, sop_instance_uid="1.2.7", series_instance_uid="1.2.6")
-    made = build(SMALL, replace(context("image"), predecessor=earlier, revision=2))
+    """Each predecessor is referred to in the same study (PS3.3 C.17.2); the revision is the instance number."""
+    earlier = tuple(
+        Predecessor(sop_class_uid=COMPREHENSIVE, sop_instance_uid=uid, series_instance_uid="1.2.6")
+        for uid in ("1.2.7", "1.2.5")
+    )
+    made = build(SMALL, replace(context("image"), predecessors=earlier, revision=2))
     (study,) = made.PredecessorDocumentsSequence
     (series,) = study.ReferencedSeriesSequence
 
     assert (study.StudyInstanceUID, series.SeriesInstanceUID) == (STUDY, "1.2.6")
-    assert series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == "1.2.7"
+    assert ["1.2.7", "1.2.5"] == [item.ReferencedSOPInstanceUID for item in series.ReferencedSOPSequence]
     assert made.InstanceNumber == 2
     assert made.SeriesInstanceUID == report("image").SeriesInstanceUID
 

@@ -15,7 +15,7 @@ PDF = b"%PDF-1.4 of an odd length"
 
 def test_the_document_comes_back_as_it_was() -> None:
     """Padded to an even length, with its own length beside it (PS3.3 C.24.2)."""
-    derivation = Derivation(description="", sources=(ct_slice(1),), is_reformat=True)
+    derivation = Derivation(description="", sources=(ct_slice(1),), is_steep=True)
     data = to_bytes(build_pdf(PDF, findings("patient"), context("patient"), derivation=derivation))
     made = dcmread(BytesIO(data))
 

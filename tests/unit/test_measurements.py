@@ -267,6 +267,15 @@ def test_probabilities_have_one_decimal() -> None:
     assert [98.8, 0.0, 1.2, 98.8, 0.0] == list(written.values())
 
 
+def test_no_number_says_that_a_grade_is_certain() -> None:
+    """What rounds to 100.0 % is reported as 99.9 %."""
+    made = _only_group(_first(findings("image"), grade_probabilities=(0.0, 0.0, 0.99999, 0.00001)), "image")
+    percent = [value for _, value, unit in _numbers(made) if unit == "%"]
+
+    assert percent.count(99.9) == 2
+    assert 100.0 not in percent
+
+
 def test_four_points_give_no_middle_height() -> None:
     """Without mid-points there is no middle height, and the outline has four corners."""
     four = {name: point for name, point in patient_points(0.0).items() if name[0] != "M"}

@@ -4,7 +4,7 @@ import pytest
 from comparison_samples import PRIOR, T12
 from report_samples import EXPECTED, Sample, findings, unmeasured
 
-from sr_templates.comparison import Comparison, NotCompared
+from sr_templates.comparison import Comparison, HeightChange, Heights, LevelComparison, Losses, NotCompared
 from sr_templates.findings import (
     LandmarkSource,
     Measured,
@@ -19,6 +19,19 @@ from sr_templates.narrative import narrative, shown_date
 
 #: docs/morphometry 6.3: never in words of our own.
 FORBIDDEN = ("fracture", "osteoporosis", "normal", "acute", "stable", "treat", "follow", "risk", "healthy", "old")
+
+
+#: 24 mm then and now.
+STEADY = HeightChange(
+    then_mm=24.0,
+    now_mm=24.0,
+    change_mm=0.0,
+    change_percent=0.0,
+    least_significant_mm=2.0,
+    least_significant_percent=8.3,
+    is_significant=False,
+    meets_rule=False,
+)
 
 
 def _one(sample: Sample = "image", **changes: object) -> StudyFindings:
@@ -129,11 +142,17 @@ def test_the_comparison_is_told() -> None:
     """The prior's date and the levels that changed by more than may be chance; or why nothing was compared."""
     compared = replace(_one(), comparison=Comparison(prior=PRIOR, levels=(T12,)))
     unlike = replace(_one(), comparison=Comparison(prior=PRIOR, reason=NotCompared.OTHER_POSTURE))
-    unchanged = replace(_one(), comparison=Comparison(prior=PRIOR))
+    none = replace(
+        _one(), comparison=Comparison(prior=PRIOR, levels=(LevelComparison(level="T12", tracking_uid=None),))
+    )
+    steady = replace(T12, heights=Heights(anterior=STEADY))
+    steady = replace(steady, losses=Losses())
+    unchanged = replace(_one(), comparison=Comparison(prior=PRIOR, levels=(steady,)))
 
     start = "Compared with the study of 2024-05-06, a change reaches the least significant change"
     assert narrative(compared).endswith(f"{start} at T12.")
     assert narrative(unchanged).endswith(f"{start} at no level.")
+    assert narrative(none).endswith("No number could be compared with the study of 2024-05-06.")
     assert narrative(unlike).endswith("Not compared with the study of 2024-05-06: OTHER_POSTURE.")
 
 

@@ -25,7 +25,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
 def test_a_straight_spine_lies_in_one_section(study: Inputs) -> None:
     """It is the plane at x = 1, with the mean over 4 mm in each pixel: of a ramp that is the value in the middle."""
     (volume,) = volumes(FOUND, study, study.headers)
-    (section,) = sections(volume)
+    ((section, _),) = sections(volume)
     rows, columns = section.values.shape
     places = section.origin + np.array([30 * section.pixel_mm, 40 * section.pixel_mm]) @ section.axes
 
@@ -39,13 +39,25 @@ def test_a_straight_spine_lies_in_one_section(study: Inputs) -> None:
 def test_every_point_lies_in_one_of_the_sections(study: Inputs, found: StudyFindings) -> None:
     """Two bodies turned by 15 degrees against each other need two sections; each point is within 2 mm of its own."""
     (volume,) = volumes(found, study, study.headers)
-    made = list(sections(volume))
+    made = [section for section, _ in sections(volume)]
 
     for level in ("T12", "L1"):
         points = np.array(list(landmarks(found, level).points.values()))
         off = [np.abs((points - each.origin) @ np.cross(*each.axes)).max() for each in made]
         assert min(off) <= 2.0
     assert (1 if found is FOUND else 2) == len(made)
+
+
+def test_a_section_says_which_slices_it_lacks(tmp_path: Path) -> None:
+    """Of the slices at 0 and 3 mm, both within the slab around 1 mm, one cannot be read: it is counted, not named."""
+    whole, damaged = ct(0), ct(1)
+    damaged.PixelData = damaged.PixelData[:10]
+    inputs = written(tmp_path, whole, damaged)
+    (volume,) = volumes(FOUND, inputs, inputs.headers)
+    ((section, sampled),) = sections(volume)
+
+    assert "1 of 2 slices could not be read" == section.lacking
+    assert [whole.SOPInstanceUID] == [image.SOPInstanceUID for image in sampled.images]
 
 
 def test_without_pixels_there_is_no_section(tmp_path: Path) -> None:

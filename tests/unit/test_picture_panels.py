@@ -11,7 +11,7 @@ from report_samples import FRAME_OF_REFERENCE, STUDY, findings
 
 from sr_templates.findings import Landmarks, Space
 from workers.inputs import Inputs
-from workers.pictures.panels import MOST_PANELS, NO_PIXELS, NO_SLICES, panels
+from workers.pictures.panels import MOST_PANELS, NO_PIXELS, NO_SLICE_NEAR, NO_SLICES, panels
 
 PATIENT = only(findings("patient"), ("T12", "L1"))
 
@@ -101,6 +101,45 @@ def test_undecodable_pixels_are_said_and_fail_nothing(tmp_path: Path, kind: str)
 
     assert (NO_PIXELS, ()) == (panel.missing, panel.images)
     assert {"T12", "L1"} == set(panel.points)
+
+
+def test_slices_that_could_not_be_read_are_counted(tmp_path: Path) -> None:
+    """A picture with gaps says how many slices it lacks, and names as sources only those that it was made from."""
+    images = [ct(0), ct(1)]
+    images[1].PixelData = images[1].PixelData[:10]
+    inputs = written(tmp_path, *images)
+    (panel,) = panels(PATIENT, inputs, inputs.headers)
+
+    assert panel.caption.endswith("Not for measuring. 1 of 2 slices could not be read.")
+    assert ("", [images[0].SOPInstanceUID]) == (panel.missing, [image.SOPInstanceUID for image in panel.images])
+
+
+def test_a_black_picture_says_that_no_slice_is_there(tmp_path: Path) -> None:
+    """A slice 30 mm beside the points is readable, and shows none of what they lie on."""
+    inputs = written(tmp_path, ct(10))
+    (panel,) = panels(PATIENT, inputs, inputs.headers)
+
+    assert (NO_SLICE_NEAR, ()) == (panel.missing, panel.images)
+
+
+@pytest.mark.parametrize(
+    ("across", "is_steep"),
+    [((0.0, 0.0, 1.0), True), ((0.0, -0.1, 0.995), True), ((0.3, 0.0, 0.954), False), ((1.0, 0.0, 0.0), False)],
+    ids=["axial", "axial, gantry tilted", "coronally tilted by 17 degrees", "sagittal"],
+)
+def test_a_reformat_along_its_slices_may_show_their_text(
+    tmp_path: Path, across: tuple[float, float, float], *, is_steep: bool
+) -> None:
+    """The sheet is sagittal: axial slices cross it, whatever the tilt in its plane; sagittal ones lie in it."""
+    image = ct(0)
+    normal = np.array(across) / np.linalg.norm(across)
+    row = np.cross(normal, (0.0, 0.0, 1.0) if abs(normal[0]) > 0.5 else (1.0, 0.0, 0.0))
+    row /= np.linalg.norm(row)
+    image.ImageOrientationPatient = [*map(float, row), *map(float, np.cross(normal, row))]
+    inputs = written(tmp_path, image)
+    (panel,) = panels(PATIENT, inputs, inputs.headers)
+
+    assert is_steep is panel.is_steep
 
 
 def test_each_radiograph_has_its_own_picture(tmp_path: Path) -> None:

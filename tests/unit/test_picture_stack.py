@@ -27,18 +27,27 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
 
 def test_sampling_gives_back_what_is_linear(stack: Stack) -> None:
     """Between pixels and between slices a linear value comes back exactly, whatever slices are needed."""
-    values = stack.sampled(INSIDE)
+    sampled = stack.sampled(INSIDE)
 
-    assert values is not None
-    assert ramp(INSIDE).tolist() == pytest.approx(values.tolist(), abs=1e-3)
+    assert sampled is not None
+    assert ramp(INSIDE).tolist() == pytest.approx(sampled.values.tolist(), abs=1e-3)
 
 
 def test_beside_the_slices_there_is_nothing(stack: Stack) -> None:
     """A place farther than half a slice from the first or last slice, or outside the image, has no value."""
-    values = stack.sampled(np.array([(-1.4, 0.0, 0.0), (-1.6, 0.0, 0.0), (10.6, 0.0, 0.0), (3.0, 0.0, 129.0)]))
+    sampled = stack.sampled(np.array([(-1.4, 0.0, 0.0), (-1.6, 0.0, 0.0), (10.6, 0.0, 0.0), (3.0, 0.0, 129.0)]))
 
-    assert values is not None
-    assert [True, False, False, False] == np.isfinite(values).tolist()
+    assert sampled is not None
+    assert [True, False, False, False] == np.isfinite(sampled.values).tolist()
+
+
+def test_only_slices_that_gave_a_value_are_named(stack: Stack) -> None:
+    """Of four slices two are beside the place, and the other two lie elsewhere; nothing is lacking."""
+    sampled = stack.sampled(np.array([(4.0, 0.0, 0.0)]))
+
+    assert sampled is not None
+    assert [ct_slice(1).SOPInstanceUID, ct_slice(2).SOPInstanceUID] == [one.SOPInstanceUID for one in sampled.images]
+    assert "" == sampled.remark
 
 
 def test_one_slice_is_in_memory_at_a_time(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,23 +69,25 @@ def test_what_was_not_sent_stays_black(tmp_path: Path) -> None:
     inputs = written(tmp_path, *(ct(number) for number in (0, 1, 2, 4, 9)))
     found = stack_of(inputs.headers, inputs.files)
     assert found is not None
-    values = found.sampled(np.array([(9.0, 0.0, 0.0), (18.0, 0.0, 0.0)]))
+    sampled = found.sampled(np.array([(9.0, 0.0, 0.0), (18.0, 0.0, 0.0)]))
 
-    assert values is not None
-    assert [27.0, True] == [pytest.approx(values[0]), np.isnan(values[1])]
+    assert sampled is not None
+    assert [27.0, True] == [pytest.approx(sampled.values[0]), np.isnan(sampled.values[1])]
 
 
 def test_a_damaged_slice_is_made_up_for_by_its_neighbour(tmp_path: Path) -> None:
-    """Where one of two slices cannot be read, the other one is shown; where none can, there is no picture."""
+    """Where one of two slices cannot be read, the other one is shown, and said; where none can, there is no picture."""
     first, second = ct(0), ct(1)
     second.PixelData = second.PixelData[:100]
     inputs = written(tmp_path, first, second)
     found = stack_of(inputs.headers, inputs.files)
     assert found is not None
-    values = found.sampled(np.array([(1.0, 0.0, 0.0)]))
+    sampled = found.sampled(np.array([(1.0, 0.0, 0.0)]))
 
-    assert values is not None
-    assert [0.0] == pytest.approx(values.tolist())
+    assert sampled is not None
+    assert [0.0] == pytest.approx(sampled.values.tolist())
+    assert [first.SOPInstanceUID] == [image.SOPInstanceUID for image in sampled.images]
+    assert "1 of 2 slices could not be read" == sampled.remark
     assert found.sampled(np.array([(3.0, 0.0, 0.0)])) is None
 
 
@@ -102,11 +113,12 @@ def test_frames_of_an_enhanced_image_are_slices(tmp_path: Path) -> None:
     del image.ImagePositionPatient
     found = stack_of(*_parts(tmp_path, image))
     assert found is not None
-    values = found.sampled(np.array([(0.0, -98.0, 126.0), (1.0, -98.0, 126.0)]))
+    sampled = found.sampled(np.array([(0.0, -98.0, 126.0), (1.0, -98.0, 126.0)]))
 
-    assert values is not None
+    assert sampled is not None
     # Rescaled by 2 x + 5: 25 and 65, and their mean between them.
-    assert [25.0, 45.0] == pytest.approx(values.tolist())
+    assert [25.0, 45.0] == pytest.approx(sampled.values.tolist())
+    assert [image.SOPInstanceUID] == [one.SOPInstanceUID for one in sampled.images]
 
 
 def _parts(folder: Path, image: Dataset) -> tuple[tuple[Dataset, ...], dict[str, Path]]:

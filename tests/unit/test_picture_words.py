@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+from comparison_samples import PRIOR
 from report_samples import context, findings
 
+from sr_templates.comparison import Comparison, NotCompared
 from workers.pictures.words import remarks, rows
 
 
@@ -61,3 +63,23 @@ def test_neither_patient_nor_reader_is_named() -> None:
     assert "a setting" in said
     for word in ("Doe", "ller", "Jörg", "P-4711", "A77", "1950", "2026"):
         assert word not in said
+
+
+def test_no_page_says_that_a_grade_is_certain() -> None:
+    """Nothing measured is 100 %: the page says it as the report's text does."""
+    found = findings("image")
+    first = found.vertebrae[0]
+    assert first.measured is not None
+    sure = replace(first, measured=replace(first.measured, grade_probabilities=(0.0, 0.0, 0.9999, 0.0001)))
+
+    assert rows(replace(found, vertebrae=(sure,)))[0].grade == "2 (above 99 %)"
+
+
+def test_a_prior_that_is_not_compared_is_said_so() -> None:
+    """A page promises no comparison where the report has only the reason why there is none."""
+    unlike = Comparison(prior=PRIOR, reason=NotCompared.OTHER_MODALITY)
+    said = [
+        line for line in remarks(replace(findings("image"), comparison=unlike), context("image")) if "earlier" in line
+    ]
+
+    assert ["An earlier study of the patient is known, and not compared: the report has the reason."] == said

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pictured import only
+from pictured import moved, only
 from pydicom.dataset import Dataset
 from report_samples import FRAME_OF_REFERENCE, STARTED, STUDY, context, ct_slice, dx_lateral, findings, image_points
 
 from sr_templates import uids
 from sr_templates.context import ReportContext
+from sr_templates.document import to_bytes
+from sr_templates.findings import Point
 from sr_templates.presentation_state import build_presentations
 
 
@@ -131,10 +133,52 @@ def test_the_window_is_that_of_the_image(changes: Mapping[str, Any], expected: t
 def test_a_voi_lut_is_taken_over() -> None:
     """A radiograph's table is part of what its sender wants shown (PS3.3 C.11.2)."""
     lut = Dataset()
-    lut.LUTDescriptor, lut.LUTData = [4, 0, 8], [0, 80, 160, 255]
+    lut.LUTDescriptor = [4, 0, 8]
+    lut.add_new("LUTData", "US", [0, 80, 160, 255])
     (state,) = _film_states(VOILUTSequence=[lut])
 
     assert [0, 80, 160, 255] == list(state.SoftcopyVOILUTSequence[0].VOILUTSequence[0].LUTData)
+
+
+def test_the_last_bits_of_a_point_make_no_other_object() -> None:
+    """Matrix products differ in their last bits between processors: points are written to a thousandth of a pixel."""
+    sources = replace(context("image"), images=(_image(dx_lateral()),))
+    found = findings("image")
+    (state,) = build_presentations(found, sources)
+    (nudged,) = build_presentations(moved(found, lambda _, points: _shifted(points, 1e-4)), sources)
+    (other,) = build_presentations(moved(found, lambda _, points: _shifted(points, 2e-3)), sources)
+
+    assert state.SOPInstanceUID == nudged.SOPInstanceUID
+    assert to_bytes(state) == to_bytes(nudged)
+    assert state.SOPInstanceUID != other.SOPInstanceUID
+
+
+@pytest.mark.parametrize(
+    ("right_mm", "expected"),
+    [(0.0, 517 + 3.4), (282.0, 483 + 282 - 3.4 - 200), (-480.0, 517 - 480 + 3.4)],
+    ids=["room behind it", "none: before the body", "at the other edge"],
+)
+def test_a_text_stays_on_the_image(right_mm: float, expected: float) -> None:
+    """Text runs to the right: a body within a fifth of the columns, 200, of the edge has it on its other side."""
+    sources = replace(context("image"), images=(_image(dx_lateral()),))
+    (state,) = build_presentations(moved(findings("image"), lambda _, points: _shifted(points, right_mm)), sources)
+    text = state.GraphicAnnotationSequence[0].TextObjectSequence[0]
+
+    assert [expected, 1000.0] == pytest.approx(list(text.AnchorPoint))
+
+
+def test_a_text_beside_a_body_that_fills_the_image_lies_inside_it() -> None:
+    """There is room on neither side, and rows end too: the anchor is on the image, as far right as the text fits."""
+    sources = replace(context("image"), images=(_image(dx_lateral(), Columns=40, Rows=30),))
+    (state,) = build_presentations(moved(findings("image"), lambda _, points: _shifted(points, -480.0)), sources)
+    text = state.GraphicAnnotationSequence[0].TextObjectSequence[0]
+
+    # A fifth of 40 columns from the right edge; the last row.
+    assert [32.0, 30.0] == pytest.approx(list(text.AnchorPoint))
+
+
+def _shifted(points: Mapping[str, Point], columns: float) -> Mapping[str, Point]:
+    return {name: (column + columns, row) for name, (column, row) in points.items()}
 
 
 @pytest.mark.parametrize(("photometric", "shape"), [("MONOCHROME1", "INVERSE"), ("MONOCHROME2", "IDENTITY")])

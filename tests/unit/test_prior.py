@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 from earlier import NOW, THEN, before, findings
@@ -68,6 +69,54 @@ def test_a_vertebra_keeps_its_uid_over_time() -> None:
     assert str(kept["L3"]).startswith("1.9.")
     assert found.comparison is not None
     assert "1.2.1" == next(level.tracking_uid for level in found.comparison.levels if level.level == "L1")
+
+
+def test_no_two_vertebrae_have_one_uid() -> None:
+    """Of two to which an edited report gives one UID the first keeps it; the others take an older one, or their own."""
+    edited, older = before(uid="1.2"), before({"L1": THEN["L1"]}, uid="1.1")
+    alike = tuple(replace(one, tracking_uid="1.2.7") for one in edited.vertebrae)
+    edited = replace(edited, vertebrae=alike, study=replace(edited.study, study_date="20250601"))
+    found = set_beside(findings(NOW), choose(findings(NOW), [edited, older]), uid_root="1.9")
+    kept = {vertebra.level: str(vertebra.tracking_uid) for vertebra in found.vertebrae}
+    assert ("1.2.7", "1.1.0") == (kept["T12"], kept["L1"])
+    assert kept["L2"].startswith("1.9.")
+
+
+def test_a_uid_that_was_put_at_another_level_is_not_made_twice() -> None:
+    """A reader says that what we called L1 is L2: it keeps its UID there, and what is L1 now has a new one."""
+    first = set_beside(findings(NOW), Prior(), uid_root="1.9")
+    of_l1 = next(str(one.tracking_uid) for one in first.vertebrae if one.level == "L1")
+    again = [set_beside(findings(NOW), Prior(tracking={"L2": of_l1}), uid_root="1.9") for _ in range(2)]
+    kept = {vertebra.level: vertebra.tracking_uid for vertebra in again[0].vertebrae}
+    assert of_l1 == kept["L2"]
+    assert 3 == len(set(kept.values()) - {None})
+    assert again[0] == again[1]
+
+
+def test_earlier_reports_on_the_study_itself_come_first() -> None:
+    """A prior that became known between two of them takes no vertebra's UID away, and gives those of the others."""
+    own = Prior(tracking={"L1": "1.9.1", "L2": "1.7.2"}, origins={"L2": "1.7"})
+    chosen = choose(findings(NOW), [before(uid="1.1")], own=own)
+    assert {"T12": "1.1.0", "L1": "1.9.1", "L2": "1.7.2"} == chosen.tracking
+    assert {"T12": "1.1", "L2": "1.7"} == chosen.origins
+    assert "1.1" == (chosen.study and chosen.study.study.study_instance_uid)
+
+
+def test_a_report_of_the_study_itself_gives_its_uids_where_there_is_no_ledger() -> None:
+    """`spondyl measure` of a folder that holds its own earlier report keeps them; the newest one comes first."""
+    newest, older = before({"L1": THEN["L1"]}, uid="1.5"), before(uid="1.5")
+    chosen = of_files(NOBODY, findings(NOW, "1.5"), [newest, older, before(uid="1.1")])
+    assert {"L1": "1.5.0", "T12": "1.5.0", "L2": "1.5.2"} == chosen.tracking
+    assert {} == chosen.origins
+
+
+def test_a_pin_names_the_studies_that_it_rests_on() -> None:
+    """The one that is compared with, and those that a tracking UID was taken from."""
+    lumbar = before({"L2": THEN["L2"]}, uid="1.1", modalities=("CT",))
+    lumbar = replace(lumbar, study=replace(lumbar.study, study_date="20250601"))
+    text = to_text(choose(findings(NOW), [before(uid="1.2"), lumbar]))
+    assert ["1.1", "1.2"] == json.loads(text)["rests_on"]
+    assert [] == json.loads(to_text(Prior()))["rests_on"]
 
 
 def test_a_study_is_not_its_own_prior() -> None:

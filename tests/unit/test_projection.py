@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from report_samples import ct_slice
 
-from sr_templates.projection import ROUNDING_MM, Stack, projected
+from sr_templates.projection import ROUNDING_MM, Stack, projected, unprojected
 from sr_templates.slices import Slice, slices_of
 
 
@@ -26,6 +26,16 @@ def test_columns_and_rows_have_their_own_spacing() -> None:
     (one,) = slices_of(image)
 
     assert projected(np.array([[3.0, -80.0, 118.0]]), one) == pytest.approx(np.array([[10.5, 10.5]]))
+
+
+def test_the_way_back_leads_to_the_plane_of_the_slice() -> None:
+    """Columns and rows are read at their own spacing; what a point had beside the plane is gone."""
+    image = ct_slice(1)
+    image.PixelSpacing = [1.0, 2.0]
+    (one,) = slices_of(image)
+
+    assert unprojected(np.array([[10.5, 10.5]]), one) == pytest.approx(np.array([[3.0, -80.0, 118.0]]))
+    assert unprojected(np.array([[10.5, 10.5]]), replace(one, pixel_mm=None)) is None
 
 
 @pytest.mark.parametrize("point", [(3.0, -101.0, 0.0), (3.0, 101.0, 0.0), (3.0, 0.0, 129.0), (3.0, 0.0, -129.0)])

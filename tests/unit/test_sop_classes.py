@@ -51,6 +51,12 @@ def test_what_a_spine_study_is_made_of_is_taken(uid: str) -> None:
     assert uid in sop_classes.ACCEPTED
 
 
+@pytest.mark.parametrize("uid", sop_classes.written(map(str, ObjectKind)))
+def test_what_we_write_is_taken(uid: str) -> None:
+    """A PACS may send back any object of ours: it must not be told that we do not know it."""
+    assert uid in sop_classes.ACCEPTED
+
+
 def test_every_current_transfer_syntax_is_taken_somewhere() -> None:
     """All that pydicom and pynetdicom know, but for pixels that lie elsewhere and real-time video."""
     known = {str(uid) for uid in [*AllTransferSyntaxes, *pynetdicom.ALL_TRANSFER_SYNTAXES]}

@@ -82,6 +82,10 @@ class Note(StrEnum):
     DOCUMENT_NOT_USED = "DOCUMENT_NOT_USED"
     #: Vertebrae of the study's own points or masks, none of which could be used: the site's finder was asked instead.
     OWN_SOURCES_UNUSABLE = "OWN_SOURCES_UNUSABLE"
+    #: Reviews that may be newer than the one that was used: one of both clocks does not state its offset from UTC.
+    REVIEW_ORDER_UNSURE = "REVIEW_ORDER_UNSURE"
+    #: Objects that name a patient whom others contradict: nothing is compared with the study, nor the study with it.
+    PATIENTS_DIFFER = "PATIENTS_DIFFER"
 
     def told(self, count: int) -> str:
         """Return the word with how many objects it is about."""

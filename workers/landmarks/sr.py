@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from sr_templates import codes, headers
 from sr_templates.findings import LandmarkSource
 from workers.inputs import REPORTS
-from workers.landmarks.claims import Carrier, Claims, Study, coded_level, enter, landmarks_of
+from workers.landmarks.claims import Carrier, Claims, Reason, Study, coded_level, enter, landmarks_of
 from workers.landmarks.labels import Naming, Said, naming, said
 from workers.landmarks.levels import STANDARD_SCHEMES
 from workers.landmarks.observer import observers
@@ -44,6 +44,9 @@ def from_report(report: Dataset, study: Study) -> list[VertebraLandmarks]:
         named, label = named_by(group)
         if items := [*spots_and_lines(group, label), *shapes(group, named, label)]:
             enter(claims, named, items, flags=_flags(group))
+        elif _is_by_our_method(group):
+            # A vertebra that we measured and could not draw, or whose lines were taken out, must not just be gone.
+            enter(claims, named, [], reason=Reason.INCOMPLETE_POINTS)
     carrier = Carrier(source=_source(report), sop_instance_uid=headers.text(report, "SOPInstanceUID"))
     return landmarks_of(claims, carrier, study)
 

@@ -14,7 +14,7 @@ from sr_templates.levels import ORDER
 from workers.pictures.grid import grid_over
 from workers.pictures.panels import Volume
 from workers.pictures.sheet import Array, Sheet
-from workers.pictures.stack import Stack
+from workers.pictures.stack import Sampled, Stack
 
 #: Square pixels of a section, mm: as fine as its slices are, within these.
 _FINEST_MM, _COARSEST_MM = 0.5, 1.0
@@ -24,8 +24,11 @@ _MOST_PIXELS: Final = 1200
 _PLANES: Final = 5
 
 
-def sections(volume: Volume) -> Iterator[Section]:
-    """Give the sections of one frame of reference, from cranial to caudal; none where its slices cannot be read."""
+def sections(volume: Volume) -> Iterator[tuple[Section, Sampled]]:
+    """Give the sections of one frame of reference, from cranial to caudal, each with what it was computed from.
+
+    None where its slices cannot be read.
+    """
     if volume.stack is None:
         return
     levels = sorted(volume.vertebrae, key=ORDER.__getitem__)
@@ -47,19 +50,20 @@ def _parts(vertebrae: Mapping[str, Mapping[str, Point]]) -> Iterator[tuple[Sheet
             yield from _parts({level: vertebrae[level] for level in half})
 
 
-def _section(part: tuple[Sheet, Array], stack: Stack) -> Section | None:
+def _section(part: tuple[Sheet, Array], stack: Stack) -> tuple[Section, Sampled] | None:
     sheet, points = part
     finest = min(min(one.pixel_mm) for one in stack.slices if one.pixel_mm is not None)
     largest = float(np.ptp(sheet.flat(points)[:, :2], axis=0).max())
     pixel_mm = max(float(np.clip(finest, _FINEST_MM, _COARSEST_MM)), largest / _MOST_PIXELS)
     grid = grid_over(sheet, points, pixel_mm=pixel_mm)
     offsets = ((np.arange(_PLANES) + 0.5) / _PLANES - 0.5) * SLAB_MM
-    values = stack.sampled(np.concatenate([grid.on_plane(float(off)) for off in offsets]))
-    if values is None:
+    sampled = stack.sampled(np.concatenate([grid.on_plane(float(off)) for off in offsets]))
+    if sampled is None:
         return None
-    planes = values.reshape(_PLANES, grid.rows, grid.columns)
+    planes = sampled.values.reshape(_PLANES, grid.rows, grid.columns)
     seen = np.isfinite(planes)
     total, count = np.where(seen, planes, 0).sum(axis=0), seen.sum(axis=0)
     mean = np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
     first = sheet.to_patient(grid.places()[:1], np.zeros(1))[0]
-    return Section(values=mean, axes=sheet.axes[:2], origin=first, pixel_mm=grid.pixel_mm)
+    section = Section(values=mean, axes=sheet.axes[:2], origin=first, pixel_mm=grid.pixel_mm, lacking=sampled.remark)
+    return section, sampled

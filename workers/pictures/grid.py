@@ -44,6 +44,13 @@ class Grid:
         off = _bilinear(coarse, np.arange(self.rows) / every, np.arange(self.columns) / every)
         return self.sheet.to_patient(self.places(), off.ravel())
 
+    def along(self, normal: Array) -> float:
+        """Return how nearly the sheet lies in planes with this normal: the greatest cosine between the normals."""
+        every = max(1, round(_COARSE_MM / self.pixel_mm))
+        places = self.on_sheet().reshape(self.rows, self.columns, 3)[::every, ::every]
+        own = np.cross(np.diff(places, axis=1)[:-1], np.diff(places, axis=0)[:, :-1])
+        return float(np.abs(own @ normal / np.linalg.norm(own, axis=-1)).max(initial=0.0))
+
     def on_plane(self, off_mm: float) -> Array:
         """Return where each pixel lies on a plane so far off the flat one, (rows * columns, 3) LPS mm."""
         places = self.places()

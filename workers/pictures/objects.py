@@ -1,10 +1,10 @@
 """All that comes back of a study besides the report: presentation states, summary pages, PDF, sagittal sections."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from pydicom.dataset import Dataset
 
-from sr_templates import codes
+from sr_templates import codes, headers
 from sr_templates.capture import build_capture
 from sr_templates.context import ReportContext
 from sr_templates.derived import build_sagittal
@@ -22,16 +22,25 @@ from workers.pictures.panels import Panel, panels, volumes
 from workers.sources import Found
 
 _PAGES = frozenset({ObjectKind.SUMMARY, ObjectKind.PDF})
+#: Where an image, and where a document, names what it was computed from (PS3.3 C.7.6.1.1.4, C.24.2).
+_SOURCES = ("SourceImageSequence", "SourceInstanceSequence")
 
 
 def other_objects(
-    inputs: Inputs, found: Found, findings: StudyFindings, context: ReportContext, wanted: Collection[ObjectKind]
+    inputs: Inputs,
+    found: Found,
+    findings: StudyFindings,
+    context: ReportContext,
+    wanted: Collection[ObjectKind],
+    *,
+    is_cited: Callable[[Dataset], bool] = lambda _section: True,
 ) -> list[tuple[ObjectKind, Dataset]]:
     """Return the wanted objects with their kinds, sagittal sections first; none where no vertebra was measured.
 
     A kind may give several objects or none. A report that is to refer to the sections in columns and rows takes them
-    among the images of its context. Images whose pixels cannot be read are missing in the pictures, which say so; they
-    never fail a study. Raises ValueError where the evidence is missing or of another study.
+    among the images of its context; `is_cited` tells those that a presentation state may refer to. Images whose pixels
+    cannot be read are missing in the pictures, which say so; they never fail a study. Raises ValueError where the
+    evidence is missing or of another study.
     """
     if all(vertebra.measured is None for vertebra in findings.vertebrae):
         return []
@@ -41,7 +50,7 @@ def other_objects(
         derived = list(_sagittals(inputs, findings, context))
         made += [(ObjectKind.SAGITTAL, one) for one in derived]
     if ObjectKind.PRESENTATION in wanted:
-        states = build_presentations(findings, context, derived=derived)
+        states = build_presentations(findings, context, derived=[one for one in derived if is_cited(one)])
         made += [(ObjectKind.PRESENTATION, one) for one in states]
     if _PAGES & set(wanted):
         pages = _pages(inputs, found, findings, context)
@@ -52,15 +61,26 @@ def other_objects(
     return made
 
 
+def computed_from(made: Dataset) -> list[str]:
+    """Return the SOP Instance UIDs of the images whose pixels went into an object; [] of one without pixels.
+
+    With other sources a picture shows something else, though every number stays as it was.
+    """
+    named = (item for keyword in _SOURCES for item in headers.items(made, keyword))
+    return sorted(headers.text(item, "ReferencedSOPInstanceUID") for item in named)
+
+
 def _sagittals(inputs: Inputs, findings: StudyFindings, context: ReportContext) -> Iterator[Dataset]:
     number = 0
     for volume in volumes(findings, inputs, context.images):
         # A section is of CT or MR, and without a frame of reference it lies nowhere.
         if volume.stack is None or volume.modality not in {"CT", "MR"} or not volume.frame_of_reference_uid:
             continue
-        for section in sections(volume):
-            number += 1
-            yield build_sagittal(section, findings, context, sources=volume.stack.images, number=number)
+        for section, sampled in sections(volume):
+            # Where no slice is, there is nothing to show.
+            if sampled.images:
+                number += 1
+                yield build_sagittal(section, findings, context, sources=sampled.images, number=number)
 
 
 def _pages(
@@ -105,5 +125,5 @@ def _derivation(shown: Sequence[Panel]) -> Derivation:
         description="Measured points, heights and grades drawn on images; unverified, for review",
         sources=tuple(sources.values()),
         code=codes.CURVED_MULTIPLANAR if is_reformat and sources else None,
-        is_reformat=is_reformat,
+        is_steep=all(panel.is_steep for panel in shown if panel.images),
     )

@@ -12,6 +12,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from sr_templates import headers
+from sr_templates.envelope import LEGIBLE
 from sr_templates.findings import Landmarks, Point, Space, StudyFindings
 from sr_templates.projection import HALF_PIXEL
 from sr_templates.slices import frame_of_reference, slices_of
@@ -21,7 +22,7 @@ from workers.pictures import film
 from workers.pictures.grid import grid_over, height_mm
 from workers.pictures.shades import Shades, sections
 from workers.pictures.sheet import Array, Sheet
-from workers.pictures.stack import Stack, stack_of
+from workers.pictures.stack import Sampled, Stack, stack_of
 
 #: Rows a vertebra gets at least, and rows beside them; the lowest and the highest picture.
 _A_VERTEBRA, _BESIDE, _LOWEST, _HIGHEST = 90, 160, 560, 1600
@@ -32,6 +33,7 @@ _FINEST_MM: Final = 0.15
 #: Pictures of one study at most: thoracic and lumbar radiograph, twice.
 MOST_PANELS: Final = 4
 NO_PIXELS: Final = "Images not shown: their pixels could not be read (compression without a decoder, or damage)."
+NO_SLICE_NEAR: Final = "Images not shown: no slice of the study lies where the points do."
 NO_SLICES: Final = "Images not shown: none of the study says where it lies in this frame of reference."
 _Points = Mapping[str, Point]
 
@@ -51,8 +53,10 @@ class Panel:
     images: tuple[Dataset, ...]
     #: Why there is no background; "" where there is one.
     missing: str = ""
-    #: Whether it is computed from slices, so that no text of a source can be legible in it.
+    #: Whether it is computed from slices.
     is_reformat: bool = False
+    #: Whether it crosses its slices so steeply that no text of theirs can be legible in it.
+    is_steep: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -112,11 +116,12 @@ def reformatted(volume: Volume) -> Panel:
     wide = float(np.ptp(volume.sheet.flat(points)[:, 0]))
     pixel_mm = max(height_mm(volume.sheet, points) / rows_for(len(volume.vertebrae)), wide / _WIDEST, _FINEST_MM)
     grid = grid_over(volume.sheet, points, pixel_mm=pixel_mm)
-    values = volume.stack.sampled(grid.on_sheet()) if volume.stack else None
-    if values is None or volume.stack is None:
+    sampled = volume.stack.sampled(grid.on_sheet()) if volume.stack else None
+    if sampled is None:
         background = np.zeros((grid.rows, grid.columns), dtype=np.uint8)
     else:
-        background = sections(values.reshape(grid.rows, grid.columns), volume.modality)
+        background = sections(sampled.values.reshape(grid.rows, grid.columns), volume.modality)
+    lacking = f" {sampled.remark}." if sampled is not None and sampled.unread else ""
     names = {level: list(points) for level, points in volume.vertebrae.items()}
     return Panel(
         background=background,
@@ -130,11 +135,20 @@ def reformatted(volume: Volume) -> Panel:
             for level, points in volume.vertebrae.items()
         },
         caption=f"{volume.modality or 'No image'}: sagittal reformat through the measured planes, "
-        f"bent from left to right; {grid.pixel_mm:.2f} mm a pixel. Not for measuring.",
-        images=volume.stack.images if volume.stack and values is not None else (),
-        missing="" if values is not None else NO_PIXELS if volume.stack else NO_SLICES,
+        f"bent from left to right; {grid.pixel_mm:.2f} mm a pixel. Not for measuring.{lacking}",
+        images=() if sampled is None else sampled.images,
+        missing=_missing(volume, sampled),
         is_reformat=True,
+        is_steep=volume.stack is not None and grid.along(volume.stack.normal) <= LEGIBLE,
     )
+
+
+def _missing(volume: Volume, sampled: Sampled | None) -> str:
+    if volume.stack is None:
+        return NO_SLICES
+    if sampled is None:
+        return NO_PIXELS
+    return "" if sampled.images else NO_SLICE_NEAR
 
 
 def rows_for(vertebrae: int) -> int:

@@ -46,6 +46,24 @@ Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Sampled:
+    """What slices gave for the places asked for."""
+
+    #: (n,) rescaled, NaN outside the slices and where no slice of a place could be decoded.
+    values: Floats
+    #: The headers of the images that a value came from, each once, in the order of the slices.
+    images: tuple[Dataset, ...]
+    #: Slices that a place needed, and how many of them could not be decoded.
+    wanted: int
+    unread: int
+
+    @property
+    def remark(self) -> str:
+        """What the values lack, as a clause; "" where they lack nothing."""
+        return f"{self.unread} of {self.wanted} slices could not be read" if self.unread else ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Stack:
     """Parallel slices by their position along the common normal."""
 
@@ -55,13 +73,8 @@ class Stack:
     normal: Array
     files: Mapping[str, Path]
 
-    @property
-    def images(self) -> tuple[Dataset, ...]:
-        """The headers of its images, each once, in its order."""
-        return tuple({headers.text(one.image, "SOPInstanceUID"): one.image for one in self.slices}.values())
-
-    def sampled(self, places: Array) -> Floats | None:
-        """Return (n,) rescaled values at (n, 3) places, LPS mm, trilinear; NaN outside the slices.
+    def sampled(self, places: Array) -> Sampled | None:
+        """Return the rescaled values at (n, 3) places, LPS mm, trilinear, and what they came from.
 
         None where no slice that is needed could be decoded. One decoded slice is in memory at a time.
         """
@@ -70,7 +83,8 @@ class Stack:
         order = np.argsort(lower, kind="stable")
         starts = np.searchsorted(lower[order], np.arange(-1, len(self.slices) + 1))
         total, weight = np.zeros(len(places), dtype=np.float32), np.zeros(len(places), dtype=np.float32)
-        wanted = decoded = 0
+        wanted = unread = 0
+        used: dict[str, Dataset] = {}
         for number, one in enumerate(self.slices):
             # Pixels below this slice have it as their upper one, pixels above as their lower one.
             under, over = order[starts[number] : starts[number + 1]], order[starts[number + 1] : starts[number + 2]]
@@ -82,16 +96,18 @@ class Stack:
             wanted += 1
             values = _values(one, self.files)
             if values is None:
+                unread += 1
                 continue
-            decoded += 1
             found = _bilinear(values, one, places[chosen])
             seen = np.isfinite(found)
+            if seen.any():
+                used[headers.text(one.image, "SOPInstanceUID")] = one.image
             total[chosen[seen]] += found[seen] * parts[seen]
             weight[chosen[seen]] += parts[seen]
-        if wanted and not decoded:
+        if wanted and wanted == unread:
             return None
-        with np.errstate(invalid="ignore"):
-            return np.where(weight > 0, total / np.maximum(weight, 1e-6), np.nan).astype(np.float32)
+        found = np.where(weight > 0, total / np.maximum(weight, 1e-6), np.nan).astype(np.float32)
+        return Sampled(values=found, images=tuple(used.values()), wanted=wanted, unread=unread)
 
     def _between(self, along: Array) -> tuple[npt.NDArray[np.intp], Floats]:
         """Return of each place the number of the slice below it and the share of the one above.

@@ -11,6 +11,7 @@ from typing import Final
 from sr_templates import codes
 from sr_templates.context import ReportContext
 from sr_templates.findings import Measured, StudyFindings, Triple, VertebraFinding, WedgingAssessment
+from sr_templates.narrative import chance
 from sr_templates.summary import NOT_ASSESSED, RESEARCH_ONLY
 
 TITLE: Final = "Vertebral morphometry"
@@ -21,6 +22,7 @@ HEADS: Final = ("Level", "Height, mm", "Loss, %", "+/-", "Grade")
 POSITIONS: Final = ("ant", "mid", "post")
 NONE: Final = "-"
 _COMPARED: Final = "An earlier study of the patient is known: the report has the comparison."
+_NOT_COMPARED: Final = "An earlier study of the patient is known, and not compared: the report has the reason."
 LEGEND: Final = (
     "Points: anterior, middle and posterior, superior and inferior. Thick lines: endplates; thin lines: the three "
     "heights. Heights and losses: anterior, middle, posterior. +/-: SD of the largest loss, percentage points. In "
@@ -65,7 +67,7 @@ def remarks(findings: StudyFindings, context: ReportContext, *, origin: str = ""
         *_patterns(findings),
         f"Landmarks: {'; '.join(_sources(findings))}. Settings: {'; '.join(parameters) or 'none stated'}.",
         *([f"Notes: {', '.join(findings.notes)}."] if findings.notes else []),
-        *([_COMPARED] if findings.comparison is not None else []),
+        *([] if findings.comparison is None else [_NOT_COMPARED if findings.comparison.reason else _COMPARED]),
         f"{NOT_ASSESSED} {RESEARCH_ONLY}",
     ]
     return [_ascii(line) for line in lines]
@@ -79,7 +81,7 @@ def _ascii(text: str) -> str:
 
 def _row(vertebra: VertebraFinding, measured: Measured) -> Row:
     grade, probabilities = measured.genant_grade, measured.grade_probabilities
-    sure = "" if grade is None or probabilities is None else f" ({100 * probabilities[grade]:.0f} %)"
+    sure = "" if grade is None or probabilities is None else f" ({chance(probabilities[grade])})"
     return Row(
         level=vertebra.level,
         heights=_three(measured.heights_mm),

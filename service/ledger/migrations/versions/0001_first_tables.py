@@ -19,6 +19,7 @@ IDENTITY = (
     "patient_id",
     "issuer_of_patient_id",
     "patient_birth_date",
+    "patient_sex",
     "study_date",
     "study_time",
     "accession_number",
