@@ -89,7 +89,7 @@ def find_landmarks(inputs: Inputs, supplied: bytes | None = None, *, supplied_at
         measured = [*measure_masks(inputs, acquired), *measure_outlines(inputs, acquired)]
         masks = [_of_masks(one, inputs) for one in measured if one.vertebrae]
         carried, found = [*carried, *masks], [*found, *masks]
-    zone = next((found for header in inputs.headers if (found := headers.offset(header)) is not None), None)
+    zone = next(filter(None, map(headers.offset, inputs.headers)), None)
     chosen = min(found, key=lambda one: _preference(one, zone), default=Found(vertebrae=()))
     best = _with_devices(_with_the_rest(chosen, found, inputs), inputs)
     unused = {

@@ -12,6 +12,7 @@ import pydicom
 import pytest
 from ledgers import empty_sqlite, sqlite_url
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 from report_samples import STUDY, context, report
 from servers import program
 from spooled import KEY, landmarks, store_slice
@@ -90,7 +91,7 @@ def _examined(gate: Gate, made: Dataset) -> tuple[str, str] | None:
 def _another(made: Dataset) -> Dataset:
     """Return the same object under another UID."""
     other = deepcopy(made)
-    other.SOPInstanceUID = other.file_meta.MediaStorageSOPInstanceUID = f"{made.SOPInstanceUID[:-2]}77"
+    other.SOPInstanceUID = other.file_meta.MediaStorageSOPInstanceUID = UID(f"{made.SOPInstanceUID[:-2]}77")
     return other
 
 
