@@ -68,9 +68,9 @@ def fill(file: Path, studies: int, events: int) -> None:
             ((number, at + 30, at + 35, text if number % 20 == 0 else "{}") for number, at, _ in every),
         )
         put(
-            "INSERT INTO reports (id, study_id, revision, sop_instance_uid, sop_class_uid, series_instance_uid,"
-            " file_name, findings_digest, created_at)"
-            " VALUES (?,?,1,?,'1.2.840.10008.5.1.4.1.1.88.34','2.25.1','r.dcm','0',?)",
+            "INSERT INTO reports (id, study_id, revision, kind, choice, sop_instance_uid, sop_class_uid,"
+            " series_instance_uid, file_name, findings_digest, created_at)"
+            " VALUES (?,?,1,'sr',0,?,'1.2.840.10008.5.1.4.1.1.88.34','2.25.1','r.dcm','0',?)",
             ((number, number, f"2.25.{number}", at + 35) for number, at, sent in every if sent),
         )
         jobs = (

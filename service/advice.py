@@ -5,11 +5,14 @@ from typing import Final
 from service.states import StudyState
 
 _F, _N, _I = StudyState.FAILED, StudyState.NOT_ANALYSABLE, StudyState.IGNORED
+_QUARANTINED: Final = "Send the quarantined files in its spool folder to the developers; then retry: it is measured."
 #: (state, words that the reason contains, advice); the first that fits counts.
 _ADVICE: Final = (
     (_F, "AE title not recognised", "Have this node's AE title registered at the destination; C-ECHO; then retry."),
-    (_F, "does not take this report", "Have the destination accept the SR classes; then retry."),
-    (_F, "answered status 0x", "Look into the destination's log: it refuses this object. Then retry."),
+    (_F, "does not take this object", "Have the destination accept one of the SR classes, or see its log; then retry."),
+    (_F, "no report was sent; ", _QUARANTINED),
+    (_F, "held back, ", _QUARANTINED),
+    (_F, "answered status 0x", "Look into the destination's log: it says why it refuses. Then retry."),
     (_F, "no destination is called", "The destination was removed from the configuration: measure again."),
     (_F, " h: ", "It was down for too long. C-ECHO; then retry."),
     (_F, "the worker died", "Look for out of memory in the system's log; then retry."),
@@ -19,6 +22,7 @@ _ADVICE: Final = (
     (_F, "landmarks that were put", "Put landmarks that fit, or send the image that is missing."),
     (_N, "NO_LANDMARKS", "Route SEG, RTSTRUCT or SR of this study as well, or put landmarks: it is measured then."),
     (_N, "NO_VERTEBRA_MEASURED", "Every vertebra has its own reason: see the findings."),
+    (_N, "ONLY_OWN_REPORTS", "Nothing is to be done: it is kept, so that later studies are compared with it."),
     (_N, "FINDER_", "The image model gave nothing: its reason is explained in docs/finders.md."),
     (_I, "own_report", "Only our own report came back: leave our series out of the PACS' forwarding rule."),
     (_I, "spool_empty", "Its files are gone from the spool: have the study sent again."),

@@ -1,7 +1,7 @@
 """Files that are durable under their name, for as few commits of the file system's journal as are needed.
 
 POSIX wants two: fsync of the file, rename, fsync of the folder. On ext4 and XFS a rename changes the file's own inode,
-so that one fsync of the file after the rename makes the name durable, too (docs/decisions/0016-one-commit.md). The
+so that one fsync of the file after the rename makes the name durable, too (docs/decisions/0022-one-commit.md). The
 bytes are on their way to the disk before the name is given, so that even there no name ever stands for less than all
 of them.
 """

@@ -54,21 +54,23 @@ def retry(node: Node, uid: str, *, by: Actor, measure: bool = False) -> list[Job
     return jobs
 
 
-def ignore(node: Node, uid: str, *, why: str, by: Actor) -> str:
-    """Take a study out for a reason; return its key."""
+def ignore(node: Node, uid: str, *, why: str, by: Actor) -> list[str]:
+    """Take a study out for a reason; return the Study Instance UIDs of those that were compared with it."""
     key = node.ledger.admin.study(uid).study.key
-    node.ledger.admin.ignore(key, why=why, now=node.clock(), actor=by.name)
+    compared = node.ledger.admin.ignore(key, why=why, now=node.clock(), actor=by.name)
     _note(node, by, "ignore", key)
-    return key
+    return compared
 
 
 def retry_all(node: Node, wanted: Wanted, *, by: Actor, timer: Callable[[], float] = time.monotonic) -> Many:
     """Retry the studies that are wanted and are failed or not analysable, the one that waits longest first.
 
-    The reconciler wakes the workers: a broker that is away would cost seconds for each study.
+    What was not analysable is measured, also where a report says so: nobody wants that one sent again. The reconciler
+    wakes the workers: a broker that is away would cost seconds for each study.
     """
     if wanted.state not in {StudyState.FAILED, StudyState.NOT_ANALYSABLE}:
         raise NotAllowed("many studies at once can be retried where they failed, or were not analysable")
+    measure = wanted.state is StudyState.NOT_ANALYSABLE
     end = timer() + PATIENCE_S
     asked = 0
     refused: set[str] = set()
@@ -78,7 +80,7 @@ def retry_all(node: Node, wanted: Wanted, *, by: Actor, timer: Callable[[], floa
             break
         for key in keys:
             try:
-                node.ledger.admin.retry(key, now=node.clock(), actor=by.name)
+                node.ledger.admin.retry(key, now=node.clock(), measure=measure, actor=by.name)
             except NotAllowed:
                 refused.add(key)
             else:

@@ -4,7 +4,7 @@
     <root>/spool/<key[:2]>/<key>/<SOP digest>-<content digest>.own.dcm    a report of ours that was routed back
     <root>/spool/<key[:2]>/<key>/reports/<name>                           a report that was made
     <root>/spool/<key[:2]>/<key>/landmarks/<content digest>.json          a landmarks document that was handed in
-    <root>/incoming/<random>.part                                         being written
+    <root>/incoming/<random>.part                                         being written, or a copy for a program
 
 A file appears under its name only when all of it is on the disk: written aside, on the disk, named (see `durable`).
 A file is dated by its last arrival, so of two versions of one SOP instance the one sent last counts.
@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from service.durable import opened, sync_folder, touch
+from service.durable import opened, sync_folder, touch, write_all
 from service.errors import Misconfigured, OutOfSpace
 from service.logs import log
 from service.part import Part, drop_unless_held, is_still
@@ -178,8 +178,23 @@ class Spool:
         path = self.report(key, name)
         with _no_room_is_out_of_space(), self._held_folder(key):
             self._make(path.parent)
+            self._check_room(len(data))
             self._write(path, data)
         return path
+
+    @contextlib.contextmanager
+    def aside(self, data: bytes) -> Iterator[Path]:
+        """Give a file of `data` for a program that reads files; gone afterwards, or at the next `prepare`.
+
+        Raises OutOfSpace.
+        """
+        with contextlib.ExitStack() as stack:
+            with _no_room_is_out_of_space():
+                self._check_room(len(data))
+                part = stack.enter_context(contextlib.closing(Part(self._incoming, self.free_bytes)))
+                # Nothing that must last: neither digest nor disk is asked for.
+                write_all(part.descriptor, data)
+            yield part.path
 
     def report(self, key: str, name: str) -> Path:
         """Return where the report `name` of a study lies, or would lie."""

@@ -1,16 +1,21 @@
-"""What happened to a study, in order: events and tries in one line of time; and its objects with their proofs."""
+"""What happened to a study, in order: events and tries in one line of time; its objects, with proofs, or held back."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from service import sop_classes
 from service.ledger.lists import Attempt, SentObject
-from service.ledger.rows import EventRow, StudyDetail
+from service.ledger.outcomes import QUARANTINED
+from service.ledger.rows import EventRow, ReportRow, StudyDetail
 from service.messages import JobKind
-from service.states import JobEvent, JobState
+from service.states import JobEvent, JobState, StudyEvent
 
 _KINDS = {JobKind.MEASURE: "measuring", JobKind.DELIVER: "sending"}
 #: Events that a try says better.
 _SAID_BY_A_TRY = frozenset({"claimed"})
+_BAD_EVENTS = frozenset({StudyEvent.GAVE_UP, QUARANTINED})
+#: A try that ends like this went as it should; what a destination does not take and need not is no failure.
+_WELL = frozenset({None, JobEvent.FINISHED, JobEvent.CANCELLED, JobEvent.DECLINED})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +38,10 @@ class Step:
 class Object:
     """One object at one destination."""
 
+    #: "sr", "gsps", "summary", "pdf", "sagittal".
+    kind: str
+    #: By name; of the alternatives of the report the one that was stored, else the preferred one.
+    sop_class: str
     sop_instance_uid: str
     destination: str
     state: str
@@ -57,6 +66,8 @@ def objects(detail: StudyDetail, sent: Sequence[SentObject]) -> list[Object]:
         proof = proofs.get((row.sop_instance_uid, row.destination)) if row.state is JobState.DONE else None
         found.append(
             Object(
+                kind=row.kind,
+                sop_class=sop_classes.NAMES.get(row.sop_class_uid, row.sop_class_uid),
                 sop_instance_uid=row.sop_instance_uid,
                 destination=row.destination,
                 state=row.state.value,
@@ -69,6 +80,11 @@ def objects(detail: StudyDetail, sent: Sequence[SentObject]) -> list[Object]:
     return found
 
 
+def held_back(detail: StudyDetail) -> list[ReportRow]:
+    """Return the objects that the gate let go nowhere, the newest first."""
+    return [row for row in reversed(detail.reports) if row.finding is not None]
+
+
 def _event(row: EventRow) -> Step:
     return Step(
         at=row.at,
@@ -76,7 +92,7 @@ def _event(row: EventRow) -> Step:
         title=row.event.replace("_", " "),
         detail=row.detail,
         actor=row.actor,
-        bad=row.event == "gave_up",
+        bad=row.event in _BAD_EVENTS,
     )
 
 
@@ -91,5 +107,5 @@ def _try(row: Attempt) -> Step:
         detail=row.error or "",
         actor=row.worker,
         took_s=None if row.ended_at is None else row.ended_at - row.started_at,
-        bad=row.outcome not in {None, JobEvent.FINISHED, JobEvent.CANCELLED},
+        bad=row.outcome not in _WELL,
     )

@@ -1,7 +1,7 @@
 """pynetdicom's upper layer without its thread: what is said is sent at once, and reading is left to the association.
 
 pynetdicom 3.0.4 gives each association a second thread that looks at the socket and at a queue a thousand times a
-second, and hands every PDU over (docs/decisions/0015-receive-loop.md). This one takes its place: pynetdicom's ACSE,
+second, and hands every PDU over (docs/decisions/0021-receive-loop.md). This one takes its place: pynetdicom's ACSE,
 DIMSE and service classes send through it, and their classes still encode and decode every PDU but P-DATA-TF.
 """
 

@@ -1,7 +1,7 @@
 """The bytes of one connection: every wait for them is bounded, and what is read goes where it is to lie.
 
 pynetdicom reads at most 4096 bytes at a time, polls before each read, copies each byte five times and, left to itself,
-waits for ever (docs/decisions/0015-receive-loop.md). Here a read is one system call that returns when all of it is
+waits for ever (docs/decisions/0021-receive-loop.md). Here a read is one system call that returns when all of it is
 there, and the kernel keeps the time.
 """
 

@@ -38,9 +38,12 @@ def derived_uid(root: str, *seed: object) -> str:
     return uid
 
 
-def series_uid(root: str, *, study_instance_uid: str, kind: str, software: str, series_number: int) -> str:
-    """Return the UID of the series that holds all revisions of one kind of object that one version makes of a study."""
-    return derived_uid(root, "series", study_instance_uid, kind, software, series_number)
+def series_uid(root: str, *, study_instance_uid: str, kind: str, shared: Mapping[str, str]) -> str:
+    """Return the UID of the series that holds all revisions of one kind of object of a study.
+
+    `shared` is what the objects of a series have in common: where it differs, they are not of one series.
+    """
+    return derived_uid(root, "series", study_instance_uid, kind, shared)
 
 
 def tracking_uid(root: str, *, study_instance_uid: str, level: str) -> str:

@@ -81,15 +81,21 @@ def film(**changes: Any) -> Dataset:
     return image
 
 
-def segmented(image: Dataset, shown: Sequence[Shown], *, fractional: bool = False) -> Dataset:
-    """Return a segmentation of the film as highdicom writes it: the vertebra's code, a label of TotalSegmentator."""
+def segmented(
+    image: Dataset, shown: Sequence[Shown], *, fractional: bool = False, masks: Array | None = None
+) -> Dataset:
+    """Return a segmentation of the film as highdicom writes it: the vertebra's code, a label of TotalSegmentator.
+
+    `masks` (rows, columns, n) are those of the vertebrae where they are not to be whole.
+    """
     size = int(image.Rows), int(image.Columns)
-    masks = np.stack([one.stand.shadow(one.profile, size, samples=2) for one in shown], axis=-1)[None]
+    if masks is None:
+        masks = np.stack([one.stand.shadow(one.profile, size, samples=2) for one in shown], axis=-1)
     image.file_meta = FileMetaDataset()
     image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return Segmentation(
         source_images=[image],
-        pixel_array=masks if fractional else (masks >= 0.5).astype(np.uint8),
+        pixel_array=masks[None] if fractional else (masks[None] >= 0.5).astype(np.uint8),
         segmentation_type="FRACTIONAL" if fractional else "BINARY",
         segment_descriptions=[_segment(number, one.level) for number, one in enumerate(shown, start=1)],
         series_instance_uid=f"{STUDY}.3",

@@ -7,11 +7,13 @@ from pydicom.dataset import Dataset
 from sr_templates import headers
 from workers.inputs import PRESENTATIONS, REPORTS, SEGMENTATIONS, Inputs
 from workers.landmarks.outline.closed_lines import outlines_in
-from workers.landmarks.outline.drawn import Outlines, together
+from workers.landmarks.outline.devices import devices_in
+from workers.landmarks.outline.drawn import Device, Outlines, together
 from workers.landmarks.outline.find import find
-from workers.landmarks.outline.frames import lies_on_films
+from workers.landmarks.outline.frames import lies_on_films, shows_a_side
 from workers.landmarks.outline.images import Images, films_of
-from workers.landmarks.outline.segmentation import outlines_of
+from workers.landmarks.outline.reasons import Reason
+from workers.landmarks.outline.segmentation import devices_of, outlines_of
 from workers.landmarks.seg import marks_devices, names_vertebrae
 from workers.mask_sources import Measured
 
@@ -28,6 +30,13 @@ def measure_outlines(inputs: Inputs, images: Sequence[Dataset]) -> list[Measured
     return found
 
 
+def devices_on_films(inputs: Inputs, images: Sequence[Dataset], carriers: Sequence[Dataset]) -> list[Device]:
+    """Return the cement and hardware that segmentations, and reports and states among `carriers`, mark."""
+    films = films_of(images)
+    marked = [device for header in carriers for device in devices_in(inputs.whole(header), films)]
+    return [*marked, *devices_of(inputs.of_classes(SEGMENTATIONS), inputs.whole, films)]
+
+
 Source = tuple[Outlines, tuple[Dataset, ...]]
 
 
@@ -41,7 +50,11 @@ def _segmented(inputs: Inputs, films: Images) -> list[Source]:
         for header in inputs.of_classes(SEGMENTATIONS)
         if (names_vertebrae(header) or marks_devices(header)) and lies_on_films(header, films)
     ]
-    if not any(map(names_vertebrae, masks)):
+    # A frontal view beside a lateral one has nothing to say, and must not refuse anything.
+    named = [header for header in masks if names_vertebrae(header)]
+    frontal = [header for header in named if not shows_a_side(header, films)]
+    masks = masks if len(frontal) == len(named) else [header for header in masks if header not in frontal]
+    if not named:
         return []
     return [(outlines_of(masks, inputs.whole, films), tuple(masks))]
 
@@ -53,4 +66,11 @@ def _drawn(inputs: Inputs, films: Images) -> list[Source]:
         if outlines.names_any:
             key = headers.text(header, "SOPClassUID") in REPORTS, headers.text(header, "SeriesInstanceUID")
             series.setdefault(key, []).append((outlines, header))
-    return [(together([one for one, _ in parts]), tuple(header for _, header in parts)) for parts in series.values()]
+    sided = [[part for part in parts if _shows_a_side(part[0], films)] or parts for parts in series.values()]
+    return [(together([one for one, _ in parts]), tuple(header for _, header in parts)) for parts in sided]
+
+
+def _shows_a_side(outlines: Outlines, films: Images) -> bool:
+    """Whether anything is drawn on an image that is not known to be other than lateral."""
+    places = {one.where for one in outlines.drawn}
+    return not places or any(films.plane(where) != Reason.NOT_LATERAL for where in places)

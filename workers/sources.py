@@ -6,7 +6,7 @@ segmentations of one frame of reference are one source.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from pydicom.dataset import Dataset
@@ -14,20 +14,23 @@ from pydicom.dataset import Dataset
 from sr_templates import headers
 from sr_templates.findings import LandmarkSource
 from sr_templates.identity import is_own
+from sr_templates.slices import frame_of_reference
 from workers.inputs import FIDUCIALS, PRESENTATIONS, REPORTS, SEGMENTATIONS, Inputs, newest_date
 from workers.landmarks.claims import Study
 from workers.landmarks.document import LandmarksDocument, LandmarksError, landmarks_of, parse
 from workers.landmarks.fiducials import from_fiducials
-from workers.landmarks.observer import creator, observers
+from workers.landmarks.observer import creator, observers, person, shown
+from workers.landmarks.outline.devices import told
 from workers.landmarks.points import VertebraLandmarks
 from workers.landmarks.presentation import from_presentation
 from workers.landmarks.reasons import Note
 from workers.landmarks.sampling import sampled
-from workers.landmarks.slices import frame_of_reference
-from workers.landmarks.sr import from_report
-from workers.mask_sources import measure_masks, of_series, segmentations, structure_sets, uids
-from workers.nearby import images_at
-from workers.outline_sources import measure_outlines
+from workers.landmarks.sr import from_report, is_ours
+from workers.mask_sources import Measured, measure_masks, of_series, segmentations, structure_sets, uids
+from workers.morphometry.levels import sort_key
+from workers.nearby import images_at, is_computed
+from workers.outline_sources import devices_on_films, measure_outlines
+from workers.own_report import stated_protocol
 
 _ORDER: Final = list(LandmarkSource)
 #: What is said of the carriers that were not used.
@@ -36,6 +39,8 @@ _CARRIERS: Final = {
     Note.PRESENTATIONS_NOT_USED: PRESENTATIONS,
     Note.FIDUCIALS_NOT_USED: FIDUCIALS,
 }
+#: How far a clock without an offset from UTC may be from UTC (PS3.3 C.12.1.1.8: -1200 to +1400).
+_CLOCKS_APART: Final = timedelta(hours=14)
 #: Names of persons that one line of the report holds.
 _MOST_PERSONS: Final = 3
 
@@ -51,6 +56,12 @@ class Found:
     others: tuple[Dataset, ...] = ()
     #: How the points came about, in words, where that is stated.
     origin: str = ""
+    #: The persons who reviewed them, as DICOM writes names.
+    observers: tuple[str, ...] = ()
+    #: Protocol of ours by which they were placed before a reader went over them; "" where that is not stated.
+    protocol: str = ""
+    #: When a document was handed in; of anything else its objects tell.
+    supplied_at: datetime | None = None
     #: What was not used, as coded words.
     notes: tuple[str, ...] = ()
     #: Whether a finder's masks, not its points, were measured: then our own protocol holds.
@@ -64,38 +75,116 @@ class Found:
         return sum(vertebra.landmarks is not None for vertebra in self.vertebrae)
 
 
-def find_landmarks(inputs: Inputs, supplied: bytes | None = None) -> Found:
+def find_landmarks(inputs: Inputs, supplied: bytes | None = None, *, supplied_at: datetime | None = None) -> Found:
     """Return the landmarks of the first source that has any: reviewed, supplied (SR, GSPS, fiducials, JSON), masks.
 
-    Raises LandmarksError where the document `supplied` is bad, or does not fit the study.
+    `supplied_at` is when the document `supplied` was handed in; without it, it is newer than all that is there. Raises
+    LandmarksError where the document is bad, or does not fit the study.
     """
-    document = [] if supplied is None else [_from_document(inputs, parse(supplied))]
+    document = [] if supplied is None else [_from_document(inputs, parse(supplied), supplied_at)]
     carried = [one for one in _carried(inputs) if one.vertebrae]
     found = [one for one in (*document, *carried) if one.vertebrae]
     if not any(one.placed for one in found):
-        measured = [*measure_masks(inputs, _images(inputs)), *measure_outlines(inputs, _images(inputs))]
-        masks = [_resting_on(one.vertebrae, one.images, one.holders) for one in measured if one.vertebrae]
+        acquired = _acquired(inputs)
+        measured = [*measure_masks(inputs, acquired), *measure_outlines(inputs, acquired)]
+        masks = [_of_masks(one, inputs) for one in measured if one.vertebrae]
         carried, found = [*carried, *masks], [*found, *masks]
-    best = min(found, key=_preference, default=Found(vertebrae=()))
+    zone = next(filter(None, map(headers.offset, inputs.headers)), None)
+    chosen = min(found, key=lambda one: _preference(one, zone), default=Found(vertebrae=()))
+    best = _with_devices(_with_the_rest(chosen, found, inputs), inputs)
     unused = {
-        Note.DOCUMENT_NOT_USED: sum(one is not best for one in document),
+        Note.DOCUMENT_NOT_USED: sum(one is not chosen for one in document),
         **{note: len(_holders(carried, classes) - uids(best.others)) for note, classes in _CARRIERS.items()},
         Note.SEGMENTATIONS_NOT_USED: len(uids(segmentations(inputs)) - uids(best.others)),
         Note.STRUCTURE_SETS_NOT_USED: len(uids(structure_sets(inputs)) - uids(best.others)),
+        Note.REVIEW_ORDER_UNSURE: sum(_is_order_unsure(chosen, one, zone) for one in found),
     }
     return replace(best, notes=tuple(note.told(count) for note, count in unused.items() if count))
 
 
-def _preference(found: Found) -> tuple[bool, int, int, float]:
-    """Return the rank: points before reasons, the order of the sources, the most vertebrae, the newest object."""
-    source = min(_ORDER.index(vertebra.source) for vertebra in found.vertebrae)
-    newest = newest_date(found.others)
-    # Without an offset the clock is taken as UTC, as dates of inputs are compared everywhere.
-    age = -(newest if newest.tzinfo else newest.replace(tzinfo=UTC)).timestamp()
-    return found.placed == 0, source, -found.placed, age
+def _with_the_rest(best: Found, found: Sequence[Found], inputs: Inputs) -> Found:
+    """Return the source with what else its own objects name: outlines beside points are measured, the rest says why."""
+    carriers = [one for one in best.others if headers.text(one, "SOPClassUID") in REPORTS | PRESENTATIONS]
+    measured = measure_outlines(inputs, _acquired(inputs)) if carriers and best.placed else []
+    beside = [
+        one for one in (*found, *(_of_masks(one, inputs) for one in measured)) if uids(one.others) & uids(carriers)
+    ]
+    known = {vertebra.level for vertebra in best.vertebrae}
+    more: dict[str, VertebraLandmarks] = {}
+    for vertebra in (vertebra for one in beside for vertebra in one.vertebrae if vertebra.level not in known):
+        more.setdefault(vertebra.level, vertebra)
+    if not more:
+        return best
+    added = [one for one in beside if any(vertebra in more.values() for vertebra in one.vertebrae)]
+    return replace(
+        best,
+        vertebrae=tuple(sorted((*best.vertebrae, *more.values()), key=lambda one: sort_key(one.level))),
+        images=_once(image for one in (best, *added) for image in one.images),
+        others=_once(other for one in (best, *added) for other in one.others),
+    )
 
 
-def _from_document(inputs: Inputs, document: LandmarksDocument) -> Found:
+def _with_devices(found: Found, inputs: Inputs) -> Found:
+    """Return the vertebrae with what the study's objects say that they hold, whoever placed their points."""
+    if not found.placed:
+        return found
+    reports = [one for one in inputs.of_classes(REPORTS) if not _is_our_answer(one, observers(inputs.whole(one)))]
+    devices = devices_on_films(inputs, _acquired(inputs), [*reports, *inputs.of_classes(PRESENTATIONS)])
+    return replace(found, vertebrae=told(found.vertebrae, devices))
+
+
+def _once(objects: Iterable[Dataset]) -> tuple[Dataset, ...]:
+    return tuple({headers.text(one, "SOPInstanceUID"): one for one in objects}.values())
+
+
+def _of_masks(measured: Measured, inputs: Inputs) -> Found:
+    """Return vertebrae that were measured, with who drew the lines they were measured in, where that is stated."""
+    found = _resting_on(measured.vertebrae, measured.images, measured.holders)
+    persons: list[str] = []
+    for one in measured.holders:
+        is_report = headers.text(one, "SOPClassUID") in REPORTS
+        is_state = headers.text(one, "SOPClassUID") in PRESENTATIONS
+        persons += observers(inputs.whole(one)) if is_report else creator(one) if is_state else ()
+    by = " and ".join(list(dict.fromkeys(persons))[:_MOST_PERSONS])
+    return replace(found, origin=f"measured in lines drawn by {by}") if by else found
+
+
+def _preference(found: Found, zone: tzinfo | None) -> tuple[bool, int, float, float]:
+    """Return the rank: points before reasons, the order of the sources, the most vertebrae, the newest object.
+
+    Of two reviews the newer one counts, whatever it holds: who reviewed last has seen the other one's points.
+    """
+    moment, _ = _moment(found, zone)
+    age = -moment.timestamp()
+    source = _source(found)
+    rank = (age, -found.placed) if source is LandmarkSource.REVIEWED else (-found.placed, age)
+    return found.placed == 0, _ORDER.index(source), *rank
+
+
+def _source(found: Found) -> LandmarkSource:
+    return min((vertebra.source for vertebra in found.vertebrae), key=_ORDER.index)
+
+
+def _moment(found: Found, zone: tzinfo | None) -> tuple[datetime, bool]:
+    """Return when points were placed, and whether its offset from UTC is known.
+
+    Where the carrier states none, `zone`, which another object of the study states, is that of the site; without any
+    the clock is taken as UTC, as dates of inputs are compared everywhere.
+    """
+    newest = found.supplied_at or newest_date(found.others)
+    known = newest.tzinfo or zone
+    return newest.replace(tzinfo=known or UTC), known is not None
+
+
+def _is_order_unsure(chosen: Found, other: Found, zone: tzinfo | None) -> bool:
+    """Whether nobody can tell which of two reviews is the newer one: one clock's offset is not known."""
+    if other is chosen or {_source(chosen), _source(other)} != {LandmarkSource.REVIEWED}:
+        return False
+    (mine, is_known), (yours, is_theirs_known) = _moment(chosen, zone), _moment(other, zone)
+    return is_known != is_theirs_known and abs(mine - yours) <= _CLOCKS_APART
+
+
+def _from_document(inputs: Inputs, document: LandmarksDocument, supplied_at: datetime | None) -> Found:
     if document.study_instance_uid != inputs.study_instance_uid:
         both = f"{inputs.study_instance_uid}, found {document.study_instance_uid}"
         raise LandmarksError(f"study_instance_uid: expected that of the study, {both}")
@@ -104,7 +193,13 @@ def _from_document(inputs: Inputs, document: LandmarksDocument) -> Found:
     named = _by_uid(images)(document.sop_instance_uid or "")
     around = images if named is None else of_series(images, {headers.text(named, "SeriesInstanceUID")})
     by = f", by {document.observer}" if document.observer else ""
-    return replace(_resting_on(vertebrae, around, ()), origin=f"{document.source}{by}")
+    persons = (person(document.observer),) if document.source == "reviewed" and document.observer else ()
+    return replace(
+        _resting_on(vertebrae, around, ()),
+        origin=f"{document.source}{by}",
+        observers=persons,
+        supplied_at=supplied_at or datetime.max.replace(tzinfo=UTC),
+    )
 
 
 def _carried(inputs: Inputs) -> Iterator[Found]:
@@ -115,22 +210,24 @@ def _carried(inputs: Inputs) -> Iterator[Found]:
         whole = inputs.whole(header)
         persons = observers(whole)
         if not _is_our_answer(header, persons):
-            vertebrae = from_report(whole, study)
-            yield replace(_resting_on(vertebrae, images, (header,)), origin=_origin(vertebrae, "SR", persons))
+            found = _placed_by(persons, "SR", _resting_on(from_report(whole, study), images, (header,)))
+            yield replace(found, protocol=stated_protocol(whole) if is_ours(whole) else "")
     for header in inputs.of_classes(PRESENTATIONS):
-        vertebrae = from_presentation(inputs.whole(header), study)
-        yield replace(_resting_on(vertebrae, images, (header,)), origin=_origin(vertebrae, "GSPS", creator(header)))
+        persons = creator(header)
+        if not _is_our_answer(header, persons):
+            vertebrae = from_presentation(inputs.whole(header), study)
+            yield _placed_by(persons, "GSPS", _resting_on(vertebrae, images, (header,)))
     for header in inputs.of_classes(FIDUCIALS):
         for vertebrae in from_fiducials(inputs.whole(header), study):
-            found = _resting_on(vertebrae, images, (header,))
-            yield replace(found, origin=_origin(vertebrae, "fiducials", creator(header)))
+            yield _placed_by(creator(header), "fiducials", _resting_on(vertebrae, images, (header,)))
 
 
-def _origin(vertebrae: Sequence[VertebraLandmarks], carrier: str, persons: Sequence[str]) -> str:
-    """Return how the points came about, in words of the report; a person's name must not reach a log."""
-    reviewed = any(vertebra.source is LandmarkSource.REVIEWED for vertebra in vertebrae)
-    by = f", by {' and '.join(persons[:_MOST_PERSONS])}" if persons else ""
-    return f"{'reviewed' if reviewed else 'supplied'} (DICOM {carrier}){by}"
+def _placed_by(persons: tuple[str, ...], carrier: str, found: Found) -> Found:
+    """Return what a carrier gave with how its points came about; a person's name must not reach a log."""
+    reviewed = any(vertebra.source is LandmarkSource.REVIEWED for vertebra in found.vertebrae)
+    by = f", by {' and '.join(map(shown, persons[:_MOST_PERSONS]))}" if persons else ""
+    origin = f"{'reviewed' if reviewed else 'supplied'} (DICOM {carrier}){by}"
+    return replace(found, origin=origin, observers=persons[:_MOST_PERSONS] if reviewed else ())
 
 
 def _holders(carried: Iterable[Found], classes: frozenset[str]) -> set[str]:
@@ -138,13 +235,14 @@ def _holders(carried: Iterable[Found], classes: frozenset[str]) -> set[str]:
     return uids(one for found in carried for one in found.others if headers.text(one, "SOPClassUID") in classes)
 
 
-def _is_our_answer(report: Dataset, persons: Sequence[str]) -> bool:
-    """Whether a report is what we said of this study: it is no landmark source.
+def _is_our_answer(carrier: Dataset, persons: Sequence[str]) -> bool:
+    """Whether a report or presentation state is what we said of this study: it is no landmark source.
 
-    A reader's tool may keep our name. Then somebody has verified the report, or is named in it: we never name a person.
+    A reader's tool may keep our name. Then somebody has verified it, or is named in it: we name a person only as who
+    placed the points.
     """
-    ours = is_own(headers.text(report, "Manufacturer"), headers.text(report, "ManufacturerModelName"))
-    return ours and headers.text(report, "VerificationFlag") != "VERIFIED" and not persons
+    ours = is_own(headers.text(carrier, "Manufacturer"), headers.text(carrier, "ManufacturerModelName"))
+    return ours and headers.text(carrier, "VerificationFlag") != "VERIFIED" and not persons
 
 
 def _resting_on(
@@ -152,7 +250,7 @@ def _resting_on(
 ) -> Found:
     """Return the vertebrae with their sampling and the nearest of `images`."""
     frames = {one.landmarks.frame_of_reference_uid for one in vertebrae if one.landmarks is not None}
-    inside = [image for image in images if frame_of_reference(image) in frames]
+    inside = [image for image in images if frame_of_reference(image) in frames and not is_computed(image)]
     return Found(
         vertebrae=tuple(sampled(vertebrae, inside)),
         images=images_at(vertebrae, images),
@@ -169,6 +267,11 @@ def _images(inputs: Inputs) -> list[Dataset]:
         and headers.text(header, "SOPClassUID") not in SEGMENTATIONS
         and headers.text(header, "SeriesInstanceUID")
     ]
+
+
+def _acquired(inputs: Inputs) -> list[Dataset]:
+    """Return the images that masks and outlines may lie on: none that we have computed."""
+    return [image for image in _images(inputs) if not is_computed(image)]
 
 
 def _by_uid(images: Sequence[Dataset]) -> Callable[[str], Dataset | None]:

@@ -15,9 +15,11 @@ from service.ledger.engine import open_engine, reading
 from service.ledger.jobs import Jobs
 from service.ledger.lists import Lists
 from service.ledger.people import People
+from service.ledger.priors import EarlierStudy, Priors
 from service.ledger.rows import (
     Claim,
     DeliveryRow,
+    Earlier,
     EventRow,
     JobRow,
     Kept,
@@ -37,12 +39,15 @@ __all__ = [
     "Claim",
     "DeliveryRow",
     "Documents",
+    "Earlier",
+    "EarlierStudy",
     "EventRow",
     "JobRow",
     "Jobs",
     "Kept",
     "Ledger",
     "NewReport",
+    "Priors",
     "ReportRow",
     "StudyDetail",
     "StudyRow",
@@ -59,6 +64,7 @@ class Ledger:
     arrivals: Arrivals
     jobs: Jobs
     documents: Documents
+    priors: Priors
     admin: Admin
     lists: Lists
     watch: Watch
@@ -80,6 +86,7 @@ class Ledger:
             arrivals=Arrivals(engine),
             jobs=Jobs(engine),
             documents=Documents(engine),
+            priors=Priors(engine),
             admin=Admin(engine),
             lists=Lists(engine),
             watch=Watch(engine),

@@ -79,6 +79,7 @@ class SentObject:
     """One object, one destination that has it, and what proves it."""
 
     revision: int
+    kind: str
     sop_instance_uid: str
     sop_class_uid: str
     destination: str
@@ -166,6 +167,7 @@ class Lists:
         wanted = (
             select(
                 reports.c.revision,
+                reports.c.kind,
                 reports.c.sop_instance_uid,
                 reports.c.sop_class_uid,
                 deliveries.c.destination,

@@ -51,6 +51,14 @@ class Asked(BaseModel):
     jobs: int
 
 
+class TakenOut(BaseModel):
+    """The study is out; these were compared with it: measured again, they are not."""
+
+    study: summaries.Study
+    #: Study Instance UIDs.
+    compared: list[str]
+
+
 class AskedOfMany(BaseModel):
     """What became of a retry of many."""
 
@@ -81,10 +89,10 @@ def retry(node: TheNode, by: TheOperator, uid: str, how: Again | None = None) ->
 
 
 @router.post("/studies/{uid}/ignore", status_code=202)
-def ignore(node: TheNode, by: TheOperator, uid: str, reason: Why) -> Asked:
+def ignore(node: TheNode, by: TheOperator, uid: str, reason: Why) -> TakenOut:
     """Take a study out."""
-    operations.ignore(node, uid, why=why_of(reason.why.strip()), by=by)
-    return _asked(node, uid, 0)
+    compared = operations.ignore(node, uid, why=why_of(reason.why.strip()), by=by)
+    return TakenOut(study=summaries.study(node.ledger.admin.study(uid).study), compared=compared)
 
 
 @router.post("/retry", status_code=202)

@@ -11,9 +11,11 @@ from fastapi.responses import JSONResponse
 from service import findings_csv, findings_table, summaries
 from service.advice import advice
 from service.errors import Unknown
+from service.ledger import StudyRow
 from service.ledger.lists import Place, Wanted
+from service.spool import study_key
 from service.states import FINAL, STUDY_TRANSITIONS, StudyEvent, StudyState
-from service.story import objects, story
+from service.story import held_back, objects, story
 from service.web import render
 from service.web.access import TheNode
 from service.web.guard import Rejected
@@ -71,6 +73,8 @@ def page_of_study(request: Request, node: TheNode, key: str, done: str = "") -> 
         "findings": found and findings_table.detailed(found),
         "summary": found and findings_table.summary(found),
         "objects": objects(detail, node.ledger.lists.sent(row.id)),
+        "held_back": held_back(detail),
+        "compared": _compared(node, row) if row.state is StudyState.IGNORED else [],
         "story": story(detail.events, attempts),
         "done": done,
     }
@@ -101,6 +105,11 @@ def _saved_as(node: TheNode, key: str, kind: str) -> dict[str, str]:
     # By the key: a file's name holds no identifier of a patient's study.
     name = f"{node.ledger.admin.study(key).study.key}.{kind}"
     return {"Content-Disposition": f'attachment; filename="{name}"'}
+
+
+def _compared(node: TheNode, row: StudyRow) -> list[str]:
+    """Return the keys of the studies that were compared with this one, which was taken out."""
+    return [study_key(uid) for uid in node.ledger.priors.compared_with(row.study_instance_uid)]
 
 
 def _possible(state: StudyState) -> dict[str, bool]:

@@ -11,12 +11,14 @@ import pytest
 from accuracy_table import Tell
 from pydicom import dcmread
 
+from workers.inputs import read_inputs
 from workers.landmarks.mask.find import find
 from workers.landmarks.points import VertebraLandmarks
 from workers.landmarks.seg import from_segmentation
 from workers.landmarks.volumes import Volume
 from workers.morphometry.findings import measure
 from workers.morphometry.policy import Policy
+from workers.sources import find_landmarks
 
 Array = npt.NDArray[np.float64]
 
@@ -94,6 +96,24 @@ def test_the_heights_of_the_real_l3_are_those_of_an_independent_prototype(test_d
     masks, affine = _nifti(folder / "sub-ct_seg-vert_label-22_msk.nii.gz")
     (vertebra,) = find(_volumes(masks, affine, {22: "L3"}))
     assert [26.3, 23.8, 26.8] == pytest.approx(_heights(vertebra), abs=1.5)
+
+
+def test_masks_and_contours_of_real_vertebrae_agree(test_data: Path, tell: Tell) -> None:
+    """Every level of VerSe case 012 is measured from both; heights within 1 mm, grades within one."""
+    verse = test_data / "verse012"
+    slices = sorted((verse / "CT").iterdir())
+    files = (verse / "SEG" / "seg.dcm", verse / "RTSTRUCT" / "rt.dcm")
+    both = [find_landmarks(read_inputs([*slices, file])).vertebrae for file in files]
+    assert [6, 6] == [len(vertebrae) for vertebrae in both]
+    assert [one.level for one in both[0]] == [one.level for one in both[1]]
+    heights = np.array([[_heights(vertebra) for vertebra in vertebrae] for vertebrae in both])
+    grades = [[v.measured and v.measured.genant_grade for v in measure(one, Policy())[0]] for one in both]
+    apart = np.abs(heights[0] - heights[1]).max()
+    off = max(abs(one - other) for one, other in zip(*grades, strict=True) if one is not None and other is not None)
+    tell(("VerSe 012: SEG against RTSTRUCT", f"{apart:.2f} mm, {off} grades at most", "1 mm, 1 grade"))
+    assert None not in [*grades[0], *grades[1]]
+    assert apart <= 1.0
+    assert off <= 1
 
 
 def test_no_real_vertebra_is_graded_more_than_one_grade_off_the_readers(test_data: Path, tell: Tell) -> None:

@@ -60,7 +60,7 @@ def test_the_wheel_holds_our_packages_only(wheel: Path) -> None:
 
 
 def test_the_wheel_holds_what_is_no_python(wheel: Path) -> None:
-    """Migrations, templates, style sheet, htmx with its licence and type markers travel in the wheel."""
+    """Migrations, templates, style sheet, htmx and its licence, tables of codes, type markers travel in the wheel."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
 
@@ -69,6 +69,7 @@ def test_the_wheel_holds_what_is_no_python(wheel: Path) -> None:
     vendor = "service/web/static/vendor"
     assert {f"{vendor}/htmx-2.0.11.min.js", f"{vendor}/htmx-LICENSE.txt", "service/web/static/spondyl.js"} <= set(names)
     assert {f"{package}/py.typed" for package in PACKAGES} <= set(names)
+    assert {"sr_templates/published/codes.json", "sr_templates/published/CodeSystem-99SPONDYL.json"} <= set(names)
 
 
 def test_each_package_has_one_owner(installed: Path, tmp_path: Path) -> None:

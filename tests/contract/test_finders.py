@@ -113,6 +113,16 @@ def test_points_of_a_model_are_measured_and_named(images: list[Path], tmp_path: 
     assert outcome == again
 
 
+def test_a_finder_is_offered_no_section_of_ours(tmp_path: Path) -> None:
+    """A sagittal section that we computed came back: nobody is to look for vertebrae in it, in place of the images."""
+    acquired, section = ct_slice(1), ct_slice(2)
+    acquired.SOPClassUID = "1.2.840.10008.5.1.4.1.1.4"
+    section.Manufacturer = section.ManufacturerModelName = "Spondyl"
+    files = _write(tmp_path / "images", [acquired, section])
+    model = str(_document(tmp_path / "points.json"))
+    assert FinderReason.HAS_NO_IMAGE == _asked(files, tmp_path, name="tells", model=model).findings.reason
+
+
 @pytest.mark.parametrize(
     ("finder", "reason"),
     [

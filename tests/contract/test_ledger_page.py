@@ -84,7 +84,8 @@ def test_a_study_tells_its_tries_and_proofs(ledger: Ledger) -> None:
     tries = [(each.kind.value, each.destination, each.number) for each in ledger.lists.attempts(study.id)]
     assert [("spondyl.deliver", "pacs", 1), ("spondyl.measure", None, 1)] == tries
     (sent,) = ledger.lists.sent(study.id)
-    assert ("2.25.1", "pacs", "0x0000", 160.0) == (
+    assert ("sr", "2.25.1", "pacs", "0x0000", 160.0) == (
+        sent.kind,
         sent.sop_instance_uid,
         sent.destination,
         sent.detail,

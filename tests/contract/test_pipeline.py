@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -94,12 +95,27 @@ def test_the_same_inputs_give_the_same_bytes(images: list[Path]) -> None:
     assert reports[0] == reports[1]
 
 
+def test_the_digest_covers_who_placed_the_points(images: list[Path]) -> None:
+    """The same numbers by another maker, or another version of a model, are another report; when and how often is not.
+
+    Else the earlier report would stand for it with late_instances = replace (docs/finders.md).
+    """
+
+    def digest(observer: str, **more: Any) -> str:
+        document = _document(source="automatic", observer=observer)
+        return measure_files(images, settings=Settings(), supplied=document, **more).digest
+
+    one = digest("Model 7")
+    assert one == digest("Model 7", revision=2, started_at=datetime(2026, 1, 1, tzinfo=UTC))
+    assert one != digest("Model 8")
+
+
 @pytest.mark.parametrize(
     "changed",
     [
         {"settings": Settings(report=Report(sr_series_number=9100))},
         {"supplied": _document(source="reviewed")},
-        {"predecessor": Predecessor(sop_class_uid="1.2.3", sop_instance_uid="1.2.4", series_instance_uid="1.2.5")},
+        {"predecessors": [Predecessor(sop_class_uid="1.2.3", sop_instance_uid="1.2.4", series_instance_uid="1.2.5")]},
     ],
     ids=["configuration", "landmarks", "predecessor"],
 )

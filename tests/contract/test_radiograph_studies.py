@@ -1,6 +1,8 @@
 """Lateral radiographs from files to findings: a column of known dimensions, each way to outline it, each scale."""
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -217,6 +219,73 @@ def test_outlines_agree_with_points_on_the_same_film(tmp_path: Path) -> None:
         assert first.genant_grade == second.genant_grade
 
 
+def _second(made: Dataset) -> Dataset:
+    made.SOPInstanceUID = f"{made.SOPInstanceUID}.2"
+    return made
+
+
+@pytest.mark.parametrize("carrier", ["segmentation", "presentation state"])
+def test_a_frontal_film_takes_nothing_from_the_lateral_one(carrier: str, tmp_path: Path) -> None:
+    """Both are outlined, each in an object of its own: the lateral one is measured."""
+    lateral, frontal = film(), film(SOPInstanceUID=f"{STUDY}.2.2", ViewPosition="AP", PatientOrientation=["L", "F"])
+    objects = [_carried(carrier, lateral, _some()), _second(_carried(carrier, frontal, _some()))]
+    found = _by_level(_measured(tmp_path / "study", lateral, frontal, *objects).findings)
+
+    assert [None] * 4 == [one.reason for one in found.values()]
+
+
+@pytest.mark.parametrize("carrier", ["segmentation", "presentation state"])
+def test_films_that_show_another_shape_say_so(carrier: str, tmp_path: Path) -> None:
+    """T10 is a wedge on one film and square on the other, T9 the same on both: T10 says that readings differ."""
+    first, second = film(), film(SOPInstanceUID=f"{STUDY}.2.2")
+    shown = _some()
+    square = [replace(one, profile=replace(one.profile, heights=(22.0, 22.0, 22.0), osteophyte=0.0)) for one in shown]
+    objects = [_carried(carrier, first, shown), _second(_carried(carrier, second, square))]
+    found = _by_level(_measured(tmp_path / "study", first, second, *objects).findings)
+
+    assert all(one.measured is not None for one in found.values())
+    assert {"T10", "T12"} == {level for level, one in found.items() if "READINGS_DIFFER" in one.flags}
+
+
+@pytest.mark.parametrize("carrier", [annotated, reported], ids=["presentation state", "report"])
+def test_outlines_beside_points_are_measured(carrier: Callable[..., Dataset], tmp_path: Path) -> None:
+    """T10 is given by its corners, the others by outlines, in one object: none of them vanishes."""
+    shown, image = _some(), film()
+    mixed = lines(shown) | {"T10": np.array([shown[1].points[name] for name in ("AS", "PS", "PI", "AI")])}
+    found = _by_level(_measured(tmp_path / "study", image, carrier(image, mixed)).findings)
+
+    assert [None] * 4 == [one.reason for one in found.values()]
+    assert {"T9", "T11", "T12"} == {
+        level for level, one in found.items() if one.landmark_source is LandmarkSource.SEGMENTATION
+    }
+
+
+@pytest.mark.parametrize("source", ["report", "presentation state", "document"])
+def test_hardware_in_a_segmentation_reaches_every_source(source: str, tmp_path: Path) -> None:
+    """The segment lies in T11 on the film: T11 has heights and no grade, whoever placed its points."""
+    shown, image = _some(), film()
+    device = segmented(image, shown[2:3])
+    segment = device.SegmentSequence[0]
+    segment.SegmentLabel = "hardware"
+    segment.SegmentedPropertyTypeCodeSequence[0].CodeValue = "40388003"
+    supplied = _supplied(image, shown) if source == "document" else None
+    objects = [] if source == "document" else [_carried(source, image, shown)]
+    found = _by_level(_measured(tmp_path / "study", image, device, *objects, supplied=supplied).findings)
+
+    assert {"T11"} == {level for level, one in found.items() if "HARDWARE" in one.flags}
+    assert found["T11"].measured is not None
+    assert found["T11"].measured.genant_grade is None
+
+
+def test_who_drew_the_lines_is_said(tmp_path: Path) -> None:
+    """The content creator of the presentation state stands in the report."""
+    image = film()
+    outcome = _measured(tmp_path / "study", image, annotated(image, lines(_some())))
+
+    assert outcome.report is not None
+    assert b"measured in lines drawn by Doe Jane" in outcome.report.data
+
+
 def test_a_body_at_the_edge_of_the_film_is_refused(tmp_path: Path) -> None:
     """A mask that is cut off by the edge is TOUCHES_BORDER; its neighbour is measured."""
     shown = column()[:3]
@@ -226,6 +295,40 @@ def test_a_body_at_the_edge_of_the_film_is_refused(tmp_path: Path) -> None:
 
     assert "TOUCHES_BORDER" == found["T8"].reason
     assert found["T9"].measured is not None
+
+
+def test_a_body_at_the_collimated_edge_is_refused(tmp_path: Path) -> None:
+    """What the header says is not exposed is no part of the film: a body that ends there is TOUCHES_BORDER."""
+    shown = column()[:3]
+    middle = int(shown[0].stand.at[1])
+    image = film(
+        CollimatorShape="RECTANGULAR",
+        CollimatorLeftVerticalEdge=1,
+        CollimatorRightVerticalEdge=COLUMNS,
+        CollimatorUpperHorizontalEdge=middle + 1,
+        CollimatorLowerHorizontalEdge=ROWS,
+    )
+    masks = np.stack([one.stand.shadow(one.profile, (ROWS, COLUMNS)) for one in shown], axis=-1)
+    masks[:middle] = False
+    found = _by_level(_measured(tmp_path / "study", image, segmented(image, shown, masks=masks)).findings)
+
+    assert "TOUCHES_BORDER" == found["T8"].reason
+    assert found["T9"].measured is not None
+
+
+def test_mm_that_were_corrected_stay_on_their_film(tmp_path: Path) -> None:
+    """Bodies that look alike on two films with different magnifications are none lower than the others."""
+    shown = [replace(one, profile=replace(one.profile, heights=(24.0, 24.0, 24.0), schmorl=0.0)) for one in column()]
+    upper = film(EstimatedRadiographicMagnificationFactor=1.1)
+    lower = film(EstimatedRadiographicMagnificationFactor=1.4, SOPInstanceUID=f"{STUDY}.2.2")
+    second = annotated(lower, lines(shown[5:]))
+    second.SOPInstanceUID = f"{STUDY}.7.2"
+    found = _by_level(_measured(tmp_path / "study", upper, lower, annotated(upper, lines(shown[:5])), second).findings)
+
+    assert 10 == len(found)
+    for one in found.values():
+        assert one.measured is not None
+        assert 0 == one.measured.genant_grade
 
 
 def test_the_report_draws_the_points_on_the_film(tmp_path: Path) -> None:

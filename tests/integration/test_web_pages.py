@@ -123,7 +123,7 @@ def test_the_buttons_are_those_that_work(node: Node, client: Client) -> None:
 
     assert {
         "receiving": [True, False, False, False, True],
-        "reported": [False, True, False, True, False],
+        "reported": [False, True, False, True, True],
         "failed": [False, False, True, True, True],
     } == {state: [button in page for button in buttons] for state, page in pages.items()}
 
@@ -169,8 +169,8 @@ def test_a_reason_is_asked_for(node: Node, client: Client, why: str) -> None:
 def test_findings_can_be_saved(node: Node, client: Client) -> None:
     """As JSON, which is what the ledger holds, and as CSV; the file is named by the key."""
     held = claim(node.ledger, settle(node.ledger))
-    found = {"findings": json.dumps(contract_findings()), "reason": None, "report": new_report()}
-    node.ledger.jobs.finish_measure(held, destinations=(), now=150.0, **found)  # type: ignore[arg-type]
+    found = {"findings": json.dumps(contract_findings()), "reason": None, "objects": [new_report()]}
+    node.ledger.jobs.finish_measure(held, wanted={}, now=150.0, **found)  # type: ignore[arg-type]
     key = held.study.key
     as_json = client.get(f"/studies/{key}/findings.json", headers=AUTH)
     as_csv = client.get(f"/studies/{key}/findings.csv", headers=AUTH)

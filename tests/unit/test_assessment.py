@@ -65,13 +65,13 @@ def test_an_additional_level_is_a_link() -> None:
     ("scale", "compared"),
     [
         (PixelScale(row_mm=0.5, column_mm=0.5), True),
-        (PixelScale(row_mm=0.5, column_mm=0.5, kind="magnification_corrected"), True),
+        (PixelScale(row_mm=0.5, column_mm=0.5, kind="magnification_corrected"), False),
         (PixelScale(row_mm=0.5, column_mm=0.5, kind="detector_plane"), False),
         (None, False),
     ],
 )
-def test_heights_compare_across_images_only_in_true_mm(scale: PixelScale | None, compared: bool) -> None:
-    """Pixels and detector mm are comparable within one image, mm of the patient everywhere (3.3)."""
+def test_heights_compare_across_images_only_where_calibrated(scale: PixelScale | None, compared: bool) -> None:
+    """Pixels, mm of the detector and corrected mm compare within one image, mm of the patient everywhere (3.3)."""
     plane = replace(FILM, scale=scale)
     upper, lower = replace(film("L1"), plane=plane), replace(film("L2", sop_instance_uid="other"), plane=plane)
     same = replace(film("L2", at=(150.0, 260.0)), plane=plane)

@@ -6,11 +6,12 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from report_samples import ct_slice, dx_lateral, header
 
-from workers.landmarks.image_plane import plane_of
+from workers.landmarks.image_plane import is_projection, plane_of
 from workers.landmarks.points import ImagePlane, PixelScale
 
 ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.1"
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+PIXELS = PixelScale(row_mm=1.0, column_mm=1.0, kind="none")
 
 
 def _plane(image: Dataset, frame: int | None = None) -> ImagePlane:
@@ -139,6 +140,77 @@ def test_a_radiograph_is_turned_as_its_letters_say(
 def test_a_direction_out_of_the_plane_is_told_from_an_unknown_one(letters: list[str], expected: bool | None) -> None:
     """Both letters known: lateral or not; else nobody knows."""
     assert expected is _plane(_radiograph(PatientOrientation=letters)).is_lateral
+
+
+@pytest.mark.parametrize(
+    ("letters", "anterior", "lateral"),
+    [
+        (["P", "F"], (-1.0, 0.0), True),
+        (["A", "F"], None, True),
+        (["L", "F"], (-1.0, 0.0), False),
+        ([], (-1.0, 0.0), True),
+    ],
+    ids=["agree", "contradict", "frontal", "silent"],
+)
+def test_a_radiograph_that_contradicts_itself_says_nothing(
+    letters: list[str], anterior: tuple[float, float] | None, lateral: bool
+) -> None:
+    """Where letters and cosines name opposite sides, nobody knows which is anterior; one that says frontal counts."""
+    plane = _plane(_radiograph(PatientOrientation=letters, ImageOrientationPatient=[0, 1, 0, 0, 0, -1]))
+
+    assert (anterior, lateral) == (plane.anterior, plane.is_lateral)
+
+
+def test_the_scout_of_a_ct_is_a_projection() -> None:
+    """Its pixels are magnified by an unknown factor across the table; the scout of an MR is a section."""
+    scout, slice_ = ct_slice(1), ct_slice(1)
+    scout.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+
+    assert (True, False) == (is_projection(scout), is_projection(slice_))
+    assert (False, "detector_plane") == (_plane(scout).is_section, (_plane(scout).scale or PIXELS).kind)
+    scout.SOPClassUID = "1.2.840.10008.5.1.4.1.1.4"
+    assert (False, True) == (is_projection(scout), _plane(scout).is_section)
+
+
+def test_an_enhanced_radiograph_has_its_spacing_in_a_functional_group() -> None:
+    """Imager Pixel Spacing of Enhanced XA stands in XA/XRF Frame Pixel Data Properties (PS3.3 C.8.19.6.4)."""
+    properties, shared = Dataset(), Dataset()
+    properties.ImagerPixelSpacing = [0.25, 0.5]
+    shared.FramePixelDataPropertiesSequence = [properties]
+    image = _radiograph(SOPClassUID="1.2.840.10008.5.1.4.1.1.12.1.1", SharedFunctionalGroupsSequence=[shared])
+
+    assert PixelScale(row_mm=0.25, column_mm=0.5, kind="detector_plane") == _plane(image).scale
+
+
+def test_a_spacing_that_its_aspect_ratio_contradicts_is_no_scale() -> None:
+    """One of them is wrong, and nobody knows which."""
+    plane = _plane(_radiograph(ImagerPixelSpacing=[0.2, 0.2], PixelAspectRatio=[2, 1]))
+
+    assert (None, False) == (plane.scale, plane.square_pixels)
+
+
+def _framed(device: str, shape: str = "RECTANGULAR") -> dict[str, object]:
+    edges = {"LeftVertical": 11, "RightVertical": 90, "UpperHorizontal": 21, "LowerHorizontal": 80}
+    return {f"{device}Shape": shape} | {f"{device}{edge}Edge": value for edge, value in edges.items()}
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        ({}, None),
+        (_framed("Collimator"), (10, 20, 90, 80)),
+        (_framed("Shutter"), (10, 20, 90, 80)),
+        (_framed("Shutter") | _framed("Collimator") | {"ShutterLeftVerticalEdge": 31}, (30, 20, 90, 80)),
+        (_framed("Collimator", shape="CIRCULAR"), None),
+        (_framed("Collimator") | {"CollimatorLeftVerticalEdge": None}, None),
+    ],
+    ids=["silent", "collimator", "shutter", "both", "circle", "three edges"],
+)
+def test_collimator_and_shutter_say_what_is_exposed(
+    stated: dict[str, object], expected: tuple[float, ...] | None
+) -> None:
+    """The outermost columns and rows that show the patient (PS3.3 C.8.7.3, C.7.6.11), counted from 1, as edges."""
+    assert expected == _plane(_radiograph(**stated)).exposed
 
 
 @pytest.mark.parametrize(

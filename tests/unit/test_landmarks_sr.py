@@ -1,4 +1,5 @@
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -9,10 +10,15 @@ from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from report_samples import (
+    COMPREHENSIVE,
+    ENHANCED,
     FRAME_OF_REFERENCE,
     STUDY,
     Sample,
+    build,
+    context,
     dx_lateral,
+    findings,
     groups,
     image_points,
     named,
@@ -70,6 +76,37 @@ def test_our_own_report_gives_back_its_points(sample: Sample) -> None:
         assert set(expected(middle)) == set(_points(found[level]))
         for name, point in expected(middle).items():
             assert np.allclose(point, _points(found[level])[name], rtol=0, atol=CLOSE)
+
+
+@pytest.mark.parametrize("sop_class_uid", [COMPREHENSIVE, ENHANCED])
+@pytest.mark.parametrize("anterior_mm", [3.0, 6.0])
+def test_our_report_without_scoord3d_gives_back_its_points(sop_class_uid: str, anterior_mm: float) -> None:
+    """A body whose heights lie on two slices comes back as the one it was, in either class that draws on slices."""
+    points = {name: (anterior_mm if name[0] == "A" else 3.0, y, z) for name, (_, y, z) in patient_points(-32.0).items()}
+    found = findings("patient")
+    l1 = found.vertebrae[1]
+    assert l1.measured is not None
+    moved = replace(l1, measured=replace(l1.measured, landmarks=replace(l1.measured.landmarks, points=points)))
+    made = build(replace(found, vertebrae=(moved,)), context("patient"), sop_class_uid)
+    images = {image.SOPInstanceUID: image for image in context("patient").images}
+    (back,) = from_report(made, _study(images.get))
+
+    assert back.landmarks is not None, back.reason
+    if anterior_mm == 3.0:
+        assert back.landmarks.space is Space.IMAGE
+        assert _points(back)["AS"] == pytest.approx((83.5, 128.5 - points["AS"][2]))
+        return
+    for name, point in points.items():
+        assert np.allclose(point, _points(back)[name], rtol=0, atol=CLOSE)
+
+
+def test_a_vertebra_of_ours_without_a_line_is_not_just_gone() -> None:
+    """Where a report of ours could draw no height, or somebody took them out, the level has its reason."""
+    made = _report("patient")
+    for group in groups(made):
+        group.ContentSequence = [item for item in group.ContentSequence if item.ValueType not in {"NUM", "SCOORD3D"}]
+
+    assert _reasons(made) == dict.fromkeys(MIDDLES, "INCOMPLETE_POINTS")
 
 
 def test_patient_points_keep_their_frame_of_reference() -> None:

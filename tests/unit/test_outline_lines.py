@@ -1,5 +1,6 @@
 """Outlines drawn in reports and presentation states: which are a vertebra's, on which image, which are refused."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import highdicom as hd
@@ -15,6 +16,7 @@ from report_samples import ct_slice, dx_lateral
 from sr_templates.findings import LandmarkSource
 from workers.landmarks.claims import Study
 from workers.landmarks.outline.closed_lines import outlines_in
+from workers.landmarks.outline.devices import devices_in
 from workers.landmarks.outline.drawn import Outlines, together
 from workers.landmarks.outline.images import films_of
 from workers.landmarks.presentation import from_presentation
@@ -26,6 +28,7 @@ CORNERS = Stand(at=(500.0, 1000.0), pixel=(0.2, 0.2), tilt_deg=5).to_image(
     Profile(heights=(22, 24, 27)).points[[0, 2, 5, 3]]
 )
 LESION = Code("52988006", "SCT", "Lesion")
+IMAGES = films_of([dx_lateral()])
 BONE = Code("272673000", "SCT", "Bone")
 
 
@@ -162,3 +165,84 @@ def test_several_objects_are_one_source() -> None:
 
     assert ["L2", "L3"] == _levels(both)
     assert {"L3": "TOO_FEW_VERTICES"} == _reasons(both)
+
+
+@pytest.mark.parametrize("carrier", [annotated, reported], ids=["presentation state", "report"])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_vertex_that_is_no_number_refuses_its_level(carrier: Any, bad: float) -> None:
+    """The level does not vanish: it says why, and the other one is read."""
+    made = carrier(dx_lateral(), LINES)
+    line = next(item for item in made.iterall() if item.keyword == "GraphicData")
+    line.value = [*line.value[:6], bad, *line.value[7:]]
+    outlines = _read(made)
+
+    assert ["L3"] == _levels(outlines)
+    assert {"L2": "NOT_FINITE"} == _reasons(outlines)
+
+
+def _drawn_as(points: np.ndarray[Any, Any]) -> Dataset:
+    beside = text("L2", anchor=(610.0, 1000.0))
+    return presentation(dx_lateral(), annotation([graphic(*[(float(x), float(y)) for x, y in points])], [beside]))
+
+
+def test_a_line_without_its_closing_vertex_is_closed() -> None:
+    """Its last vertex is as near to its first as they all are to each other; one that ends near it repeats it."""
+    (plain,) = _read(_drawn_as(RING)).drawn
+    (near,) = _read(_drawn_as(np.vstack([RING, RING[0] + 0.3]))).drawn
+
+    assert np.abs(plain.rings[0] - RING).max() < 1e-3
+    assert np.abs(near.rings[0] - RING).max() < 1e-3
+
+
+def test_an_open_line_is_refused() -> None:
+    """Half an outline is none, and says so."""
+    assert {"L2": "NOT_CLOSED"} == _reasons(_read(_drawn_as(RING[:20])))
+
+
+CEMENT = np.array([(490.0, 990.0), (510.0, 990.0), (512.0, 1010.0), (500.0, 1015.0), (490.0, 1010.0)])
+
+
+def _state(*texts: Dataset, rings: Sequence[np.ndarray[Any, Any]] = (RING,)) -> Dataset:
+    closed = [[(float(x), float(y)) for x, y in (*ring, ring[0])] for ring in rings]
+    return presentation(dx_lateral(), annotation([graphic(*one) for one in closed], texts))
+
+
+def test_a_ring_of_cement_takes_nothing_from_the_vertebra_around_it() -> None:
+    """The word stands in both lines; the outline keeps its level, and the ring is a device."""
+    ring = np.vstack([CEMENT, CEMENT[-1] + (-1, -3), CEMENT[-1] + (-1, -6), CEMENT[-1] + (-1, -9)])
+    state = _state(text("L2", anchor=(590.0, 1000.0)), text("cement", anchor=(500.0, 1000.0)), rings=(RING, ring))
+
+    assert ["L2"] == _levels(_read(state))
+    assert [("CEMENT", 8)] == [(str(one.flag), len(one.rings[0])) for one in devices_in(state, IMAGES)]
+
+
+def test_a_vertebra_that_is_called_cement_does_not_vanish() -> None:
+    """Whether the line is that of L2 or of what it holds is not known: it is refused, and L2 holds cement."""
+    state = _state(text("L2 cement", anchor=(590.0, 1000.0)))
+
+    assert {"L2": "LABEL_AMBIGUOUS"} == _reasons(_read(state))
+    assert ("CEMENT", "L2") in [(one.flag, one.level) for one in devices_in(state, IMAGES)]
+    assert [] == devices_in(_state(text("L2", anchor=(590.0, 1000.0)), text("no cement", anchor=(9.0, 9.0))), IMAGES)
+
+
+def test_cement_that_is_only_said_may_be_anywhere() -> None:
+    """A text that stands beside nothing names no place."""
+    state = _state(text("L2", anchor=(590.0, 1000.0)), text("cement", anchor=(9.0, 9.0)))
+
+    assert ["DEVICE_UNREADABLE"] == [str(one.flag) for one in devices_in(state, IMAGES)]
+
+
+@pytest.mark.parametrize(
+    ("group", "expected"),
+    [
+        ({"finding_type": Code("68183006", "SCT", "Bone screw")}, "HARDWARE"),
+        ({"finding_type": LESION, "label": "bone cement"}, "CEMENT"),
+    ],
+)
+def test_a_report_may_mark_a_device(group: dict[str, Any], expected: str) -> None:
+    """A group whose finding or label is an implant or cement gives its line and its level, and outlines nothing."""
+    report = reported(dx_lateral(), {"L2": RING}, **group)
+    found = devices_in(report, IMAGES)
+
+    assert [(expected, "L2", 0), (expected, None, 1)] == [(str(one.flag), one.level, len(one.rings)) for one in found]
+    assert [] == _levels(_read(report))

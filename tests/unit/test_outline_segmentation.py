@@ -12,10 +12,11 @@ from pydicom.uid import ExplicitVRLittleEndian, SegmentationStorage
 from report_samples import STUDY, ct_slice, dx_lateral
 from structure_sets import item
 
-from workers.landmarks.outline.drawn import Drawn, Outlines
+from workers.landmarks.outline.drawn import Device, Drawn, Outlines
+from workers.landmarks.outline.find import find
 from workers.landmarks.outline.frames import lies_on_films
 from workers.landmarks.outline.images import films_of
-from workers.landmarks.outline.segmentation import outlines_of
+from workers.landmarks.outline.segmentation import devices_of, outlines_of
 from workers.landmarks.volumes import LABEL_MAP
 
 ROWS, COLUMNS = 60, 40
@@ -214,12 +215,22 @@ def test_another_grid_needs_spacings_that_cover_the_image(
         assert [10 * step[0], 20 * step[1]] == pytest.approx(drawn.rings[0].min(axis=0).tolist())
 
 
-def test_a_mask_in_the_patient_lies_on_no_film() -> None:
-    """Frames with a position are left to the masks in space, as are those of CT images."""
-    placed, section = _seg([_segment(1, "L2")], _film()), _seg([_segment(1, "L2")], ct_slice(1))
+def test_a_mask_of_sections_lies_on_no_film() -> None:
+    """A mask of CT images is left to the masks in space, and so is one with a place there that names both."""
+    section, both = _seg([_segment(1, "L2")], ct_slice(1)), _seg([_segment(1, "L2")], _film())
+    both.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence = [item(ImagePositionPatient=[0, 0, 0])]
+    both.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence.append(_source(ct_slice(1)))
+
+    assert [False, False] == [lies_on_films(one, films_of([_film(), ct_slice(1)])) for one in (section, both)]
+
+
+def test_a_place_that_a_film_cannot_have_stands_for_nothing() -> None:
+    """Writers put an origin where none is; the frame names a radiograph, so it lies on it."""
+    placed = _seg([_segment(1, "L2")], _film())
     placed.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence = [item(ImagePositionPatient=[0, 0, 0])]
 
-    assert [False, False] == [lies_on_films(one, films_of([_film(), ct_slice(1)])) for one in (placed, section)]
+    assert lies_on_films(placed, films_of([_film()]))
+    assert ["L2"] == _levels(_read(placed).drawn)
 
 
 def _levels(drawn: Sequence[Drawn]) -> list[str]:
@@ -244,7 +255,8 @@ def test_two_masks_in_one_object_may_be_a_double_contour() -> None:
 
     assert ["L2", "L2"] == _levels(_read(two).drawn)
     assert {"L2": "LEVEL_DUPLICATED"} == _reasons(_read(three))
-    assert {"L2": "LEVEL_DUPLICATED"} == _reasons(_read(_seg([_segment(1, "L2")], _film()), again))
+    both = _read(_seg([_segment(1, "L2")], _film()), again)
+    assert ["LEVEL_DUPLICATED"] == [one.reason for one in find(both, films_of([_film()]))]
 
 
 @pytest.mark.parametrize(
@@ -281,17 +293,47 @@ def test_a_segment_may_mark_a_side(label: str) -> None:
     assert [(label == "anterior", [20.0, 30.0])] == [(one.is_anterior, one.point.tolist()) for one in outlines.marks]
 
 
+def _devices(ds: Dataset) -> list[Device]:
+    return devices_of([ds], lambda held: held, films_of([_film()]))
+
+
 def test_cement_is_handed_over() -> None:
     """A segment that is labelled as cement is a device where it lies."""
-    outlines = _read(_seg([_segment(1, "L2"), _segment(2, "bone cement")], _film(), numbers=[1, 2]))
+    ds = _seg([_segment(1, "L2"), _segment(2, "bone cement")], _film(), numbers=[1, 2])
 
-    assert [("CEMENT", 1)] == [(str(one.flag), len(one.rings)) for one in outlines.devices]
+    assert [("CEMENT", 1)] == [(str(one.flag), len(one.rings)) for one in _devices(ds)]
 
 
 def test_pixels_that_cannot_be_read_are_said() -> None:
     """Short pixel data refuses the vertebrae and leaves cement unknown."""
     segments = [_segment(1, "L2"), _segment(2, "bone cement")]
-    outlines = _read(_seg(segments, _film(), numbers=[1, 2], PixelData=b"\0\0"))
+    ds = _seg(segments, _film(), numbers=[1, 2], PixelData=b"\0\0")
 
-    assert {"L2": "UNREADABLE"} == _reasons(outlines)
-    assert ["DEVICE_UNREADABLE"] == [str(one.flag) for one in outlines.devices]
+    assert {"L2": "UNREADABLE"} == _reasons(_read(ds))
+    assert ["DEVICE_UNREADABLE"] == [str(one.flag) for one in _devices(ds)]
+
+
+def test_cement_in_the_patient_may_be_anywhere_on_a_film() -> None:
+    """A mask of CT images cannot be laid on a radiograph: what it marks is not known to be elsewhere."""
+    section = ct_slice(1)
+    section.SOPInstanceUID = "9.9"
+
+    assert ["DEVICE_UNREADABLE"] == [str(one.flag) for one in _devices(_seg([_segment(1, "screw")], section))]
+
+
+def test_a_segmentation_without_frames_is_unreadable() -> None:
+    """Where no frame says which segment it is, the level is not merely empty."""
+    ds = _seg([_segment(1, "L2")], _film())
+    del ds.PerFrameFunctionalGroupsSequence
+
+    assert {"L2": "UNREADABLE"} == _reasons(_read(ds))
+
+
+def test_a_level_that_another_object_shows_is_not_empty() -> None:
+    """Two films may each list all levels: what is empty in one and drawn in the other is drawn."""
+    first, second = (_seg([_segment(1, "L2"), _segment(2, "L3")], _film(), numbers=[number]) for number in (1, 2))
+    second.SOPInstanceUID = "9.9"
+    outlines = _read(first, second)
+
+    assert ["L2", "L3"] == _levels(outlines.drawn)
+    assert {} == _reasons(outlines)

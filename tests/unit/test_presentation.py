@@ -76,6 +76,24 @@ def test_points_named_by_their_tracking_id_are_read() -> None:
     assert found["L1"].plane is not None
 
 
+@pytest.mark.parametrize(
+    ("maker", "creator", "expected"),
+    [
+        ("Spondyl", "Doe^Jane", LandmarkSource.REVIEWED),
+        ("Spondyl", "", LandmarkSource.SUPPLIED_GSPS),
+        ("Other", "Doe^Jane", LandmarkSource.SUPPLIED_GSPS),
+    ],
+)
+def test_points_of_ours_under_a_readers_name_are_reviewed(maker: str, creator: str, expected: LandmarkSource) -> None:
+    """A person saved our presentation state: they went over our points. Elsewhere nobody says what was looked at."""
+    image = dx_lateral()
+    state = by_highdicom(image, {"L1": image_points(0.0)})
+    state.Manufacturer = state.ManufacturerModelName = maker
+    state.ContentCreatorName = creator
+
+    assert [expected] == [one.source for one in _read(state, image).values()]
+
+
 def test_texts_beside_their_points_name_them() -> None:
     """One item holds two vertebrae; each point has the label that stands next to it."""
     pairs = [_named_points(middle, lambda name, level=level: f"{level} {name}") for level, middle in MIDDLES.items()]  # type: ignore[misc]  # bound now

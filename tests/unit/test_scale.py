@@ -45,8 +45,18 @@ def scale(row: float, column: float, kind: str) -> PixelScale:
             Projection(
                 imager_spacing=(0.2, 0.2), magnification=1.0, source_to_detector_mm=1250, source_to_patient_mm=1000
             ),
+            scale(0.16, 0.16, "magnification_corrected"),
+        ),
+        (Projection(imager_spacing=(0.2, 0.2), magnification=1.0), scale(0.2, 0.2, "detector_plane")),
+        (Projection(imager_spacing=(0.2, 0.2), magnification=110), scale(0.2, 0.2, "detector_plane")),
+        (Projection(pixel_spacing=(0.125, 0.125), imager_spacing=(0.25, 0.25)), None),
+        (Projection(pixel_spacing=(0.2, 0.2), imager_spacing=(0.25, 0.25), magnification=1.05), None),
+        (
+            Projection(pixel_spacing=(0.2, 0.2), imager_spacing=(0.25, 0.25), magnification=1.25),
             scale(0.2, 0.2, "magnification_corrected"),
         ),
+        (Projection(pixel_spacing=(0.2, 0.2), calibration="FIDUCIAL", aspect_ratio=(2, 1)), None),
+        (Projection(imager_spacing=(0.4, 0.2), aspect_ratio=(2, 1)), scale(0.4, 0.2, "detector_plane")),
         (Projection(imager_spacing=(0.2, 0.2), magnification=0.8), scale(0.2, 0.2, "detector_plane")),
         (Projection(imager_spacing=(0.2, 0.2), magnification=math.nan), scale(0.2, 0.2, "detector_plane")),
         (Projection(imager_spacing=(0.2, 0.2), magnification=math.inf), scale(0.2, 0.2, "detector_plane")),

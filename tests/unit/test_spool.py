@@ -305,6 +305,30 @@ def test_the_reserve_is_kept(tmp_path: Path) -> None:
     assert (spool.files(KEY), parts(tmp_path)) == ([], [])
 
 
+def test_the_reserve_is_kept_from_what_is_made_too(tmp_path: Path) -> None:
+    """Neither a report nor a copy for a program takes the room that is kept free; nothing is left behind."""
+    spool = Spool(tmp_path, min_free_bytes=2**62)
+    spool.prepare()
+    with pytest.raises(OutOfSpace, match="0 bytes are free"):
+        spool.write_report(KEY, "sr.dcm", b"x")
+    with pytest.raises(OutOfSpace, match="0 bytes are free"), spool.aside(b"x"):
+        pass
+
+    assert (False, []) == (spool.report(KEY, "sr.dcm").exists(), parts(tmp_path))
+
+
+def test_a_copy_for_a_program_is_gone_afterwards(spool: Spool, tmp_path: Path) -> None:
+    """It holds the bytes while it is looked at, for this user alone; also where looking at it fails."""
+    with spool.aside(b"bytes") as copy:
+        found, mode, lies_in = copy.read_bytes(), stat.S_IMODE(copy.stat().st_mode), copy.parent
+    assert (b"bytes", 0o600, tmp_path / "root" / "incoming") == (found, mode, lies_in)
+    assert [] == parts(tmp_path / "root")
+
+    with pytest.raises(TypeError), spool.aside(b"bytes") as copy:
+        int(copy)  # type: ignore[call-overload]
+    assert [] == parts(tmp_path / "root")
+
+
 def test_remove_takes_objects_and_reports(spool: Spool, store: Store, tmp_path: Path) -> None:
     """Retention leaves nothing of a study; removing what is gone is no error."""
     folder = store("1", b"x").path.parent

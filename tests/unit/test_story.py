@@ -37,14 +37,17 @@ def test_events_and_tries_are_in_order_of_time() -> None:
 
 
 def test_what_went_wrong_is_marked() -> None:
-    """A try that did not finish is bad, with its words; one that runs, or was cancelled, is not."""
+    """A try that did not finish is bad, with its words; one that runs, was cancelled or declined is not."""
     tries = [
         _try(1.0, JobEvent.POSTPONED, kind=JobKind.DELIVER, to="pacs"),
         _try(2.0, JobEvent.CANCELLED),
         _try(3.0, None),
+        _try(4.0, JobEvent.DECLINED, kind=JobKind.DELIVER, to="pacs"),
     ]
-    failed, cancelled, runs = story([], tries)
+    failed, cancelled, runs, declined = story([], tries)
 
     assert ("sending, try 1 to pacs: postponed", "it hung up", True) == (failed.title, failed.detail, failed.bad)
-    assert (False, False, None) == (cancelled.bad, runs.bad, runs.took_s)
-    assert [True] == [step.bad for step in story([_event(1.0, "gave_up")], [])]
+    assert (False, False, False, None) == (cancelled.bad, runs.bad, declined.bad, runs.took_s)
+    assert [True, True, False] == [
+        step.bad for step in story([_event(1.0, "gave_up"), _event(2.0, "quarantined"), _event(3.0, "not_taken")], [])
+    ]

@@ -5,23 +5,20 @@ Read tolerantly: what is damaged, or of a kind that no point can be taken from, 
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from math import dist
+from math import isfinite
 from typing import Final
 
 from pydicom.dataset import Dataset
 
 from sr_templates import headers
 from workers.landmarks.labels import Said, said
+from workers.landmarks.lines import OUTLINE_VERTICES, ring_size
 
 Position = tuple[float, float]
 #: Graphic Types that hold the points themselves; a circle, an ellipse or a spline does not. MULTIPOINT is of SR.
 _POINTED: Final = frozenset({"POINT", "MULTIPOINT", "POLYLINE"})
-#: Vertices from which on a closed polygon outlines a body (docs/morphometry 3.3).
-OUTLINE_VERTICES: Final = 8
 #: Vertices of a closed polygon that are neither the corners or points of a body, nor enough for an outline.
 _TOO_FEW: Final = frozenset({5, 7})
-#: A polygon is closed where its last point repeats the first, pixels: FL has seven digits.
-_SAME: Final = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +39,8 @@ class Graphic:
     #: Whether the points are pixels of the image; else they are of the display, or of a tiled image.
     in_pixels: bool
     is_closed: bool
+    #: Whether one of its coordinates is no number; the other ones are kept.
+    is_damaged: bool
     images: tuple[ImageReference, ...]
     #: What its Tracking ID says.
     said: Said
@@ -52,9 +51,10 @@ class Graphic:
 
     @property
     def is_outline(self) -> bool:
-        """Whether it is a closed polygon around something, not single points, be it one of too few vertices."""
+        """Whether it is a line around something, not single points, be it open, damaged or one of too few vertices."""
         count = len(self.points)
-        return self.kind == "POLYLINE" and self.is_closed and (count >= OUTLINE_VERTICES or count in _TOO_FEW)
+        is_long = count >= OUTLINE_VERTICES or (self.is_closed and count in _TOO_FEW)
+        return self.kind == "POLYLINE" and (is_long or self.is_damaged)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,15 +127,18 @@ def _frames(reference: Dataset) -> list[int | None]:
 
 def _graphic(item: Dataset, images: tuple[ImageReference, ...], number: int) -> Graphic | None:
     kind = headers.text(item, "GraphicType").strip()
-    points = _positions(item, "GraphicData")
-    if kind not in _POINTED or not points:
+    found = headers.pairs(item, "GraphicData")
+    points = [point for point in found if all(map(isfinite, point))]
+    is_damaged = len(points) < len(found)
+    if kind not in _POINTED or not points or (is_damaged and kind != "POLYLINE"):
         return None
-    is_closed = len(points) > 2 and dist(points[0], points[-1]) < _SAME  # noqa: PLR2004 - more than a line
+    size = None if is_damaged else ring_size(points)
     return Graphic(
         kind=kind,
-        points=tuple(points[:-1] if is_closed else points),
+        points=tuple(points[:size]),
         in_pixels=_is_pixel(item, "GraphicAnnotationUnits"),
-        is_closed=is_closed,
+        is_closed=size is not None,
+        is_damaged=is_damaged,
         images=images,
         said=said(headers.text(item, "TrackingID")),
         tracking_uid=headers.text(item, "TrackingUID").strip(),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sr_templates.findings import POINT_NAMES
+from workers.landmarks.device_words import device_word, without_device_words
 from workers.landmarks.levels import level_from_label, words_of
 
 _POSITIONS: Final = {
@@ -41,6 +42,10 @@ class Said:
     point: str = ""
     #: "anterior", "middle" or "posterior": one of the three heights.
     position: str = ""
+    #: "CEMENT" or "HARDWARE": it names no vertebra then, only what one may hold.
+    device: str = ""
+    #: Level of the vertebra that is said to hold it.
+    holder: str | None = None
 
     @property
     def is_something(self) -> bool:
@@ -91,6 +96,8 @@ def said(text: str) -> Said:
     """Return what a label says; of several lines, what they say together where they do not contradict each other."""
     if len(text) > _LONGEST:
         return NOTHING
+    if device := device_word(text):
+        return Said(device=device, holder=said(without_device_words(text)).level)
     lines = [line for line in (_LENGTH.sub("", line).strip() for line in text.splitlines()) if line]
     found = [_line(line) for line in lines]
     levels = {one.level for one in found if one.level}

@@ -41,6 +41,8 @@ class ImagePlane:
     is_lateral: bool | None = None
     #: Whether it is a section (CT, MR), not a projection: its pixels were sampled in the patient.
     is_section: bool = False
+    #: What of the image shows the patient: left, upper, right, lower edge, pixels; None where it is not known.
+    exposed: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,13 +1,15 @@
 """Points supplied as graphic annotations of a softcopy presentation state (PS3.3 A.33, C.10.5).
 
 Points, height lines and four- or six-point shapes are read where their labels name vertebra and point; graphics in
-units of the display, or on several images at once, are refused. A presentation state cannot say that it was reviewed.
+units of the display, or on several images at once, are refused. A presentation state cannot say that it was reviewed;
+but in one of ours that names a person (Content Creator's Name) that person went over our points.
 """
 
 from pydicom.dataset import Dataset
 
 from sr_templates import headers
 from sr_templates.findings import LandmarkSource, Space
+from sr_templates.identity import is_own
 from workers.inputs import PRESENTATIONS
 from workers.landmarks.annotations import Graphic
 from workers.landmarks.claims import (
@@ -24,6 +26,7 @@ from workers.landmarks.claims import (
     landmarks_of,
 )
 from workers.landmarks.labels import naming
+from workers.landmarks.observer import creator
 from workers.landmarks.pairing import Drawn, drawn
 from workers.landmarks.points import VertebraLandmarks
 
@@ -39,8 +42,13 @@ def from_presentation(state: Dataset, study: Study) -> list[VertebraLandmarks]:
     for one in drawn(state):
         if not one.graphic.is_outline:
             _claim(claims, one)
-    carrier = Carrier(source=LandmarkSource.SUPPLIED_GSPS, sop_instance_uid=headers.text(state, "SOPInstanceUID"))
+    carrier = Carrier(source=_source(state), sop_instance_uid=headers.text(state, "SOPInstanceUID"))
     return landmarks_of(claims, carrier, study)
+
+
+def _source(state: Dataset) -> LandmarkSource:
+    ours = is_own(headers.text(state, "Manufacturer"), headers.text(state, "ManufacturerModelName"))
+    return LandmarkSource.REVIEWED if ours and creator(state) else LandmarkSource.SUPPLIED_GSPS
 
 
 def _claim(claims: Claims, one: Drawn) -> None:

@@ -59,6 +59,8 @@ class Flag(StrEnum):
     HOLES_FILLED = "HOLES_FILLED"
     #: On a radiograph the endplates show double contours wider than 2 mm: the beam met the vertebra obliquely.
     OBLIQUE = "OBLIQUE"
+    #: Another radiograph of the study shows the vertebra with heights that are different by a tenth or more.
+    READINGS_DIFFER = "READINGS_DIFFER"
 
 
 class Note(StrEnum):
@@ -80,6 +82,10 @@ class Note(StrEnum):
     DOCUMENT_NOT_USED = "DOCUMENT_NOT_USED"
     #: Vertebrae of the study's own points or masks, none of which could be used: the site's finder was asked instead.
     OWN_SOURCES_UNUSABLE = "OWN_SOURCES_UNUSABLE"
+    #: Reviews that may be newer than the one that was used: one of both clocks does not state its offset from UTC.
+    REVIEW_ORDER_UNSURE = "REVIEW_ORDER_UNSURE"
+    #: Objects that name a patient whom others contradict: nothing is compared with the study, nor the study with it.
+    PATIENTS_DIFFER = "PATIENTS_DIFFER"
 
     def told(self, count: int) -> str:
         """Return the word with how many objects it is about."""

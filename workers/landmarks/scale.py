@@ -5,10 +5,16 @@ PS3.3 10.7.1.1 to 10.7.1.3: Imager Pixel Spacing is that of the detector; Pixel 
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 from workers.landmarks.points import PixelScale
 
 Spacing = tuple[float, float]
+#: Largest magnification that a body can have: with the focus a metre from the detector, a spine a third of it before
+#: the detector. What is larger was resized, or is no factor (a percentage).
+_LARGEST: Final = 1.5
+#: How far a stated magnification and the ratio of the two spacings may differ, as a share: both are rounded.
+_ALIKE: Final = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,24 +30,34 @@ class Projection:
     #: Distance Source to Detector, and Distance Source to Patient, mm: their ratio is the magnification.
     source_to_detector_mm: float | None = None
     source_to_patient_mm: float | None = None
+    #: Pixel Aspect Ratio, (vertical, horizontal).
+    aspect_ratio: Spacing | None = None
 
 
 def radiograph_scale(given: Projection) -> PixelScale | None:
     """Return the scale of a radiograph; None where nothing usable is given.
 
     FIDUCIAL spacing is calibrated. GEOMETRY, and an unexplained spacing that is smaller than the detector's, are
-    corrected for magnification (PS3.3 10.7.1.3). An unexplained larger one cannot be: the image was resized, and no
-    spacing counts. The detector's own spacing is divided by a known magnification. Pixel Spacing alone is taken for the
-    detector's, which claims least; nobody knows whether it was corrected already.
+    corrected for magnification (PS3.3 10.7.1.3). One that is larger, or smaller by more than a magnification can be or
+    is said to be, was resized, and no spacing counts. The detector's own spacing is divided by a known magnification.
+    Pixel Spacing alone is taken for the detector's, which claims least; nobody knows whether it was corrected already.
+    A spacing that its Pixel Aspect Ratio contradicts is none.
     """
+    found = _radiograph_scale(given)
+    if found is None or given.aspect_ratio is None:
+        return found
+    ratio = found.row_mm / found.column_mm
+    return found if _same((ratio, 1.0), (given.aspect_ratio[0] / given.aspect_ratio[1], 1.0)) else None
+
+
+def _radiograph_scale(given: Projection) -> PixelScale | None:
     pixel, imager = (spacing if _usable(spacing) else None for spacing in (given.pixel_spacing, given.imager_spacing))
     if pixel is not None and given.calibration == "FIDUCIAL":
         return _scale(pixel, "calibrated")
     if pixel is not None and given.calibration == "GEOMETRY":
         return _scale(pixel, "magnification_corrected")
     if pixel is not None and imager is not None and not _same(pixel, imager):
-        is_smaller = pixel[0] < imager[0] and pixel[1] < imager[1]
-        return _scale(pixel, "magnification_corrected") if is_smaller else None
+        return _scale(pixel, "magnification_corrected") if _explained(given, pixel, imager) else None
     if imager is not None and (factor := _magnification(given)) is not None:
         return _scale((imager[0] / factor, imager[1] / factor), "magnification_corrected")
     detector = imager or pixel
@@ -56,12 +72,20 @@ def square_pixels(*stated: Spacing | None) -> bool:
     return all(one is None or _same(one, one[::-1]) for one in stated)
 
 
+def _explained(given: Projection, pixel: Spacing, imager: Spacing) -> bool:
+    """Whether a magnification, that which is stated if one is, explains how much smaller `pixel` is than `imager`."""
+    ratios, factor = [large / small for small, large in zip(pixel, imager, strict=True)], _magnification(given)
+    if factor is not None and any(abs(ratio / factor - 1) > _ALIKE for ratio in ratios):
+        return False
+    return all(1 < ratio <= _LARGEST for ratio in ratios)
+
+
 def _magnification(given: Projection) -> float | None:
-    """Return the factor, at least 1 since the detector lies behind the patient; anything else is no magnification."""
+    """Return the factor, more than 1 since the detector lies behind the patient; anything else is no magnification."""
     factors = [given.magnification]
     if given.source_to_detector_mm and given.source_to_patient_mm:
         factors.append(given.source_to_detector_mm / given.source_to_patient_mm)
-    return next((factor for factor in factors if factor is not None and 1 <= factor < math.inf), None)
+    return next((factor for factor in factors if factor is not None and 1 < factor <= _LARGEST), None)
 
 
 def _usable(spacing: Spacing | None) -> bool:

@@ -13,9 +13,10 @@ from pydicom.dataset import Dataset
 from sr_templates import codes, headers
 from sr_templates.findings import LandmarkSource
 from workers.inputs import REPORTS
-from workers.landmarks.claims import Carrier, Claims, Study, coded_level, enter, landmarks_of
+from workers.landmarks.claims import Carrier, Claims, Reason, Study, coded_level, enter, landmarks_of
 from workers.landmarks.labels import Naming, Said, naming, said
 from workers.landmarks.levels import STANDARD_SCHEMES
+from workers.landmarks.observer import observers
 from workers.landmarks.points import VertebraLandmarks
 from workers.landmarks.reasons import Flag as MaskFlag
 from workers.landmarks.sr_points import meaning_of, spots_and_lines
@@ -43,6 +44,9 @@ def from_report(report: Dataset, study: Study) -> list[VertebraLandmarks]:
         named, label = named_by(group)
         if items := [*spots_and_lines(group, label), *shapes(group, named, label)]:
             enter(claims, named, items, flags=_flags(group))
+        elif _is_by_our_method(group):
+            # A vertebra that we measured and could not draw, or whose lines were taken out, must not just be gone.
+            enter(claims, named, [], reason=Reason.INCOMPLETE_POINTS)
     carrier = Carrier(source=_source(report), sop_instance_uid=headers.text(report, "SOPInstanceUID"))
     return landmarks_of(claims, carrier, study)
 
@@ -56,9 +60,25 @@ def _flags(group: Dataset) -> list[str]:
 
 
 def _source(report: Dataset) -> LandmarkSource:
-    """Return where the points come from: a report that a reader verified (PS3.3 C.17.2) holds reviewed points."""
+    """Return where the points come from: a report that a reader verified (PS3.3 C.17.2) holds reviewed points.
+
+    So does one of ours in which a person is named, whichever program wrote it: that person went over our points.
+    """
     verified = headers.text(report, "VerificationFlag") == "VERIFIED"
-    return LandmarkSource.REVIEWED if verified else LandmarkSource.SUPPLIED_SR
+    return (
+        LandmarkSource.REVIEWED if verified or (is_ours(report) and observers(report)) else LandmarkSource.SUPPLIED_SR
+    )
+
+
+def is_ours(report: Dataset) -> bool:
+    """Whether it is a report of ours, under whatever name it was saved: its groups say that they are by our method."""
+    return any(map(_is_by_our_method, groups(report)))
+
+
+def _is_by_our_method(group: Dataset) -> bool:
+    items = _values(headers.items(group, "ContentSequence"), (codes.MEASUREMENT_METHOD.value,))
+    ours = (codes.SIX_POINT.scheme_designator, codes.SIX_POINT.value)
+    return any(headers.code(item, "ConceptCodeSequence") == ours for item in items)
 
 
 def groups(report: Dataset) -> Iterator[Dataset]:

@@ -104,11 +104,16 @@ def _spot(item: Dataset, label: Said) -> Iterator[Spot]:
         yield replace(points[0], name=name)
 
 
-def points_of(item: Dataset) -> list[Spot]:
-    """Return the points of a coordinate item, still without names; [] for any other or a damaged item."""
+def points_of(item: Dataset, *, damaged: bool = False) -> list[Spot]:
+    """Return the points of a coordinate item, still without names; [] for any other item.
+
+    One with a coordinate that is no finite number gives [] too, or where `damaged` what it has.
+    """
     size = _DIMENSIONS.get(headers.text(item, "ValueType"), 0)
     kind = headers.text(item, "GraphicType").strip()
     numbers = _floats(headers.value(item, "GraphicData"))
+    if not damaged and not all(map(isfinite, numbers)):
+        return []
     if not size or not numbers or len(numbers) % size or kind not in _POINTED:
         return []
     if kind == "POINT" and len(numbers) == 2 * size:
@@ -139,7 +144,6 @@ def points_of(item: Dataset) -> list[Spot]:
 
 def _floats(found: object) -> list[float]:
     try:
-        numbers = [float(number) for number in found] if hasattr(found, "__iter__") else []
+        return [float(number) for number in found] if hasattr(found, "__iter__") else []
     except (ValueError, TypeError):
         return []
-    return numbers if all(isfinite(number) for number in numbers) else []

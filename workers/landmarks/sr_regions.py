@@ -4,24 +4,19 @@ A finding site says where something is, not what it is. So the finding must be a
 name the level; the contour of a lesion in L3 is none of L3's.
 """
 
-from math import dist
-from typing import Final
+from math import isfinite
 
 from pydicom.dataset import Dataset
 
 from sr_templates import codes, headers
 from workers.landmarks.claims import SHAPE_SIZES, Shape, Spot
 from workers.landmarks.labels import Naming, Said, said
-from workers.landmarks.levels import level_from_code
+from workers.landmarks.levels import STANDARD_SCHEMES, level_from_code
+from workers.landmarks.lines import OUTLINE_VERTICES, ring_size
 from workers.landmarks.regions.claims import GENERIC_TYPES
 from workers.landmarks.sr_points import meaning_of, points_of
 
 Line = tuple[Spot, ...]
-_STANDARD_SCHEMES: Final = frozenset({"SCT", "SRT", "DCM", "UMLS"})
-#: A line is closed where its last point repeats the first (PS3.3 C.18.6.1.2), pixels: FL has seven digits.
-_SAME: Final = 1e-3
-#: Corners that enclose anything.
-_TRIANGLE: Final = 3
 
 
 def closed_lines(group: Dataset, naming: Naming, label: Said) -> list[Line]:
@@ -31,15 +26,34 @@ def closed_lines(group: Dataset, naming: Naming, label: Said) -> list[Line]:
     """
     if not _is_vertebra(group, naming, label):
         return []
+    return list(dict.fromkeys(line[:size] for line in polylines(group) if (size := _size(line)) is not None))
+
+
+def unusable_lines(group: Dataset, naming: Naming, label: Said) -> list[Line]:
+    """Return those that would outline the vertebra, but have no end, or a coordinate that is no number."""
+    if not _is_vertebra(group, naming, label):
+        return []
+    return [line for line in polylines(group) if len(line) >= OUTLINE_VERTICES and _size(line) is None]
+
+
+def polylines(group: Dataset) -> list[Line]:
+    """Return every line through points of an image in a group, finite or not."""
     items = headers.items(group, "ContentSequence")
     below = [child for item in items for child in headers.items(item, "ContentSequence")]
-    found: dict[Line, None] = {}
-    for item in (*items, *below):
-        if headers.text(item, "ValueType") == "SCOORD" and headers.text(item, "GraphicType").strip() == "POLYLINE":
-            spots = points_of(item)
-            if len(spots) > _TRIANGLE and dist(spots[0].point, spots[-1].point) < _SAME:
-                found[tuple(spots[:-1])] = None
-    return list(found)
+    return [
+        tuple(points_of(item, damaged=True))
+        for item in (*items, *below)
+        if headers.text(item, "ValueType") == "SCOORD" and headers.text(item, "GraphicType").strip() == "POLYLINE"
+    ]
+
+
+def is_finite(line: Line) -> bool:
+    """Whether every coordinate is a finite number."""
+    return all(isfinite(value) for spot in line for value in spot.point)
+
+
+def _size(line: Line) -> int | None:
+    return ring_size([spot.point for spot in line]) if is_finite(line) else None
 
 
 def shapes(group: Dataset, naming: Naming, label: Said) -> list[Shape]:
@@ -61,4 +75,4 @@ def _is_bone(finding: Dataset) -> bool:
     scheme, value = headers.code(finding, "ConceptCodeSequence")
     if (scheme, value) in GENERIC_TYPES or level_from_code(scheme, value) or codes.level_of(scheme, value):
         return True
-    return scheme not in _STANDARD_SCHEMES and said(meaning_of(finding, "ConceptCodeSequence")).is_level_only
+    return scheme not in STANDARD_SCHEMES and said(meaning_of(finding, "ConceptCodeSequence")).is_level_only

@@ -8,9 +8,9 @@ from pydicom.sr.coding import Code
 
 from sr_templates import headers
 
-#: View Position (0018,5101) of CR and DX: antero-posterior and postero-anterior; left and right lateral. Decubitus
-#: (RLD, LLD) says how the patient lies, and RLO, LLO are oblique: they tell neither.
-_POSITIONS: Final = {"AP": False, "PA": False, "LL": True, "RL": True}
+#: View Position (0018,5101) of CR and DX: antero-posterior and postero-anterior; left and right lateral; left and right
+#: lateral oblique. Decubitus (RLD, LLD) says how the patient lies, which tells nothing.
+_POSITIONS: Final = {"AP": False, "PA": False, "LL": True, "RL": True, "LLO": False, "RLO": False}
 #: CID 4010 DX View: frontal and axial views, and oblique ones, show no side. Codes in SNOMED-RT mean the same.
 _NOT_LATERAL: Final = (
     Code("399348003", "SCT", "antero-posterior"),

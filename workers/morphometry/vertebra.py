@@ -14,7 +14,9 @@ from workers.morphometry.heights import endplate_angle_deg, heights, wedging_per
 
 #: What heights can be compared within, and what points share.
 Unit = tuple[object, ...]
-#: Scales whose mm are magnified by an unknown factor (PixelScale.kind).
+#: Scales whose mm are those of other images too (PixelScale.kind): a magnification is estimated for each image anew.
+_SHARED = "calibrated"
+#: Scales whose mm are magnified by an unknown factor.
 _MAGNIFIED = "detector_plane"
 
 
@@ -79,7 +81,7 @@ class Vertebra:
     @cached_property
     def unit(self) -> Unit:
         """The unit of the heights: mm everywhere, else what only the same image shares (3.3: ratios survive)."""
-        return ("mm",) if self.in_true_mm else self.space
+        return ("mm",) if self.in_patient or (self.scale is not None and self.scale.kind == _SHARED) else self.space
 
 
 def outlines(vertebrae: Sequence[VertebraLandmarks]) -> list[Vertebra]:

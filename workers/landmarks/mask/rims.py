@@ -46,8 +46,11 @@ class Rims:
     joined: bool
 
 
-def find_rims(body: Section) -> Rims | None:
-    """Return the six points of a section; None where it has no height, depth or walls."""
+def find_rims(body: Section, *, alone: bool = False) -> Rims | None:
+    """Return the six points of a section; None where it has no height, depth or walls.
+
+    `alone` says that nothing hangs on the body: its posterior wall is then where it ends.
+    """
     tops, bottoms = _ends(body.values, body.up)
     high, low = _middle_heights(body, tops, bottoms)
     if not high - low > 0:
@@ -60,7 +63,7 @@ def find_rims(body: Section) -> Rims | None:
         return None
     front, rear = float(np.nanmedian(fronts[near])), float(np.nanmedian(rears[near]))
     cut = float(np.nanquantile(rears[rows < _CUT_ROWS * half], 0.25))
-    joined = rear - cut > _JOINED * (cut - front)
+    joined = not alone and rear - cut > _JOINED * (cut - front)
     rear = cut if joined else rear
     if not rear - front > 0:
         return None

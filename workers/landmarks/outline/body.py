@@ -1,5 +1,6 @@
 """The six points of an outlined body: found as in a section of a mask, in a frame that is fitted to the body."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -7,12 +8,13 @@ from typing import Final
 import numpy as np
 
 from workers.landmarks.mask.checks import misshapen
+from workers.landmarks.mask.neighbours import TALLER_THAN_DEEP
 from workers.landmarks.outline.contours import gap
 from workers.landmarks.outline.frame import PlaneFrame
 from workers.landmarks.outline.parting import BEYOND_WALL, MOST_BEYOND, Body, parted
 from workers.landmarks.outline.reasons import Reason
 from workers.landmarks.outline.section import REACH, STEP, enclosed, sample
-from workers.landmarks.volumes import Array
+from workers.landmarks.volumes import Array, Mask
 
 #: Turns by the endplates' middle halves, which hold for any lean, then by their chords (docs/morphometry 3.2, step 5).
 _ROUGH_TURNS, _FINE_TURNS = 2, 4
@@ -23,6 +25,9 @@ _LEAST_UPRIGHT: Final = 0.71
 #: Share that the outline between the walls and what the six points describe have in common, at least: bodies of all
 #: shapes have 0.88 and more; one with posterior elements that cannot be told from it has less than this.
 _LEAST_COMMON: Final = 0.8
+#: Share of a wall next to which another part makes the body one of two pieces: a pedicle is half as high as the body.
+#: So near it lies, nominal mm; the canal is wider, and a half is only half as deep as what is taken for nominal.
+_HALVED, _BESIDE = 0.75, 7.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,6 +45,22 @@ class Placed:
     def in_plane(self) -> Array:
         """The points as those of the plane, (6, 2)."""
         return self.frame.to_plane(self.points)
+
+    @property
+    def heights(self) -> Array:
+        """The three heights, in the unit of the plane."""
+        return np.asarray(np.hypot(*(self.points[:3] - self.points[3:]).T) * self.frame.unit)
+
+    @property
+    def is_upright(self) -> bool:
+        """Whether it is higher than it is deep: no body of a level that is graded is."""
+        depth = float(np.hypot(*(self.points[[2, 5]] - self.points[[0, 3]]).T).mean()) * self.frame.unit
+        return bool(self.heights.max() > TALLER_THAN_DEEP * depth)
+
+    def tilt_deg(self, superior: Array) -> float:
+        """Return the angle between its own axis and what is known of superior (2,), degrees."""
+        cosine = float(self.frame.superior @ superior) / float(np.hypot(*superior))
+        return math.degrees(math.acos(min(1.0, max(-1.0, cosine))))
 
 
 def place(rings: Sequence[Array], seeds: Sequence[PlaneFrame], others: Sequence[Array] = ()) -> Placed | Reason:
@@ -91,11 +112,22 @@ def _implausible(body: Body, others: Sequence[Array]) -> Reason | None:
         return Reason.NO_BODY
     across, up, filled = body.section.across, body.section.up, body.section.values > 0
     front, rear = _walls(body.points)
+    if others and _halved(enclosed(others, across, up), body):
+        return Reason.NO_BODY
     before = across < front - BEYOND_WALL * (rear - front)
     ahead = filled[:, before].sum() + sum(enclosed([part], across, up)[:, before].sum() for part in others)
     if ahead > MOST_BEYOND * enclosed([body.points[[0, 1, 2, 5, 4, 3]]], across, up).sum():
         return Reason.ORIENTATION_CONFLICT
     return Reason.NO_BODY if _common(body) < _LEAST_COMMON else None
+
+
+def _halved(others: Mask, body: Body) -> bool:
+    """Whether another part stands right before or behind a wall, about as high as the body: it is in two pieces."""
+    section, (front, rear) = body.section, _walls(body.points)
+    low, high = body.points[3:, 1].max(), body.points[:3, 1].min()
+    beside = others[(section.up > low) & (section.up < high)]
+    walls = (np.abs(section.across - wall) < _BESIDE for wall in (front, rear))
+    return any(float(beside[:, wall].any(axis=1).mean()) > _HALVED for wall in walls) if len(beside) else False
 
 
 def _common(body: Body) -> float:

@@ -18,12 +18,18 @@ def superior_at(level: str, centres: Mapping[str, Array], known: Array | None) -
 
     Levels that run against the image's own superior are refused, as in a mask (docs/morphometry 3.2).
     """
+    run = column_at(level, centres)
+    if run is None:
+        return Reason.SUPERIOR_UNDECIDABLE if known is None else known
+    return Reason.ORIENTATION_CONFLICT if known is not None and run @ known <= 0 else run
+
+
+def column_at(level: str, centres: Mapping[str, Array]) -> Array | None:
+    """Return the direction (2,) from the lowest to the highest centre within two levels; None where no other is."""
     place = places({*centres, level})
     near = sorted((one for one in centres if abs(place[one] - place[level]) <= _NEIGHBOURS), key=place.__getitem__)
     run = centres[near[0]] - centres[near[-1]] if len(near) > 1 else np.zeros(2)
-    if not run.any():
-        return Reason.SUPERIOR_UNDECIDABLE if known is None else known
-    return Reason.ORIENTATION_CONFLICT if known is not None and run @ known <= 0 else run
+    return run if run.any() else None
 
 
 def anterior_of(centres: Sequence[Array], marks: Sequence[tuple[Array, bool]], known: Array | None) -> Array | Reason:

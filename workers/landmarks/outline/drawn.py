@@ -2,11 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from sr_templates.findings import LandmarkSource
 from workers.landmarks.points import VertebraLandmarks
 from workers.landmarks.reasons import Flag
 from workers.landmarks.volumes import Array
+
+#: The step of a line, which has no pixels.
+DRAWN: Final = (0.0, 0.0)
+#: Positions that a label without a level may name, and whether they are anterior: it then marks a side of the column.
+SIDES: Final = {"anterior": True, "posterior": False}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +36,10 @@ class Drawn:
     #: Around parts that do not hang together with it.
     others: tuple[Array, ...] = ()
     flags: tuple[Flag, ...] = ()
-    #: Pixels of the image to one of the mask, (columns, rows); 0, 0 where a line was drawn.
-    step: tuple[float, float] = (0.0, 0.0)
+    #: Whether it is said to be the body without posterior elements.
+    body_only: bool = False
+    #: Pixels of the image to one of the mask, (columns, rows); DRAWN of a line.
+    step: tuple[float, float] = DRAWN
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,11 +54,12 @@ class Mark:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Device:
-    """Cement or hardware on an image: the lines around it; any image, and no lines, where its mask cannot be read."""
+    """Cement or hardware: lines around it on an image, or the level that holds it; neither where it may be anywhere."""
 
     flag: str
     where: Where | None = None
     rings: tuple[Array, ...] = ()
+    level: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +68,6 @@ class Outlines:
 
     drawn: tuple[Drawn, ...] = ()
     marks: tuple[Mark, ...] = ()
-    devices: tuple[Device, ...] = ()
     refused: Mapping[str, VertebraLandmarks] = field(default_factory=dict)
 
     @property
@@ -80,6 +88,5 @@ def together(parts: list[Outlines]) -> Outlines:
     return Outlines(
         drawn=tuple(one for part in parts for one in part.drawn),
         marks=tuple(mark for part in parts for mark in part.marks),
-        devices=tuple(device for part in parts for device in part.devices),
         refused={level: one for part in parts for level, one in part.refused.items()},
     )

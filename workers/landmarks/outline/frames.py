@@ -30,11 +30,22 @@ class Lying:
 
 
 def lies_on_films(ds: Dataset, images: Images) -> bool:
-    """Whether a segmentation, which may be a header, has no place in the patient and names a radiograph."""
-    shared, frames = _shared(ds), headers.items(ds, "PerFrameFunctionalGroupsSequence")
-    if any(headers.items(group, "PlanePositionSequence") for group in (*shared, *frames)):
-        return False
-    return any(_is_film(one, images) for group in (*shared, *frames, ds) for one in _references(group))
+    """Whether a segmentation, which may be a header, names a radiograph: it then lies on it.
+
+    One with a place in the patient may have been made from sections too. Where it names radiographs alone the place
+    stands for nothing: a radiograph has none.
+    """
+    groups = (*_shared(ds), *headers.items(ds, "PerFrameFunctionalGroupsSequence"))
+    named = [_is_film(one, images) for group in (*groups, ds) for one in _references(group)]
+    is_placed = any(headers.items(group, "PlanePositionSequence") for group in groups)
+    return all(named) and bool(named) if is_placed else any(named)
+
+
+def shows_a_side(ds: Dataset, images: Images) -> bool:
+    """Whether a segmentation on radiographs lies on one that is not known to be other than lateral."""
+    groups = (*_shared(ds), *headers.items(ds, "PerFrameFunctionalGroupsSequence"), ds)
+    places = {_where(one, images) for group in groups for one in _references(group) if _is_film(one, images)}
+    return any(images.plane(where) != Reason.NOT_LATERAL for where in places)
 
 
 def lying(ds: Dataset, frame: Dataset, images: Images) -> Lying | Reason:

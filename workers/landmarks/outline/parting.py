@@ -13,7 +13,7 @@ from scipy import ndimage
 from workers.landmarks.mask.body import Section
 from workers.landmarks.mask.rims import Rims, find_rims
 from workers.landmarks.outline.section import STEP
-from workers.landmarks.volumes import Array
+from workers.landmarks.volumes import Array, Mask
 
 #: Share of the height, about its middle, over which a wall's position is the median (docs/morphometry 3.2, step 6).
 _WALL_ROWS: Final = 0.44
@@ -27,6 +27,8 @@ _NODE: Final = 0.35
 #: endplates there are in line.
 _BEHIND_NODE: Final = 0.1
 _IN_LINE: Final = 0.15
+#: Share of the depth before a wall over which an endplate's course is taken.
+_RUN: Final = 0.4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,6 +58,12 @@ def parted(section: Section | None) -> Body | None:
         return None
     front = _anterior_wall(section, rims.points)
     rear = 2 * rims.points[1, 0] - front
+    end = _tapered(section, front, rear) if rims.joined else None
+    if end is not None:
+        behind = section.across > end
+        hangs = _area(section, behind) > MOST_BEYOND * _area(section, (section.across > front) & ~behind)
+        cut = replace(section, values=np.minimum(section.values, end - section.across)) if hangs else section
+        return _body(cut, _rims(cut, alone=True), joined=hangs)
     if rims.joined and _goes_on(section, rims.points, rear):
         bridged = _bridged(section, _NODE * (rear - front))
         return _body(bridged, _rims(bridged), joined=False)
@@ -73,9 +81,9 @@ def _body(section: Section, rims: Rims | None, *, joined: bool) -> Body | None:
     return Body(section=section, points=rims.points, lean_rad=rims.lean_rad, joined=joined)
 
 
-def _rims(section: Section | None) -> Rims | None:
+def _rims(section: Section | None, *, alone: bool = False) -> Rims | None:
     try:
-        rims = None if section is None else find_rims(section)
+        rims = None if section is None else find_rims(section, alone=alone)
     except (ValueError, IndexError):
         # No edge lies near one of the walls, or only one column near the origin is filled.
         return None
@@ -86,9 +94,32 @@ def _depth(points: Array) -> float:
     return float(points[[2, 5], 0].mean() - points[[0, 3], 0].mean())
 
 
-def _area(section: Section, columns: Array) -> int:
+def _area(section: Section, columns: Mask) -> int:
     """Return how many samples of the columns are filled."""
     return int((section.values[:, columns] > 0).sum())
+
+
+def _tapered(section: Section, front: float, rear: float) -> float | None:
+    """Return where a body ends whose endplates run on behind the wall that was found; None where they do not.
+
+    A steep posterior wedge is so low behind that most of its rows end early. Its endplates are in line all the way;
+    where posterior elements begin, one of them is not.
+    """
+    filled, depth = section.values > 0, rear - front
+    held = filled.any(axis=0)
+    before = (section.across > rear - _RUN * depth) & (section.across < rear) & held
+    if before.sum() * STEP < _BEHIND_NODE * depth:
+        return None
+    lines = section.up[len(section.up) - 1 - filled[::-1].argmax(axis=0)], section.up[filled.argmax(axis=0)]
+    superior, inferior = (
+        np.polynomial.Polynomial.fit(section.across[before], line[before], 1)(section.across) for line in lines
+    )
+    room = np.maximum(_IN_LINE * (superior - inferior), 2 * STEP)
+    off = np.maximum(np.abs(lines[0] - superior), np.abs(lines[1] - inferior))
+    in_line = held & (superior > inferior) & (off < room)
+    beyond = in_line[section.across >= rear]
+    run = float((beyond.argmin() if not beyond.all() else len(beyond)) * STEP)
+    return rear + run if run > _BEHIND_NODE * depth else None
 
 
 def _goes_on(section: Section, points: Array, rear: float) -> bool:

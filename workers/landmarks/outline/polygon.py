@@ -6,15 +6,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import ConvexHull
 
+from workers.landmarks.corners import BOX_DEG, is_box
+from workers.landmarks.lines import OUTLINE_VERTICES
 from workers.landmarks.outline.reasons import Reason
 from workers.landmarks.volumes import Array, Mask
 
 Numbers = npt.NDArray[np.int_]
 
-#: Vertices of an outline, at least: fewer cannot show two endplates and two walls (docs/morphometry 3.3).
-LEAST_VERTICES: Final = 8
-#: Corners of a body given by its corners alone.
-CORNERS: Final = 4
 #: Area over that of the square on the longest extent below which a closed line encloses nothing: a body of 4 by 55 mm,
 #: the flattest and deepest that is plausible (docs/morphometry 3.5), has 0.07.
 _LEAST_FILL: Final = 0.02
@@ -44,12 +42,22 @@ def problem(points: Array) -> Reason | None:
     """Return why tidied vertices (n, 2), of either winding, are no outline; None where they are one."""
     if not np.isfinite(points).all():
         return Reason.NOT_FINITE
-    if len(points) < LEAST_VERTICES:
+    if len(points) < OUTLINE_VERTICES:
         return Reason.TOO_FEW_VERTICES
     if _crosses_itself(points):
         return Reason.SELF_INTERSECTION
     longest = float(np.ptp(points, axis=0).max())
     return Reason.DEGENERATE if area(points) < _LEAST_FILL * longest**2 else None
+
+
+def boxed(points: Array) -> bool:
+    """Whether the polygon is a rectangle, however many vertices lie on its sides: it marks a region."""
+    hull = points[ConvexHull(points).vertices]
+    before, after = hull - np.roll(hull, 1, axis=0), np.roll(hull, -1, axis=0) - hull
+    turns = np.abs(np.arctan2(before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0], (before * after).sum(axis=1)))
+    corners = hull[np.degrees(turns) > BOX_DEG]
+    fills = area(points) > (1 - _ALIKE) * area(hull)
+    return bool(fills and is_box([(float(x), float(y)) for x, y in corners]))
 
 
 def area(points: Array) -> float:

@@ -8,12 +8,16 @@ class Reason(StrEnum):
 
     #: A closed line of five to seven corners: neither four corners nor an outline.
     TOO_FEW_VERTICES = "TOO_FEW_VERTICES"
+    #: A line around a vertebra does not come back to where it began.
+    NOT_CLOSED = "NOT_CLOSED"
     #: A coordinate is not a finite number.
     NOT_FINITE = "NOT_FINITE"
     #: The outline crosses or touches itself.
     SELF_INTERSECTION = "SELF_INTERSECTION"
     #: The outline encloses next to nothing.
     DEGENERATE = "DEGENERATE"
+    #: The outline is a rectangle: a box around something, not a body.
+    BOX = "BOX"
     #: The segment has no pixels on this image.
     EMPTY = "EMPTY"
     #: The pixel data is missing, short, or cannot be decoded, or the segment has no number.
@@ -36,6 +40,8 @@ class Reason(StrEnum):
     ORIENTATION_CONFLICT = "ORIENTATION_CONFLICT"
     #: The outline is not that of a body, or the body cannot be told from what hangs on it.
     NO_BODY = "NO_BODY"
+    #: The outline holds part of another vertebra, or another one's outline holds part of this one.
+    MERGED_NEIGHBOUR = "MERGED_NEIGHBOUR"
     #: The points found bulge as no body does.
     IMPLAUSIBLE_SHAPE = "IMPLAUSIBLE_SHAPE"
     #: The body is cut off by the edge of the image.

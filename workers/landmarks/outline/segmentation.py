@@ -9,9 +9,9 @@ from pydicom.dataset import Dataset
 
 from sr_templates import headers
 from workers.landmarks.labels import said
-from workers.landmarks.outline.drawn import Device, Drawn, Mark, Outlines, refused
+from workers.landmarks.outline.drawn import SIDES, Device, Drawn, Mark, Outlines, refused
 from workers.landmarks.outline.edges import LEVEL, loops
-from workers.landmarks.outline.frames import Lying, lying
+from workers.landmarks.outline.frames import Lying, lies_on_films, lying
 from workers.landmarks.outline.images import Images
 from workers.landmarks.outline.mask import parts_of
 from workers.landmarks.outline.reasons import Reason
@@ -24,10 +24,9 @@ from workers.landmarks.volumes import LABEL_MAP, UNREADABLE, Array, decoded, seg
 
 Whole = Callable[[Dataset], Dataset]
 _Found = Drawn | Mark | Device | VertebraLandmarks
-#: A segment that names no vertebra and says only this is a mark.
-_SIDES: Final = {"anterior": True, "posterior": False}
 #: Masks of one vertebra in one object: two may be the double contour of its endplates.
 _PAIR: Final = 2
+_NOWHERE: Final = Device(flag=Flag.DEVICE_UNREADABLE)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,8 +34,9 @@ class _Pick:
     """A segment that is believed to be a mask of a level."""
 
     level: str
-    holder: Dataset
     number: int
+    #: Whether it is the body without posterior elements.
+    body_only: bool
 
 
 def outlines_of(objects: Sequence[Dataset], whole: Whole, images: Images) -> Outlines:
@@ -44,22 +44,35 @@ def outlines_of(objects: Sequence[Dataset], whole: Whole, images: Images) -> Out
 
     `whole` gives one with its pixel data, and only one is held at a time.
     """
-    picks, refusals = _picked([claim for ds in objects for claim in claims_in(ds)])
-    results = [
-        one
-        for ds in objects
-        for one in _read(ds, whole, images, {pick.number: pick.level for pick in picks if pick.holder is ds})
-    ]
+    refusals: dict[str, VertebraLandmarks] = {}
+    results: list[_Found] = []
+    for ds in objects:
+        picks, unsettled = _picked(claims_in(ds))
+        refusals |= unsettled
+        results += _read(ds, whole, images, {pick.number: pick for pick in picks})
+    drawn = tuple(one for one in results if isinstance(one, Drawn))
+    refusals |= {one.level: one for one in results if isinstance(one, VertebraLandmarks)}
+    outlined = {one.level for one in drawn}
     return Outlines(
-        drawn=tuple(one for one in results if isinstance(one, Drawn)),
+        drawn=drawn,
         marks=tuple(one for one in results if isinstance(one, Mark)),
-        devices=tuple(one for one in results if isinstance(one, Device)),
-        refused=refusals | {one.level: one for one in results if isinstance(one, VertebraLandmarks)},
+        # An object may list levels that only the other film shows.
+        refused={level: one for level, one in refusals.items() if one.reason != Reason.EMPTY or level not in outlined},
     )
 
 
+def devices_of(objects: Sequence[Dataset], whole: Whole, images: Images) -> list[Device]:
+    """Return the cement and hardware in `objects`, headers of segmentations, that lie on radiographs.
+
+    What lies in the patient cannot be placed on a radiograph: there, any vertebra may hold it.
+    """
+    on_films = [ds for ds in objects if devices_in(ds) and lies_on_films(ds, images)]
+    read = [one for ds in on_films for one in _read(ds, whole, images, {}) if isinstance(one, Device)]
+    return read if len(on_films) == sum(map(bool, map(devices_in, objects))) else [*read, _NOWHERE]
+
+
 def _picked(claims: Sequence[Claim]) -> tuple[list[_Pick], dict[str, VertebraLandmarks]]:
-    """Return the segments that are measured, and the levels that are refused.
+    """Return the segments of one object that are measured, and the levels that are refused.
 
     The body alone goes before the whole vertebra: on a radiograph it need not be parted from anything. Plain numbers
     cannot be borne out here, since the image need not say which end is superior.
@@ -70,7 +83,7 @@ def _picked(claims: Sequence[Claim]) -> tuple[list[_Pick], dict[str, VertebraLan
     asked, seconds = by_level.pop("", []), dict[str, Claim]()
     for level, every in by_level.items():
         some = [claim for claim in every if claim.body_only] or every
-        is_pair = len(some) == _PAIR and some[0].holder is some[1].holder and some[0].number != some[1].number
+        is_pair = len(some) == _PAIR and some[0].number != some[1].number
         asked += some[:1] if is_pair else some
         seconds |= {level: some[1]} if is_pair else {}
     settled = settle(asked)
@@ -82,7 +95,7 @@ def _picked(claims: Sequence[Claim]) -> tuple[list[_Pick], dict[str, VertebraLan
             continue
         believed = [claim, *([seconds[level]] if level in seconds else [])]
         picks += [
-            _Pick(level=level, holder=one.holder, number=one.number) for one in believed if one.number is not None
+            _Pick(level=level, number=one.number, body_only=one.body_only) for one in believed if one.number is not None
         ]
     return picks, refusals
 
@@ -92,12 +105,12 @@ def _sides(ds: Dataset) -> dict[int, bool]:
     found = {}
     for item in headers.items(ds, "SegmentSequence"):
         label, number = said(headers.text(item, "SegmentLabel")), headers.numbers(item, "SegmentNumber")
-        if label.level is None and not label.point and label.position in _SIDES and number:
-            found[int(number[0])] = _SIDES[label.position]
+        if label.level is None and not label.point and label.position in SIDES and number:
+            found[int(number[0])] = SIDES[label.position]
     return found
 
 
-def _read(ds: Dataset, whole: Whole, images: Images, levels: dict[int, str]) -> list[_Found]:
+def _read(ds: Dataset, whole: Whole, images: Images, levels: dict[int, _Pick]) -> list[_Found]:
     """Return the outline or the refusal of each level of one object, its marks and its devices."""
     holder, sides = headers.text(ds, "SOPInstanceUID"), _sides(ds)
     devices = {device.number: device.flag for device in devices_in(ds)}
@@ -110,12 +123,13 @@ def _read(ds: Dataset, whole: Whole, images: Images, levels: dict[int, str]) -> 
                 found.append(_drawn(levels[number], holder, place, share))
             elif isinstance(place, Lying) and number in sides:
                 found.append(_mark(place, share, is_anterior=sides[number]))
-            elif isinstance(place, Lying):
-                found.append(_device(place, share, devices[number]))
+            elif number in devices:
+                found.append(_device(place, share, devices[number]) if isinstance(place, Lying) else _NOWHERE)
     except UNREADABLE:
-        unread = [Device(flag=Flag.DEVICE_UNREADABLE)] if devices else []
-        return [*(refused(level, Reason.UNREADABLE) for level in levels.values()), *unread]
-    return [*found, *(refused(level, Reason.EMPTY) for number, level in levels.items() if number not in seen)]
+        unread = [_NOWHERE] if devices else []
+        return [*(refused(pick.level, Reason.UNREADABLE) for pick in levels.values()), *unread]
+    nothing = Reason.EMPTY if headers.items(ds, "PerFrameFunctionalGroupsSequence") else Reason.UNREADABLE
+    return [*found, *(refused(pick.level, nothing) for number, pick in levels.items() if number not in seen)]
 
 
 def _shares(ds: Dataset, numbers: Collection[int], images: Images) -> Iterator[tuple[int, Lying | Reason, Array]]:
@@ -134,15 +148,16 @@ def _shares(ds: Dataset, numbers: Collection[int], images: Images) -> Iterator[t
                 yield number, lying(ds, groups[frame], images), share
 
 
-def _drawn(level: str, holder: str, place: Lying | Reason, share: Array) -> Drawn | VertebraLandmarks:
+def _drawn(pick: _Pick, holder: str, place: Lying | Reason, share: Array) -> Drawn | VertebraLandmarks:
     if isinstance(place, Reason):
-        return refused(level, place)
+        return refused(pick.level, place)
     step = np.array(place.step)
     parts = parts_of(share, place.step)
     if isinstance(parts, Reason):
-        return refused(level, parts)
+        return refused(pick.level, parts)
     return Drawn(
-        level=level,
+        level=pick.level,
+        body_only=pick.body_only,
         where=place.where,
         holder=holder,
         rings=tuple(ring * step for ring in parts.rings),

@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from workers.landmarks.outline.drawn import Drawn
-from workers.landmarks.outline.polygon import area, problem, tidied
+from workers.landmarks.outline.drawn import DRAWN, Drawn
+from workers.landmarks.outline.polygon import area, boxed, problem, tidied
 from workers.landmarks.outline.reasons import Reason
 from workers.landmarks.outline.section import centre_and_radius, enclosed
 from workers.landmarks.reasons import Flag
@@ -36,7 +36,7 @@ class Shape:
     centre: Array
     #: A guess at the depth of the body, more than half and less than twice of it.
     size: float
-    #: Pixels of the image to one of the mask, (columns, rows); 0, 0 where a line was drawn.
+    #: Pixels of the image to one of the mask, (columns, rows); DRAWN where there is none.
     step: tuple[float, float]
     flags: tuple[Flag, ...]
 
@@ -49,6 +49,8 @@ def shape_of(drawn: Sequence[Drawn], pixel: Array) -> Shape | Reason:
         reason = next(filter(None, map(problem, rings[:1])), None)
         if reason is not None:
             return reason
+        if one.step == DRAWN and boxed(rings[0]):
+            return Reason.BOX
         hollow = [ring for ring in rings[1:] if area(ring) >= _RING * area(rings[0])]
         contours += [(rings[0],), *((ring,) for ring in hollow)] if hollow else [tuple(rings)]
     several = len(contours) > _MOST or len({one.holder for one in drawn}) > 1

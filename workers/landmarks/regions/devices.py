@@ -3,7 +3,6 @@
 A vertebra that holds either has heights and no grade (docs/morphometry 4, row 1).
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -12,6 +11,7 @@ import numpy as np
 from pydicom import Dataset
 from scipy import ndimage
 
+from workers.landmarks.device_words import device_word
 from workers.landmarks.reasons import Flag as MaskFlag
 from workers.landmarks.volumes import Array, Mask, Volume
 from workers.morphometry.flags import Flag
@@ -25,26 +25,6 @@ HARDWARE_CODES: Final = {
     "40388003": "Implant",
     "53350007": "Prosthesis",
     "16349000": "Orthopedic device",
-}
-#: Words of labels; a label is split at whatever is no letter.
-_WORDS: Final = {
-    **dict.fromkeys(("cement", "pmma"), Flag.CEMENT),
-    **dict.fromkeys(
-        (
-            "hardware",
-            "implant",
-            "implants",
-            "instrumentation",
-            "screw",
-            "screws",
-            "rod",
-            "rods",
-            "cage",
-            "cages",
-            "prosthesis",
-        ),
-        Flag.HARDWARE,
-    ),
 }
 #: Less of it, mm3, is a stray; ten millimetres of a thin screw are a hundred.
 _LEAST_MM3: Final = 20.0
@@ -75,8 +55,7 @@ def device_flag(kind: tuple[str, str], label: str) -> Flag | None:
     """Return what a mask with this property type and label is; None where neither says cement or hardware."""
     if kind[0] == "SCT" and kind[1] in HARDWARE_CODES:
         return Flag.HARDWARE
-    words = re.split(r"[\W\d_]+", label.lower())
-    return next((flag for word, flag in _WORDS.items() if word in words), None)
+    return device_word(label)
 
 
 def held(masks: Mapping[str, Volume], devices: Iterable[Filled]) -> dict[str, tuple[str, ...]]:

@@ -1,0 +1,56 @@
+"""Whole studies with every kind of object that comes back of them, a CT and a radiograph."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import films
+import numpy as np
+
+from service.config import Destination, Settings
+from sr_templates.findings import StudyFindings
+from sr_templates.objects import ObjectKind
+from workers.phantom.study import make_study
+from workers.pipeline import measure_files
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A study as it was received, and what came of it: the file of each object, by what it is."""
+
+    received: tuple[Path, ...]
+    findings: StudyFindings
+    made: Mapping[str, bytes]
+
+
+#: The same node gets every kind of object; nothing is sent to it.
+_EVERYTHING = Destination(name="everything", ae_title="PACS", host="127.0.0.1", port=104, objects=tuple(ObjectKind))
+
+
+def measured(*folders: Path) -> Study:
+    """Return the study whose files lie in these folders."""
+    files = tuple(sorted(path for folder in folders for path in folder.rglob("*.dcm")))
+    outcome = measure_files(files, settings=Settings(destinations=(_EVERYTHING,)))
+    made: dict[str, bytes] = {}
+    for each in outcome.objects:
+        # "sr", "sr-1", "sr-2" are the same report in three SOP classes.
+        name, same = str(each.kind), sum(key.split("-")[0] == each.kind for key in made)
+        made[f"{name}-{same}" if same else name] = each.data
+    return Study(received=files, findings=outcome.findings, made=made)
+
+
+def ct_study(folder: Path) -> Study:
+    """Return the phantom of the demo, made in `folder`: 60 sagittal slices and a segmentation of T9 to L5."""
+    make_study(folder, patient_name="Phantom^Spine", patient_id="PHANTOM", seed=1)
+    return measured(folder)
+
+
+def dx_study(folder: Path) -> Study:
+    """Return a lateral radiograph of T8 to L5, made in `folder` with its segmentation; bone is brighter there."""
+    shown = films.column(posterior_elements=True)
+    image = films.film(PatientName="Phantom^Film", PatientID="FILM", WindowCenter=128, WindowWidth=256)
+    size = int(image.Rows), int(image.Columns)
+    bone = np.sum([one.stand.shadow(one.profile, size, samples=2) for one in shown], axis=0)
+    image.PixelData = np.clip(60 + 120 * bone, 0, 255).astype(np.uint8).tobytes()
+    films.write(folder, image, films.segmented(image, shown))
+    return measured(folder)
