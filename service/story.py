@@ -97,7 +97,7 @@ def _event(row: EventRow) -> Step:
 
 
 def _try(row: Attempt) -> Step:
-    what = f"{_KINDS[row.kind]}, try {row.number}"
+    what = f"{_KINDS[row.kind]}{f' {row.brings}' if row.brings else ''}, try {row.number}"
     where = f" to {row.destination}" if row.destination else ""
     ended = "runs" if row.outcome is None else row.outcome.value.replace("_", " ")
     return Step(

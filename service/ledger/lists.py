@@ -65,6 +65,8 @@ class Attempt:
     """One try of one job of a study."""
 
     kind: JobKind
+    #: What a delivery was to bring, "sr" among them; None for a measurement.
+    brings: str | None
     destination: str | None
     number: int
     worker: str
@@ -146,6 +148,7 @@ class Lists:
         wanted: Select[tuple[object, ...]] = (
             select(
                 jobs.c.kind,
+                reports.c.kind.label("brings"),
                 jobs.c.destination,
                 attempts.c.number,
                 attempts.c.worker,
@@ -155,6 +158,7 @@ class Lists:
                 attempts.c.error,
             )
             .join(attempts, attempts.c.job_id == jobs.c.id)
+            .join(reports, reports.c.id == jobs.c.report_id, isouter=True)
             .where(jobs.c.study_id == study_id)
             .order_by(attempts.c.started_at.desc(), jobs.c.id.desc())
             .limit(limit)

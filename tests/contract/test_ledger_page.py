@@ -81,8 +81,8 @@ def test_a_study_tells_its_tries_and_proofs(ledger: Ledger) -> None:
     deliver(ledger, measure(ledger)[0])
     study = study_of(ledger)
 
-    tries = [(each.kind.value, each.destination, each.number) for each in ledger.lists.attempts(study.id)]
-    assert [("spondyl.deliver", "pacs", 1), ("spondyl.measure", None, 1)] == tries
+    tries = [(each.kind.value, each.brings, each.destination, each.number) for each in ledger.lists.attempts(study.id)]
+    assert [("spondyl.deliver", "sr", "pacs", 1), ("spondyl.measure", None, None, 1)] == tries
     (sent,) = ledger.lists.sent(study.id)
     assert ("sr", "2.25.1", "pacs", "0x0000", 160.0) == (
         sent.kind,

@@ -15,6 +15,7 @@ def _try(at: float, outcome: JobEvent | None, *, kind: JobKind = JobKind.MEASURE
     ended = None if outcome is None else at + 2.5
     return Attempt(
         kind=kind,
+        brings="gsps" if kind is JobKind.DELIVER else None,
         destination=to,
         number=1,
         worker="w1",
@@ -46,7 +47,7 @@ def test_what_went_wrong_is_marked() -> None:
     ]
     failed, cancelled, runs, declined = story([], tries)
 
-    assert ("sending, try 1 to pacs: postponed", "it hung up", True) == (failed.title, failed.detail, failed.bad)
+    assert ("sending gsps, try 1 to pacs: postponed", "it hung up", True) == (failed.title, failed.detail, failed.bad)
     assert (False, False, False, None) == (cancelled.bad, runs.bad, declined.bad, runs.took_s)
     assert [True, True, False] == [
         step.bad for step in story([_event(1.0, "gave_up"), _event(2.0, "quarantined"), _event(3.0, "not_taken")], [])
