@@ -97,9 +97,15 @@ class Studies:
     """The list of studies, newest first."""
 
     studies: list[Study]
-    #: Where the next ones begin; None where there are no more, or nobody asked.
-    next: str | None = None
     schema: Literal["spondyl.studies/1"] = "spondyl.studies/1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageOfStudies(Studies):
+    """A part of the list."""
+
+    #: Where the next part begins; None where there are no more.
+    next: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,9 +160,14 @@ def supplied(found: rows.Supplied) -> Supplied:
     return Supplied(study=study(found.study), document=found.digest, changed=found.changed)
 
 
-def studies(found: Iterable[StudyRow], *, following: str | None = None) -> Studies:
-    """Return the list of studies; `following` is where the next ones begin."""
-    return Studies(studies=[study(row) for row in found], next=following)
+def studies(found: Iterable[StudyRow]) -> Studies:
+    """Return the list of studies."""
+    return Studies(studies=[study(row) for row in found])
+
+
+def page_of_studies(found: Iterable[StudyRow], *, following: str | None) -> PageOfStudies:
+    """Return a part of the list; `following` is where the next one begins."""
+    return PageOfStudies(studies=[study(row) for row in found], next=following)
 
 
 def _job(row: JobRow) -> Job:

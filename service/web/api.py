@@ -60,11 +60,11 @@ def list_studies(
     until: Moment = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 200,
     after: Annotated[str, Query(max_length=64, description="`next` of the answer before")] = "",
-) -> summaries.Studies:
+) -> summaries.PageOfStudies:
     """Return the studies, newest first; `next` is there where there are more."""
     wanted = Wanted(state=state, source=source, reason=reason, since=since, until=until)
     found = node.ledger.lists.page(wanted, after=place_of(after), limit=limit)
-    return summaries.studies(found.rows, following=place_text(found.after) if found.after else None)
+    return summaries.page_of_studies(found.rows, following=place_text(found.after) if found.after else None)
 
 
 @router.get("/studies/{uid}")
