@@ -93,7 +93,7 @@ class Event:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Studies:
+class ListOfStudies:
     """The list of studies, newest first."""
 
     studies: list[Study]
@@ -101,8 +101,8 @@ class Studies:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PageOfStudies(Studies):
-    """A part of the list."""
+class Studies(ListOfStudies):
+    """The list for programs, a part at a time."""
 
     #: Where the next part begins; None where there are no more.
     next: str | None
@@ -160,14 +160,14 @@ def supplied(found: rows.Supplied) -> Supplied:
     return Supplied(study=study(found.study), document=found.digest, changed=found.changed)
 
 
-def studies(found: Iterable[StudyRow]) -> Studies:
+def studies(found: Iterable[StudyRow]) -> ListOfStudies:
     """Return the list of studies."""
-    return Studies(studies=[study(row) for row in found])
+    return ListOfStudies(studies=[study(row) for row in found])
 
 
-def page_of_studies(found: Iterable[StudyRow], *, following: str | None) -> PageOfStudies:
+def page_of_studies(found: Iterable[StudyRow], *, following: str | None) -> Studies:
     """Return a part of the list; `following` is where the next one begins."""
-    return PageOfStudies(studies=[study(row) for row in found], next=following)
+    return Studies(studies=[study(row) for row in found], next=following)
 
 
 def _job(row: JobRow) -> Job:

@@ -60,7 +60,7 @@ def list_studies(
     until: Moment = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 200,
     after: Annotated[str, Query(max_length=64, description="`next` of the answer before")] = "",
-) -> summaries.PageOfStudies:
+) -> summaries.Studies:
     """Return the studies, newest first; `next` is there where there are more."""
     wanted = Wanted(state=state, source=source, reason=reason, since=since, until=until)
     found = node.ledger.lists.page(wanted, after=place_of(after), limit=limit)

@@ -176,7 +176,7 @@ def test_a_study_tells_its_story(node: Node, client: Client) -> None:
         "spinal deformity index 3",
         "0 / 0 / 10 / 90",
         "measuring, try 1: finished",
-        "sending, try 1 to pacs: finished",
+        "sending sr, try 1 to pacs: finished",
         "0x0000",
         "2.25.1",
         "1970-01-01 00:02:40",
