@@ -9,7 +9,7 @@ SPONDYL := $(BIN)/spondyl
 TOGETHER := -n 4 --dist loadfile --no-loadscope-reorder
 TIERS := tests/e2e tests/integration tests/contract tests/accuracy tests/architecture
 
-.PHONY: demo test lint format bench campaign servers viewers clean help
+.PHONY: demo test lint format codes conformance bench campaign servers viewers clean help
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,9 @@ format: $(VENV)/.dev ## Format the code
 
 codes: $(VENV)/.dev ## Write the published tables of codes into the package
 	$(BIN)/python tests/publish_codes.py
+
+conformance: $(VENV)/.dev ## Write the conformance statement of the default configuration into docs/
+	env -u SPONDYL_CONFIG $(BIN)/spondyl --config /dev/null conformance >docs/conformance.md
 
 bench: $(VENV)/.dev ## Run the benchmarks
 	$(BIN)/python benchmarks/receive.py

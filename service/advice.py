@@ -6,12 +6,16 @@ from service.states import StudyState
 
 _F, _N, _I = StudyState.FAILED, StudyState.NOT_ANALYSABLE, StudyState.IGNORED
 _QUARANTINED: Final = "Send the quarantined files in its spool folder to the developers; then retry: it is measured."
+_NOT_PROVEN: Final = "Find the object at the destination; see its proof in `spondyl doctor`; then retry."
 #: (state, words that the reason contains, advice); the first that fits counts.
 _ADVICE: Final = (
     (_F, "AE title not recognised", "Have this node's AE title registered at the destination; C-ECHO; then retry."),
     (_F, "does not take this object", "Have the destination accept one of the SR classes, or see its log; then retry."),
     (_F, "no report was sent; ", _QUARANTINED),
     (_F, "held back, ", _QUARANTINED),
+    (_F, "not proven for ", _NOT_PROVEN),
+    (_F, "does not commit to the object", _NOT_PROVEN),
+    (_F, "request for storage commitment", _NOT_PROVEN),
     (_F, "answered status 0x", "Look into the destination's log: it says why it refuses. Then retry."),
     (_F, "no destination is called", "The destination was removed from the configuration: measure again."),
     (_F, " h: ", "It was down for too long. C-ECHO; then retry."),

@@ -37,8 +37,15 @@ def may_connect(sources: Sequence[Source], address: str) -> bool:
     return not sources or any(not source.networks or _is_in(address, source.networks) for source in sources)
 
 
+def address_of(text: str) -> str:
+    """Return an address as it is compared: of IPv4 mapped into IPv6 the IPv4 address."""
+    return str(_host(text))
+
+
 def _is_in(address: str, networks: Sequence[str]) -> bool:
+    return any(_host(address) in ipaddress.ip_network(network) for network in networks)
+
+
+def _host(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     host = ipaddress.ip_address(address)
-    if isinstance(host, ipaddress.IPv6Address) and host.ipv4_mapped:
-        host = host.ipv4_mapped
-    return any(host in ipaddress.ip_network(network) for network in networks)
+    return host.ipv4_mapped or host if isinstance(host, ipaddress.IPv6Address) else host

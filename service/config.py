@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic.types import StringConstraints
 
+from service.config_alerts import Alerts
 from service.config_fields import (
     AeTitle,
     BindPort,
@@ -28,6 +29,7 @@ from service.config_fields import (
     Network,
     ObjectWord,
     Port,
+    ProofWord,
     SeriesDescription,
     SeriesNumber,
     Table,
@@ -77,6 +79,8 @@ class Node(Table):
     idle_timeout_s: Annotated[float, Field(gt=0)] = 60.0
     #: How many processes receive on the one port; more than one where several modalities send at once.
     processes: Annotated[int, Field(ge=1, le=16)] = 1
+    #: Whether senders may ask for storage commitment: the spool answers. It is no archive (storage.retention_days).
+    storage_commitment: bool = False
     #: Largest data set of an object that is taken, MB of a million bytes.
     max_object_mb: Annotated[float, Field(gt=0, le=1_000_000)] = 4000.0
     tls: Tls | None = None
@@ -108,10 +112,27 @@ class Destination(Table):
         "gsps",
         "summary",
     )
-    #: Not available in this version: a delivery is closed by the C-STORE status.
-    storage_commitment: Literal[False] = False
+    #: The same as proof = "commitment".
+    storage_commitment: bool = False
+    #: What closes a delivery: storage commitment, C-FIND, QIDO-RS, or the site's trust in the status of the C-STORE.
+    proof: ProofWord | None = None
+    #: The service root of DICOMweb, which QIDO-RS is asked under.
+    dicomweb_url: Annotated[str, matching(r"(https?://[!-~]+)?", "empty or a URL of http or https")] = ""
     timeout_s: Annotated[float, Field(gt=0, le=120)] = 15.0
     tls: Tls | None = None
+
+    @model_validator(mode="after")
+    def _proof_can_be_had(self) -> Self:
+        if self.storage_commitment and self.proof not in {None, "commitment"}:
+            raise ValueError(f'storage_commitment = true is proof = "commitment", found proof = "{self.proof}"')
+        if self.proof == "qido" and not self.dicomweb_url:
+            raise ValueError('proof = "qido" needs dicomweb_url')
+        return self
+
+    @property
+    def proven_by(self) -> ProofWord:
+        """What closes a delivery; where nothing is said, the status."""
+        return "commitment" if self.storage_commitment else self.proof or "status"
 
 
 class Study(Table):
@@ -292,6 +313,7 @@ class Settings(Table):
     measure: Measure = Measure()
     report: Report = Report()
     web: Web = Web()
+    alerts: Alerts = Alerts()
 
     @model_validator(mode="after")
     def _a_delivery_fits_into_a_task(self) -> Self:

@@ -67,6 +67,8 @@ File = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_anchored)]
 
 #: The kinds of objects that a study comes back as.
 ObjectWord = Literal["sr", "gsps", "summary", "pdf", "sagittal"]
+#: What proves that a destination has what was delivered.
+ProofWord = Literal["commitment", "query", "qido", "status"]
 
 
 def each_once(words: tuple[str, ...]) -> tuple[str, ...]:

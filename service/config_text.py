@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from service.config import Settings
 
@@ -44,7 +45,16 @@ def _masked(settings: Settings, section: str) -> dict[str, str]:
         "queue": {"broker": settings.queue.broker},
         "storage": {"ledger": settings.storage.ledger},
     }
-    return {key: without_secret(secret.get_secret_value()) for key, secret in secrets.get(section, {}).items()}
+    shown = {key: without_secret(secret.get_secret_value()) for key, secret in secrets.get(section, {}).items()}
+    if section == "alerts":
+        shown["webhook"] = _host_alone(settings.alerts.webhook.get_secret_value())
+    return shown
+
+
+def _host_alone(url: str) -> str:
+    """Return a URL whose path, too, is a secret; empty where there is none."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}/{MASK}" if url else ""
 
 
 def _block(header: str, table: dict[str, Any]) -> str:

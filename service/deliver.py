@@ -16,6 +16,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 from pynetdicom import build_context
 from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext
 
 from service import peer, sop_classes
 from service.config import Destination, Settings
@@ -86,6 +87,12 @@ def backoff_s(failures: int, rng: random.Random) -> float:
     """
     # 2**6 * 5 s is beyond the longest; no larger power is ever needed.
     return rng.uniform(0.0, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures, 6)))
+
+
+def proposed(destination: Destination) -> list[PresentationContext]:
+    """Return the presentation contexts that a delivery to `destination` proposes."""
+    classes = sorted(sop_classes.written(destination.objects))
+    return [build_context(sop_class, syntax) for sop_class in classes for syntax in sorted(_SYNTAXES)]
 
 
 class Unsendable(SpondylError):
@@ -202,8 +209,7 @@ class _Line:
     def _connected(self) -> Association:
         if self._association is None or not peer.is_open(self._association):
             self._hang_up()
-            classes = sorted(sop_classes.written(self._destination.objects))
-            contexts = [build_context(sop_class, syntax) for sop_class in classes for syntax in sorted(_SYNTAXES)]
+            contexts = proposed(self._destination)
             self._association = peer.call(self._destination, contexts, calling_ae=self._calling_ae)
         return self._association
 

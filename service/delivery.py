@@ -1,4 +1,4 @@
-"""One delivery job, from its claim to its end: delivered, declined, put off, or given up by name of who must act.
+"""One delivery job, from its claim to its end: stored, proven, declined, put off, or given up by name of who must act.
 
 Where the claim was lost meanwhile, nothing of that is said: whoever holds the job now has the word.
 
@@ -16,6 +16,8 @@ from service.errors import Misconfigured, NotNow, NotTaken, PeerRefused, Quarant
 from service.ledger import Claim, Ledger, ReportRow
 from service.ledger.rows import SR
 from service.logs import log
+from service.proving import Decisions, names_of, prove
+from service.states import JobState
 
 #: What a destination need not take is offered so often while it answers "not now", half an hour or so (`backoff_s`);
 #: the report is offered until the patience ends.
@@ -24,11 +26,17 @@ _HOUR_S: Final = 3600.0
 
 
 def deliver(claim: Claim, ledger: Ledger, deliverer: Deliverer, settings: Settings, clock: Callable[[], float]) -> None:
-    """Send the object of a claimed delivery job, in the alternative that is taken, and enter what became of it."""
+    """Do what a claimed delivery job is due for, and enter what became of it: send its object, or have it proven.
+
+    An object goes in the alternative that is taken. Where the site asks for proof the job then waits for that.
+    """
     if not claim.choices or claim.job.destination is None:
         raise ValueError("this job delivers nothing")
     try:
-        stored = _send(claim, deliverer, settings.destination(claim.job.destination))
+        if claim.job.state is JobState.PROVING:
+            prove(claim, Decisions(ledger=ledger, settings=settings, clock=clock, rng=deliverer.rng))
+        else:
+            _bring(claim, ledger, deliverer, settings.destination(claim.job.destination), clock)
     except Unavailable as error:
         _put_off(claim, ledger, deliverer, settings, error, clock())
     except NotTaken as error:
@@ -38,11 +46,18 @@ def deliver(claim: Claim, ledger: Ledger, deliverer: Deliverer, settings: Settin
             _decline(claim, ledger, error, clock())
     except (PeerRefused, Misconfigured, Unsendable, Quarantined) as error:
         _give_up(claim, ledger, error, clock())
-    else:
-        # Where the claim was lost meanwhile, whoever holds it now sends the same object again: the UID is the same.
-        detail = f"stored by {claim.job.destination}: {stored.kind}, {sop_classes.NAMES[stored.sop_class_uid]}"
-        if ledger.jobs.finish_delivery(claim, detail=detail, stored=stored, now=clock()):
-            log.info("report delivered", action="report_delivered", **_names(claim))
+
+
+def _bring(
+    claim: Claim, ledger: Ledger, deliverer: Deliverer, destination: Destination, clock: Callable[[], float]
+) -> None:
+    """Send the object; where the site trusts the status, that ends the delivery."""
+    stored = _send(claim, deliverer, destination)
+    # Where the claim was lost meanwhile, whoever holds it now sends the same object again: the UID is the same.
+    detail = f"stored by {destination.name}: {stored.kind}, {sop_classes.NAMES[stored.sop_class_uid]}"
+    end = ledger.jobs.finish_delivery if destination.proven_by == "status" else ledger.proofs.stored
+    if end(claim, detail=detail, stored=stored, now=clock()):
+        log.info("report delivered", action="report_delivered", **names_of(claim), proof=destination.proven_by)
 
 
 def _send(claim: Claim, deliverer: Deliverer, destination: Destination) -> ReportRow:
@@ -53,16 +68,13 @@ def _send(claim: Claim, deliverer: Deliverer, destination: Destination) -> Repor
     return files[deliverer.send(destination, *files)]
 
 
-def _names(claim: Claim) -> dict[str, object]:
-    return {"study": claim.study.key, "destination": claim.job.destination, "kind": claim.choices[0].kind}
-
-
 def _put_off(
     claim: Claim, ledger: Ledger, deliverer: Deliverer, settings: Settings, error: Unavailable, now: float
 ) -> None:
     """Put the job off, with its destination where that gave no answer; give up what has lasted longer than is borne."""
     name, why, answered = claim.job.destination or "", str(error), isinstance(error, NotNow)
-    if answered and claim.choices[0].kind != SR and claim.job.attempts >= OPTIONAL_TRIES:
+    optional = claim.choices[0].kind != SR and claim.job.state is JobState.RUNNING
+    if answered and optional and claim.job.attempts >= OPTIONAL_TRIES:
         _decline(claim, ledger, error, now)
         return
     failures = claim.job.attempts - 1 if answered else ledger.jobs.destination(name)[0]
@@ -75,15 +87,17 @@ def _put_off(
         return
     if not ledger.jobs.postpone(claim, until=now + wait_s, why=why, answered=answered, now=now):
         return
-    log.warning("delivery put off", action="delivery_postponed", **_names(claim), retry_in_s=round(wait_s, 1), why=why)
+    log.warning(
+        "delivery put off", action="delivery_postponed", **names_of(claim), retry_in_s=round(wait_s, 1), why=why
+    )
 
 
 def _decline(claim: Claim, ledger: Ledger, error: SpondylError, now: float) -> None:
     if ledger.jobs.decline(claim, why=str(error), now=now):
-        log.info("object not taken", action="object_not_taken", **_names(claim), why=str(error))
+        log.info("object not taken", action="object_not_taken", **names_of(claim), why=str(error))
 
 
 def _give_up(claim: Claim, ledger: Ledger, error: SpondylError, now: float) -> None:
     if not ledger.jobs.give_up(claim, who=error.who, why=str(error), now=now):
         return
-    log.error("delivery given up", action="delivery_failed", **_names(claim), who=error.who, why=str(error))
+    log.error("delivery given up", action="delivery_failed", **names_of(claim), who=error.who, why=str(error))

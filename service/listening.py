@@ -1,21 +1,26 @@
 """The role `listen`: the node's ear, and the steward that settles and reconciles."""
 
 import gc
+import random
 import threading
 from collections.abc import Callable
 
+from service.alerts.watch import LOOK_EVERY_S, Watch
+from service.committing import Committing
 from service.config import Settings
 from service.door import Door
 from service.ears import listen_together
 from service.embedded import EmbeddedBroker
+from service.hearing import Hearing
 from service.logs import log
 from service.metrics import Metrics
 from service.private import only_for_us
+from service.proving import Decisions
 from service.receive import Listener
 from service.reconcile import Reconciler
 from service.settle import Settler
 from service.slots import Shared
-from service.steward import Steward
+from service.steward import Duty, Steward
 from service.stopping import stop_when_told
 from service.wiring import Node, open_node
 
@@ -45,6 +50,8 @@ def _listen(settings: Settings, told: threading.Event, shared: Shared | None = N
     number = shared.number if shared else 0
     with open_node(settings) as node:
         door = Door(node.ledger.switches, node.ledger.callers, node.clock)
+        rng = random.SystemRandom()
+        decisions = Decisions(ledger=node.ledger, settings=settings, clock=node.clock, rng=rng)
         listener = Listener(
             settings=settings,
             spool=node.spool,
@@ -53,6 +60,8 @@ def _listen(settings: Settings, told: threading.Event, shared: Shared | None = N
             metrics=metrics,
             door=door,
             shared=shared,
+            hearing=Hearing(decisions),
+            committing=Committing(settings=settings, spool=node.spool, ledger=node.ledger.lists),
         )
         steward = steward_of(node) if number == 0 else None
         listener.start()
@@ -72,7 +81,8 @@ def steward_of(node: Node) -> Steward:
     """Return the steward of an open node, not started yet."""
     settler = Settler(ledger=node.ledger, spool=node.spool, study=node.settings.study, dispatch=node.dispatch)
     reconciler = Reconciler(ledger=node.ledger, spool=node.spool, settings=node.settings, dispatch=node.dispatch)
-    return Steward(settler=settler, reconciler=reconciler, clock=node.clock)
+    told = Duty(name="alert", every_s=LOOK_EVERY_S, run=Watch(node).run) if node.settings.alerts.any else None
+    return Steward(settler=settler, reconciler=reconciler, alerts=told, clock=node.clock)
 
 
 def _look_for_broker(settings: Settings) -> None:

@@ -37,6 +37,8 @@ ALLOWED: Final = frozenset(
         *("cause", "reason", "rule", "why", "who", "error", "where", "caused_by", "category", "logger"),
         # how many, how long
         *("attempt", "attempts", "count", "objects", "size_bytes", "free_bytes", "seconds", "retry_in_s"),
+        # what proves an arrival; how many objects were committed to, and how many were not
+        *("proof", "committed", "failed"),
         # repairs of a reconciliation, and what runs
         *("noted", "supplied", "lost", "enqueued", "removed"),
         *("vertebrae", "graded", "version", "exit_code", "signal", "url"),

@@ -21,7 +21,7 @@ class Metrics:
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self._folder = settings.storage.root / "metrics"
-        self._destinations = [destination.name for destination in settings.destinations]
+        self._settings = settings
         self._clock = clock
         self._registry = CollectorRegistry()
         self._received = self._counter("received_objects", "Objects stored, by source", "source")
@@ -67,7 +67,7 @@ class Metrics:
 
     def text(self, ledger: metrics_page.LedgerOfMetrics) -> str:
         """Return the page: every listener's counts, and what the ledger says now."""
-        page = metrics_page.Page(self._folder, ledger, self._destinations, self._clock)
+        page = metrics_page.Page(self._folder, ledger, self._settings, self._clock)
         registry = CollectorRegistry()
         registry.register(page)
         return generate_latest(registry).decode()

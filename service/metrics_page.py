@@ -1,6 +1,7 @@
 """What /metrics shows: the files of the listeners, and the ledger at the moment of the question."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -10,8 +11,12 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from service import __version__
-from service.errors import Unavailable
+from service import __version__, causes, roll_call
+from service.certificates import certificates
+from service.config import Settings
+from service.errors import Misconfigured, Unavailable
+from service.ledger.lists import Cause
+from service.ledger.switches import Pause, Paused
 from service.messages import JobKind
 from service.states import StudyState
 
@@ -39,6 +44,27 @@ class LedgerJobs(Protocol):
         """Return (consecutive failures, time before which nothing goes there)."""
 
 
+class LedgerLists(Protocol):
+    """What is asked of the studies that failed."""
+
+    def causes(self, states: Sequence[StudyState], *, limit: int = ...) -> Sequence[Cause]:
+        """Return what studies in these states ended with."""
+
+
+class LedgerSwitches(Protocol):
+    """What is asked of the pauses."""
+
+    def paused(self) -> Mapping[Paused, Pause]:
+        """Return what is paused now."""
+
+
+class LedgerWatch(Protocol):
+    """What is asked of deliveries."""
+
+    def unproven(self) -> dict[str, tuple[int, float]]:
+        """Return by destination how many objects wait for proof, and since when the oldest does."""
+
+
 class LedgerOfMetrics(Protocol):
     """The part of the ledger that answers."""
 
@@ -50,6 +76,18 @@ class LedgerOfMetrics(Protocol):
     def jobs(self) -> LedgerJobs:
         """Destinations."""
 
+    @property
+    def watch(self) -> LedgerWatch:
+        """Deliveries."""
+
+    @property
+    def lists(self) -> LedgerLists:
+        """Failures."""
+
+    @property
+    def switches(self) -> LedgerSwitches:
+        """Pauses."""
+
 
 @dataclass(frozen=True, eq=False)
 class Page(Collector):
@@ -57,15 +95,19 @@ class Page(Collector):
 
     folder: Path
     ledger: LedgerOfMetrics
-    destinations: Sequence[str]
+    settings: Settings
     clock: Callable[[], float]
 
     def collect(self) -> Iterator[Metric]:
         """Give all metrics; where the ledger does not answer, its own are missing and spondyl_ledger_up is 0."""
         yield InfoMetricFamily("spondyl", "The version that answers", {"version": __version__})
         yield from _of_listeners(self.folder, since=self.clock() - _GONE_S)
+        there = roll_call.present(self.settings.storage.root, now=self.clock())
+        yield GaugeMetricFamily("spondyl_workers", "Workers that are there", value=len(there))
+        yield _expiries(self.settings)
         try:
-            known = list(_of_ledger(self.ledger, self.destinations, self.clock()))
+            names = [destination.name for destination in self.settings.destinations]
+            known = [*_of_ledger(self.ledger, names, self.clock()), *_of_failures(self.ledger)]
         except Unavailable:
             known = []
         yield GaugeMetricFamily("spondyl_ledger_up", "Whether the ledger answers", value=bool(known))
@@ -83,6 +125,29 @@ def _of_listeners(folder: Path, *, since: float) -> Iterable[Metric]:
             for sample in family.samples:
                 known.add_sample(sample.name, sample.labels | {"listener": path.stem}, sample.value)
     return families.values()
+
+
+def _expiries(settings: Settings) -> Metric:
+    """Return when each certificate ends; a file that cannot be read is doctor's to say."""
+    found = GaugeMetricFamily(
+        "spondyl_certificate_expiry_timestamp_seconds", "When a certificate ends, by its owner", labels=["certificate"]
+    )
+    with contextlib.suppress(Misconfigured):
+        for each in certificates(settings):
+            found.add_metric([each.owner], each.expires_at)
+    return found
+
+
+def _of_failures(ledger: LedgerOfMetrics) -> Iterator[Metric]:
+    failed = GaugeMetricFamily("spondyl_failed_studies", "Studies that are failed, by cause", labels=["cause"])
+    for word, number in causes.by_cause(ledger.lists.causes([StudyState.FAILED])).items():
+        failed.add_metric([word], number)
+    yield failed
+    paused = GaugeMetricFamily("spondyl_paused", "Whether an operator has paused it", labels=["what"])
+    now = ledger.switches.paused()
+    for what in Paused:
+        paused.add_metric([what.value], what in now)
+    yield paused
 
 
 def _of_ledger(ledger: LedgerOfMetrics, destinations: Sequence[str], now: float) -> Iterator[Metric]:
@@ -107,3 +172,22 @@ def _of_ledger(ledger: LedgerOfMetrics, destinations: Sequence[str], now: float)
     for name in destinations:
         failures.add_metric([name], ledger.jobs.destination(name)[0])
     yield failures
+    yield from _of_proofs(ledger.watch.unproven(), destinations, now)
+
+
+def _of_proofs(
+    unproven: dict[str, tuple[int, float]], destinations: Sequence[str], now: float
+) -> tuple[GaugeMetricFamily, GaugeMetricFamily]:
+    number = GaugeMetricFamily(
+        "spondyl_unproven_objects", "Objects stored by a destination and not proven yet", labels=["destination"]
+    )
+    age = GaugeMetricFamily(
+        "spondyl_oldest_unproven_seconds",
+        "How long the oldest object that a destination stored waits for proof",
+        labels=["destination"],
+    )
+    for name in destinations:
+        count, oldest = unproven.get(name, (0, now))
+        number.add_metric([name], count)
+        age.add_metric([name], max(0.0, now - oldest))
+    return number, age

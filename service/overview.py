@@ -3,7 +3,6 @@
 Read from the ledger, the broker, the disk and the signs of life of the other roles, all at the moment of the question.
 """
 
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,16 +15,15 @@ from service.ledger.switches import Pause, Paused
 from service.ledger.watch import DestinationState, RunningJob
 from service.messages import JobKind
 from service.metrics_page import SUFFIX
+from service.room import room
 from service.states import StudyState
-from service.wiring import GB, Node
+from service.wiring import Node
 
 DAY_S: Final = 86_400.0
 #: A listener says so every 2 s (`listening.SAVE_EVERY_S`); a machine under load may miss some.
 _LISTENER_GONE_S: Final = 20.0
 #: A study waits for a worker no longer than this where there are enough, seconds.
 _LONG_QUEUE_S: Final = 900.0
-#: A disk that is so full will be too full soon.
-_NEARLY_FULL: Final = 0.9
 
 
 class Light(StrEnum):
@@ -124,7 +122,7 @@ def overview(node: Node) -> Overview:
         _worker_check(workers, waiting, paused=Paused.PROCESSING in pauses, now=now),
         _broker_check(node),
         Check(name="Ledger", light=Light.OK, says="answers"),
-        _disk_check(node),
+        disk_check(node),
         *_destination_checks(destinations, now=now),
         _failure_check(node),
         _caller_check(node, now=now),
@@ -174,6 +172,9 @@ def _waiting(node: Node) -> Iterator[Waiting]:
     names = {JobKind.MEASURE: "to be measured", JobKind.DELIVER: "to be sent"}
     for kind, (number, oldest) in node.ledger.admin.waiting().items():
         yield Waiting(name=names[kind], number=number, oldest_at=oldest)
+    unproven = node.ledger.watch.unproven().values()
+    number = sum(number for number, _ in unproven)
+    yield Waiting(name="to be proven", number=number, oldest_at=min((at for _, at in unproven), default=None))
 
 
 def _workers(node: Node) -> Iterable[Worker]:
@@ -232,19 +233,19 @@ def _broker_check(node: Node) -> Check:
     return Check(name="Broker", light=Light.OK, says="answers")
 
 
-def _disk_check(node: Node) -> Check:
+def disk_check(node: Node) -> Check:
+    """Look at the room that the spool has."""
     least = node.settings.storage.min_free_gb
     try:
-        usage = shutil.disk_usage(node.settings.storage.root)
+        free, full, nearly = room(node.settings.storage.root, least_gb=least)
     except OSError as error:
         says = f"the spool cannot be read: {error.strerror}"
         return Check(name="Disk", light=Light.BAD, says=says, do="Mount it again; then `spondyl doctor`.")
-    free, full = usage.free / GB, 1 - usage.free / usage.total
     says = f"{free:.1f} GB free, {100 * full:.0f} % used"
     if free < least:
         do = f"Objects are refused below {least:g} GB: make room, or lower [storage] retention_days."
         return Check(name="Disk", light=Light.BAD, says=says, do=do)
-    if full > _NEARLY_FULL and free < 10 * max(least, 1):
+    if nearly:
         return Check(name="Disk", light=Light.WARN, says=says, do="Make room, or lower [storage] retention_days.")
     return Check(name="Disk", light=Light.OK, says=says)
 

@@ -4,12 +4,12 @@ import contextlib
 import logging
 import ssl
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
-from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation
 
@@ -109,13 +109,39 @@ class _Parked(threading.Event):
         super().set()
 
 
+class _OneReader(Association):
+    """An association whose reactor is parked, and that says so.
+
+    pynetdicom answers an N-EVENT-REPORT in a thread of its own, which says afterwards that the reactor runs: the next
+    call, a release among them, would wait for ever.
+    """
+
+    @property
+    def _is_paused(self) -> bool:
+        return True
+
+    @_is_paused.setter
+    def _is_paused(self, _: bool) -> None:
+        pass
+
+
 def _park_reactor(event: evt.Event) -> None:
     # Runs in the calling thread, before the reactor thread is started.
+    event.assoc.__class__ = _OneReader
     event.assoc._reactor_checkpoint = _Parked(event.assoc)  # noqa: SLF001 - there is no public way; see _Parked
 
 
-def call(destination: Destination, contexts: list[PresentationContext], *, calling_ae: str) -> Association:
-    """Open an association; PeerRefused where it is refused for good, Unavailable where trying again may help."""
+def call(
+    destination: Destination,
+    contexts: list[PresentationContext],
+    *,
+    calling_ae: str,
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
+) -> Association:
+    """Open an association; PeerRefused where it is refused for good, Unavailable where trying again may help.
+
+    `roles`: where this side is not the user of a service (PS3.7 D.3.3.4).
+    """
     silence_pynetdicom()
     limit_s = destination.timeout_s
     ae = _Caller(ae_title=calling_ae)
@@ -130,6 +156,7 @@ def call(destination: Destination, contexts: list[PresentationContext], *, calli
             contexts=contexts,
             ae_title=destination.ae_title,
             tls_args=tls,
+            ext_neg=list(roles),
             evt_handlers=[
                 (evt.EVT_CONN_OPEN, lambda event: prepare_socket(event.assoc, timeout_s=limit_s)),
                 (evt.EVT_ESTABLISHED, _park_reactor),
@@ -189,9 +216,15 @@ def hang_up(association: Association) -> None:
 
 
 @contextlib.contextmanager
-def calling(destination: Destination, contexts: list[PresentationContext], *, calling_ae: str) -> Iterator[Association]:
+def calling(
+    destination: Destination,
+    contexts: list[PresentationContext],
+    *,
+    calling_ae: str,
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
+) -> Iterator[Association]:
     """Hold an association open for the length of a block."""
-    association = call(destination, contexts, calling_ae=calling_ae)
+    association = call(destination, contexts, calling_ae=calling_ae, roles=roles)
     try:
         yield association
     finally:

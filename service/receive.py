@@ -14,14 +14,16 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 
-from service import peer, sop_classes
+from service import commitment, peer, sop_classes
 from service.acceptor import Acceptor, BoundedHandler, Entity
 from service.arriving import RENEW_S, Arriving, LedgerOfArrivals
 from service.callers import UNLISTED, NotAdmitted, admit, may_connect
+from service.committing import Committing
 from service.config import Settings
 from service.door import Closed, Door
 from service.errors import Misconfigured, Refused, TooLarge, Unavailable
 from service.file_meta import file_meta
+from service.hearing import Hearing
 from service.identity import Identity, is_uid, read_identity
 from service.logs import log
 from service.part import HEAD, Part
@@ -110,10 +112,14 @@ class Listener:
         metrics: Counts,
         door: Door | None = None,
         shared: Shared | None = None,
+        hearing: Hearing | None = None,
+        committing: Committing | None = None,
     ) -> None:
         self._settings = settings
         self._door = door
         self._shared = shared
+        self._hearing = hearing
+        self._committing = committing
         self._spool = spool
         self._ledger = ledger
         self._metrics = metrics
@@ -125,7 +131,7 @@ class Listener:
         """Listen; Misconfigured where the address cannot be used."""
         peer.silence_pynetdicom()
         node = self._settings.node
-        entity = _application_entity(self._settings)
+        entity = application_entity(self._settings)
         try:
             server = Acceptor(
                 entity,
@@ -170,7 +176,10 @@ class Listener:
         return int(self._server.server_address[1])
 
     def _handlers(self) -> list[evt.EventHandlerType]:
+        hears = [(evt.EVT_N_EVENT_REPORT, self._hearing.on_report)] if self._hearing else []
+        hears += [(evt.EVT_N_ACTION, self._committing.on_action)] if self._committing else []
         return [
+            *hears,
             (evt.EVT_REQUESTED, self._on_requested),
             (evt.EVT_REJECTED, self._on_rejected),
             (evt.EVT_REJECTED, self._on_over),
@@ -192,6 +201,7 @@ class Listener:
 
     def _admits(self, address: str) -> bool:
         admitted = may_connect(self._settings.sources, address)
+        admitted = admitted or (self._hearing is not None and self._hearing.may_connect(address))
         if not admitted:
             self._metrics.association_rejected("address")
             if self._door is not None:
@@ -199,9 +209,19 @@ class Listener:
             log.warning("connection closed", action="association_rejected", cause="address", address=address)
         return admitted
 
+    def _admit(self, association: Association) -> None:
+        """Admit a source; a destination that is none may report what it has, and nothing else."""
+        try:
+            self._source(association)
+        except NotAdmitted:
+            calling_ae, _, address = _titles(association)
+            if self._hearing is None or not self._hearing.may_report(calling_ae=calling_ae, address=address):
+                raise
+            self._hearing.narrow(association)
+
     def _on_requested(self, event: evt.Event) -> None:
         try:
-            self._source(event.assoc)
+            self._admit(event.assoc)
             if self._shared and not self._shared.slots.take(event.assoc):
                 self._say_rejected(event.assoc, "too_many_associations")
                 event.assoc.acse.send_reject(*_LIMIT_EXCEEDED)
@@ -330,7 +350,8 @@ def _is_changed(identity: Identity, part: Part) -> bool:
         return _VERIFIED.search(data) is not None
 
 
-def _application_entity(settings: Settings) -> AE:
+def application_entity(settings: Settings) -> AE:
+    """Return what a listener negotiates with: titles, limits, presentation contexts."""
     node = settings.node
     entity = Entity(ae_title=node.ae_title)
     entity.implementation_class_uid = peer.IMPLEMENTATION_CLASS_UID
@@ -341,6 +362,9 @@ def _application_entity(settings: Settings) -> AE:
     entity.network_timeout = entity.dimse_timeout = node.idle_timeout_s
     entity.acse_timeout = min(node.idle_timeout_s, _LONGEST_REQUEST_S)
     entity.add_supported_context(sop_classes.VERIFICATION, list(sop_classes.UNCOMPRESSED))
+    push_model, syntaxes = commitment.PUSH_MODEL, list(sop_classes.UNCOMPRESSED)
+    # A destination that reports takes the role of SCP in an association that it asks for (PS3.4 J.3.3, PS3.7 D.3.3.4).
+    entity.add_supported_context(push_model, syntaxes, scu_role=True, scp_role=True)
     for sop_class in sop_classes.ACCEPTED:
         entity.add_supported_context(sop_class, list(sop_classes.transfer_syntaxes(sop_class)))
     return entity

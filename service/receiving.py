@@ -26,6 +26,8 @@ from service.wire import Left, Over, Silent, Wire
 _DATA_SET_LIMIT: Final = 16 * 1024 * 1024
 #: PS3.8 9.3.8, A-ABORT by the service provider: reason not specified.
 _NOT_SPECIFIED: Final = 0x00
+#: PS3.7 E.1, Command Field: of a response.
+_IS_RESPONSE: Final = 0x8000
 #: How an association ends that is not released, as the log says it.
 _CAUSES: Final[Mapping[type[Over], str]] = {
     Violation: "violation",
@@ -72,6 +74,8 @@ class ReceivingAssociation(Association):
         self._wire = wire
         self._receive = receive
         self._max_object = max_object
+        #: What a handler leaves to be done once its request is answered.
+        self.afterwards: list[Callable[[], None]] = []
         #: Called once somebody has asked for an association, or has left before.
         self.no_longer_waits: Callable[[], None] = lambda: None
 
@@ -183,7 +187,11 @@ class ReceivingAssociation(Association):
         if isinstance(request, C_CANCEL):
             return  # nothing is served that takes long enough to be cancelled
         evt.trigger(self, evt.EVT_DIMSE_RECV, {"message": decoded})
+        if message.command.field & _IS_RESPONSE:
+            return  # to what was done afterwards; whatever it says, the peer has heard of it
         self._serve_request(request, message.context_id)
+        while self.afterwards and self.is_established:
+            self.afterwards.pop(0)()
 
     def _abort_blocking(self, block: bool = True) -> None:  # noqa: ARG002 - as in pynetdicom: this one never waits
         """Abort as the service user, from any thread."""

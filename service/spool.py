@@ -19,7 +19,7 @@ import re
 import secrets
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -142,6 +142,12 @@ class Spool:
         """Return the file of one SOP instance of a study, None where it was not received."""
         name = _digest(sop_instance_uid.encode())
         return next((path for path in self.files(key) if path.name.startswith(name)), None)
+
+    def among(self, key: str, sop_instance_uids: Collection[str]) -> dict[str, Path]:
+        """Return of these SOP instances those that were received, our own among them; the version that came last."""
+        names = {_digest(uid.encode()): uid for uid in sop_instance_uids}
+        kept = (*self._folder(key).glob("*.own.dcm"), *self.files(key))
+        return {names[path.name[:32]]: path for path in kept if path.name[:32] in names}
 
     def fingerprint(self, key: str) -> str:
         """Return what tells whether a study holds anything else than before: 64 hex digits over `files`."""

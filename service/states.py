@@ -18,7 +18,7 @@ class StudyState(StrEnum):
     QUEUED = "queued"
     #: A worker holds the measure job.
     MEASURING = "measuring"
-    #: The report exists; at least one destination has not got it.
+    #: The report exists; of at least one destination it is not known that it has it.
     DELIVERING = "delivering"
     #: Every destination has the report.
     REPORTED = "reported"
@@ -67,8 +67,12 @@ class JobState(StrEnum):
 
     #: May be claimed once its time has come.
     WAITING = "waiting"
-    #: One worker holds it, until its lease ends.
+    #: One worker does it, until its lease ends.
     RUNNING = "running"
+    #: The destination said that it stored the object; proof of that is asked for once its time has come.
+    STORED = "stored"
+    #: One worker asks the destination for proof, until its lease ends.
+    PROVING = "proving"
     #: Its result is in the ledger.
     DONE = "done"
     #: Attempts are used up or trying again cannot help.
@@ -84,7 +88,11 @@ class JobEvent(StrEnum):
 
     CLAIMED = "claimed"
     FINISHED = "finished"
-    #: The worker hands it back for later (a passing failure).
+    #: The destination said that it stored the object, and the site wants proof.
+    STORED = "stored"
+    #: The destination has not got what it said that it stored: it is sent again, under the same UID.
+    MISSING = "missing"
+    #: The worker hands it back for later (a passing failure); or, waiting for proof, it is asked for later.
     POSTPONED = "postponed"
     #: The lease ended without a word from the worker.
     LOST = "lost"
@@ -166,8 +174,29 @@ JOB_TRANSITIONS: Mapping[tuple[JobState, JobEvent], JobState] = MappingProxyType
         (JobState.RUNNING, JobEvent.GAVE_UP): JobState.FAILED,
         (JobState.RUNNING, JobEvent.DECLINED): JobState.DECLINED,
         (JobState.RUNNING, JobEvent.CANCELLED): JobState.CANCELLED,
+        (JobState.RUNNING, JobEvent.STORED): JobState.STORED,
+        (JobState.STORED, JobEvent.CLAIMED): JobState.PROVING,
+        (JobState.STORED, JobEvent.CANCELLED): JobState.CANCELLED,
+        (JobState.PROVING, JobEvent.FINISHED): JobState.DONE,
+        (JobState.PROVING, JobEvent.MISSING): JobState.WAITING,
+        (JobState.PROVING, JobEvent.POSTPONED): JobState.STORED,
+        (JobState.PROVING, JobEvent.LOST): JobState.STORED,
+        (JobState.PROVING, JobEvent.GAVE_UP): JobState.FAILED,
+        (JobState.PROVING, JobEvent.CANCELLED): JobState.CANCELLED,
+        # The destination reports on an association of its own, whether or not somebody waits for it.
+        (JobState.STORED, JobEvent.FINISHED): JobState.DONE,
+        (JobState.STORED, JobEvent.MISSING): JobState.WAITING,
+        (JobState.STORED, JobEvent.POSTPONED): JobState.STORED,
+        (JobState.STORED, JobEvent.GAVE_UP): JobState.FAILED,
     }
 )
+
+#: Nobody has it in hand: it may be claimed once its time has come.
+IDLE: frozenset[JobState] = frozenset({JobState.WAITING, JobState.STORED})
+#: A worker holds it, until its lease ends.
+HELD: frozenset[JobState] = frozenset({JobState.RUNNING, JobState.PROVING})
+#: Something is still to be done.
+OPEN: frozenset[JobState] = IDLE | HELD
 
 #: Dispositions: nothing more happens by itself.
 FINAL: frozenset[StudyState] = frozenset({_S.REPORTED, _S.NOT_ANALYSABLE, _S.IGNORED, _S.FAILED})

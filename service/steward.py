@@ -1,4 +1,4 @@
-"""The steward: three loops that settle and reconcile for as long as the node runs.
+"""The steward: loops that settle, reconcile and, where somebody is to be told, alert for as long as the node runs.
 
 A pass that fails because something does not answer is logged and comes again; nothing is kept in memory between two
 passes, so a steward that is killed costs nothing but time. Anything else that fails is a bug: its loop ends, is no
@@ -49,14 +49,22 @@ class Duty:
 class Steward:
     """Runs the duties, each in a thread of its own, between `start` and `stop`."""
 
-    def __init__(self, *, settler: Settler, reconciler: Reconciler, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        *,
+        settler: Settler,
+        reconciler: Reconciler,
+        alerts: Duty | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._clock = clock
         self._stopped = threading.Event()
-        duties = (
+        duties = [
             Duty(name="settle", every_s=SETTLE_EVERY_S, run=settler.run),
             Duty(name="reconcile", every_s=RECONCILE_EVERY_S, run=partial(reconciler.run, whole_spool=False)),
             Duty(name="compare", every_s=WHOLE_SPOOL_EVERY_S, run=reconciler.run),
-        )
+            *([alerts] if alerts else []),
+        ]
         self._threads = [
             threading.Thread(target=self._repeat, args=(duty,), name=f"spondyl-{duty.name}", daemon=True)
             for duty in duties

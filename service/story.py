@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from service import sop_classes
 from service.ledger.lists import Attempt, SentObject
 from service.ledger.outcomes import QUARANTINED
+from service.ledger.proofs import MISSING
 from service.ledger.rows import EventRow, ReportRow, StudyDetail
 from service.messages import JobKind
 from service.states import JobEvent, JobState, StudyEvent
@@ -13,9 +14,11 @@ from service.states import JobEvent, JobState, StudyEvent
 _KINDS = {JobKind.MEASURE: "measuring", JobKind.DELIVER: "sending"}
 #: Events that a try says better.
 _SAID_BY_A_TRY = frozenset({"claimed"})
-_BAD_EVENTS = frozenset({StudyEvent.GAVE_UP, QUARANTINED})
+_BAD_EVENTS = frozenset({StudyEvent.GAVE_UP, QUARANTINED, MISSING})
 #: A try that ends like this went as it should; what a destination does not take and need not is no failure.
-_WELL = frozenset({None, JobEvent.FINISHED, JobEvent.CANCELLED, JobEvent.DECLINED})
+_WELL = frozenset({None, JobEvent.FINISHED, JobEvent.STORED, JobEvent.CANCELLED, JobEvent.DECLINED})
+#: Nor is a proof that takes its time.
+_PROVED_WELL = _WELL | {JobEvent.POSTPONED}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +100,8 @@ def _event(row: EventRow) -> Step:
 
 
 def _try(row: Attempt) -> Step:
-    what = f"{_KINDS[row.kind]}{f' {row.brings}' if row.brings else ''}, try {row.number}"
+    done = "asking for proof of" if row.proves else _KINDS[row.kind]
+    what = f"{done}{f' {row.brings}' if row.brings else ''}, try {row.number}"
     where = f" to {row.destination}" if row.destination else ""
     ended = "runs" if row.outcome is None else row.outcome.value.replace("_", " ")
     return Step(
@@ -107,5 +111,5 @@ def _try(row: Attempt) -> Step:
         detail=row.error or "",
         actor=row.worker,
         took_s=None if row.ended_at is None else row.ended_at - row.started_at,
-        bad=row.outcome not in _WELL,
+        bad=row.outcome not in (_PROVED_WELL if row.proves else _WELL),
     )

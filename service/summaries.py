@@ -80,6 +80,8 @@ class Delivery:
     attempts: int
     error: str | None
     delivered_at: str | None
+    #: What the destination said of it, and what proved it.
+    proof: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,6 +211,7 @@ def _delivery(row: DeliveryRow) -> Delivery:
         attempts=row.attempts,
         error=row.error,
         delivered_at=None if row.delivered_at is None else utc(row.delivered_at),
+        proof=row.proof,
     )
 
 

@@ -45,6 +45,7 @@ _PARTS: Final[Mapping[str, Mapping[str, str]]] = {
         "state": "State",
         "attempts": "Attempts",
         "delivered_at": "Delivered",
+        "proof": "Proof",
         "error": "Last error",
     },
     "events": {"at": "When", "event": "Event", "actor": "Who", "detail": "Detail"},

@@ -16,6 +16,7 @@ else
     need redis-server redis-server
     need dcmtk /usr/bin/storescu
     need openssl openssl
+    need prometheus promtool
     need chromium chromium
     need default-jre-headless java
     need libpixelmed-java /usr/share/java/pixelmed.jar

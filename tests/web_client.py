@@ -11,12 +11,13 @@ from fastapi import FastAPI
 from service.metrics import Metrics
 from service.web.app import create_app
 from service.wiring import Node
+from workers.conformance.document import PAPERS
 from workers.document_format import FORMAT
 
 
 def app_of(node: Node) -> FastAPI:
     """Return the application over an open node, put together as the role does it."""
-    return create_app(node, Metrics(node.settings, node.clock), FORMAT)
+    return create_app(node, Metrics(node.settings, node.clock), FORMAT, PAPERS)
 
 
 class Client:

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from service.cli import admin, doctor, peers, roles, setup, user
+from service.cli import admin, alert, doctor, peers, roles, setup, user
 from service.cli.exits import told
 from service.cli.options import ConfigPath, Options
-from workers import cli_demo, cli_measure, cli_roles
+from workers import cli_conformance, cli_demo, cli_measure, cli_roles
 
 _EPILOG = (
     "Exit codes: 0 ok, 1 failed, 2 usage, 3 configuration, 4 a peer or server does not answer or refuses, "
@@ -63,12 +63,13 @@ for panel, commands in {
         peers.send,
         peers.echo,
     ),
-    _HELP: (doctor.doctor, setup.migrate, setup.version),
+    _HELP: (doctor.doctor, cli_conformance.conformance, setup.migrate, setup.version),
 }.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
 app.add_typer(setup.config_app, name="config", rich_help_panel=_HELP)
 app.add_typer(user.user_app, name="user", rich_help_panel=_HELP)
+app.add_typer(alert.alert_app, name="alert", rich_help_panel=_HELP)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from service.checks import finder, machine, peers, servers
+from service.checks import clocks, finder, machine, peers, servers, tls
 from service.checks.check import Check, tried
 from service.config import Settings
 
@@ -15,10 +15,11 @@ def examine(settings: Settings, file: Path | None) -> Iterator[Check]:
     yield from machine.decoders()
     yield machine.gate(settings)
     yield from machine.storage(settings)
-    yield from tried("TLS", peers.certificates, settings, "see the PEM files that the configuration names")
+    yield from tried("TLS", tls.certificates_of, settings, "see the PEM files that the configuration names")
     yield from tried("DICOM port", machine.dicom_port, settings, "see node.bind, node.port and node.tls")
     yield from machine.web_port(settings)
     yield from tried("ledger", servers.ledger, settings, "see storage.ledger; run `spondyl migrate`")
     yield from tried("broker", servers.broker, settings, "see queue.broker, and that its server runs")
+    yield from clocks.clocks(settings)
     yield from tried("finder", finder.finder, settings, "install it in this environment, or set finder.name")
     yield from tried("destinations", peers.destinations, settings, "see [[destinations]]")

@@ -12,19 +12,30 @@ from typing import Final
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
+from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from pynetdicom import build_context
 
 from service import config_text, dciodvfy, peer, sop_classes
 from service.checks.check import Check, bad, good, noted
 from service.config import Destination, Settings, Storage, Web
 from service.errors import PeerRefused, SpondylError, Unavailable
+from service.room import room
 from service.web.health import ping_spool
 
 _PACKAGES: Final = ("service", "workers", "sr_templates")
 _DISTRIBUTION: Final = "spondyl"
 _TIMEOUT_S: Final = 3.0
 _OK_BYTES: Final = 16
+#: What the libraries that come with us decode: RLE (numpy), JPEG-LS (pyjpegls), JPEG 2000 and JPEG (Pillow).
+_BROUGHT: Final = (
+    "1.2.840.10008.1.2.5",
+    "1.2.840.10008.1.2.4.80",
+    "1.2.840.10008.1.2.4.90",
+    "1.2.840.10008.1.2.4.81",
+    "1.2.840.10008.1.2.4.91",
+    "1.2.840.10008.1.2.4.50",
+    "1.2.840.10008.1.2.4.51",
+)
 #: Any UID (UUID-derived): the object is written for dciodvfy alone and kept nowhere.
 _NO_OBJECT: Final = "2.25.1"
 #: Where a server that listens on all addresses is reached from here.
@@ -55,6 +66,11 @@ def decoders() -> Iterator[Check]:
     """Say which encapsulated transfer syntaxes can be decoded; masks and points need none of them."""
     compressed = (*sop_classes.LOSSLESS, *sop_classes.LOSSY)
     usable = [uid for uid in compressed if _decodable(uid)]
+    missing = ", ".join(UID(uid).name.split(",")[0] for uid in _BROUGHT if uid not in usable)
+    if missing:
+        remedy = "install spondyl anew into an environment of its own: numpy, Pillow or pyjpegls is missing or broken"
+        yield bad("decoders", f"cannot be decoded, though it should be: {missing}", remedy)
+        return
     yield good("decoders", f"{len(usable)} of {len(compressed)} compressed transfer syntaxes; the others are stored")
 
 
@@ -165,5 +181,10 @@ def storage(settings: Settings) -> Iterator[Check]:
         ping_spool(kept)
     except SpondylError as error:
         yield bad("spool", str(error), remedy)
+        return
+    free_gb, full, nearly = room(kept.root, least_gb=kept.min_free_gb)
+    found = f"{kept.root} can be written, {free_gb:.1f} GB are free"
+    if nearly:
+        yield noted("spool", f"{found}, {100 * full:.0f} % are used: nearly full", "make room, or lower retention_days")
     else:
-        yield good("spool", f"{kept.root} can be written, {shutil.disk_usage(kept.root).free / 1e9:.1f} GB are free")
+        yield good("spool", found)

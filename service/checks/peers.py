@@ -1,10 +1,10 @@
 """The destinations: do they answer, and do they take what we write."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
-from service import peer, sending, sop_classes
+from service import sending, sop_classes
 from service.checks.check import Check, bad, good, noted
+from service.checks.proofs import provable
 from service.config import Destination, Settings
 from service.errors import SpondylError
 
@@ -28,6 +28,7 @@ def _destination(destination: Destination, settings: Settings) -> Iterator[Check
         yield bad(name, str(error), f"see that {where} runs and knows {settings.node.ae_title} as a caller", peer=True)
     else:
         yield _taken(name, destination, settings, seconds=seconds, refused=refused)
+        yield provable(destination, settings)
 
 
 def _taken(name: str, destination: Destination, settings: Settings, *, seconds: float, refused: list[str]) -> Check:
@@ -53,18 +54,3 @@ def _reports(settings: Settings) -> list[str]:
 
 def _optional(destination: Destination) -> list[str]:
     return [kind for kind in destination.objects if kind != "sr"]
-
-
-def certificates(settings: Settings) -> Iterator[Check]:
-    """Load the TLS files of the node and of every destination."""
-    if settings.node.tls:
-        peer.server_context(settings.node.tls)
-        yield good("TLS of the node", _named(settings.node.tls.cert_file))
-    for destination in settings.destinations:
-        if destination.tls:
-            peer.client_context(destination.tls)
-            yield good(f"TLS of {destination.name}", _named(destination.tls.cert_file))
-
-
-def _named(path: Path) -> str:
-    return f"{path.name} and its key can be loaded"

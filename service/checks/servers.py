@@ -37,10 +37,11 @@ def broker(settings: Settings) -> Iterator[Check]:
         dispatcher.ping()
     yield good("broker", "embedded, answers" if settings.queue.embedded else "answers", peer=True)
     if broker_url(settings).startswith(("redis", "valkey")):
-        yield from _persistence(_client(settings))
+        yield from _persistence(redis_client(settings))
 
 
-def _client(settings: Settings) -> redis.Redis:
+def redis_client(settings: Settings) -> redis.Redis:
+    """Return a client of the broker, which is a Redis or Valkey."""
     if settings.queue.embedded:
         return redis.Redis(unix_socket_path=str(socket_path(settings)), socket_timeout=_TIMEOUT_S)
     return redis.Redis.from_url(broker_url(settings), socket_timeout=_TIMEOUT_S)

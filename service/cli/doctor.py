@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def doctor(ctx: typer.Context, as_json: AsJson = False, config: ConfigPath = None) -> None:
-    """Examine configuration, packages, decoders, spool, ports, ledger, broker and every destination.
+    """Examine configuration, packages, decoders, spool, ports, certificates, ledger, broker, clocks, every destination.
 
     Exit code 1 where something of this node failed, 4 where a server or destination does not answer or refuses,
     5 where other destinations do.

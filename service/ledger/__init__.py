@@ -16,6 +16,7 @@ from service.ledger.jobs import Jobs
 from service.ledger.lists import Lists
 from service.ledger.people import People
 from service.ledger.priors import EarlierStudy, Priors
+from service.ledger.proofs import Asked, Proofs
 from service.ledger.rows import (
     Claim,
     DeliveryRow,
@@ -36,6 +37,7 @@ from service.ledger.watch import Watch
 __all__ = [
     "Admin",
     "Arrivals",
+    "Asked",
     "Claim",
     "DeliveryRow",
     "Documents",
@@ -48,6 +50,7 @@ __all__ = [
     "Ledger",
     "NewReport",
     "Priors",
+    "Proofs",
     "ReportRow",
     "StudyDetail",
     "StudyRow",
@@ -63,6 +66,7 @@ class Ledger:
     engine: Engine
     arrivals: Arrivals
     jobs: Jobs
+    proofs: Proofs
     documents: Documents
     priors: Priors
     admin: Admin
@@ -85,6 +89,7 @@ class Ledger:
             engine=engine,
             arrivals=Arrivals(engine),
             jobs=Jobs(engine),
+            proofs=Proofs(engine),
             documents=Documents(engine),
             priors=Priors(engine),
             admin=Admin(engine),

@@ -14,7 +14,7 @@ from service.ledger.removed import REMOVED
 from service.ledger.rows import AT_ONCE, SR, DeliveryRow, Earlier, EventRow, JobRow, ReportRow, StudyDetail, StudyRow
 from service.ledger.tables import attempts, columns, deliveries, events, jobs, outputs, reports, revisions, studies
 from service.messages import JobKind
-from service.states import FINAL, JobState, StudyEvent, StudyState
+from service.states import FINAL, OPEN, JobState, StudyEvent, StudyState
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Admin:
         """
         with writing(self.engine) as connection:
             study = locked(connection, _find(connection, uid_or_key).id)
-            cancel_jobs(connection, study.id, {JobState.WAITING, JobState.RUNNING}, now=now)
+            cancel_jobs(connection, study.id, OPEN, now=now)
             out = {"reason": why, "who": ADMIN, "unsettled_since": None}
             move_study(connection, study, StudyEvent.IGNORED, now=now, actor=actor, detail=why, **out)
             return resting_on(connection, study.study_instance_uid)
@@ -179,6 +179,7 @@ def _find(connection: Connection, uid_or_key: str) -> StudyRow:
 
 def _deliveries(connection: Connection, study_id: int) -> tuple[DeliveryRow, ...]:
     last = (attempts.c.job_id == jobs.c.id) & (attempts.c.number == jobs.c.attempts)
+    said = (deliveries.c.report_id == jobs.c.report_id) & (deliveries.c.destination == jobs.c.destination)
     wanted = (
         select(
             jobs.c.report_id,
@@ -191,8 +192,10 @@ def _deliveries(connection: Connection, study_id: int) -> tuple[DeliveryRow, ...
             jobs.c.not_before,
             jobs.c.error,
             case((jobs.c.state == JobState.DONE, attempts.c.ended_at)).label("delivered_at"),
+            deliveries.c.detail.label("proof"),
         )
         .join(reports, reports.c.id == jobs.c.report_id)
+        .join(deliveries, said, isouter=True)
         .join(attempts, last, isouter=True)
         .where(jobs.c.study_id == study_id, jobs.c.kind == JobKind.DELIVER)
         .order_by(jobs.c.id)

@@ -18,7 +18,7 @@ from service.ledger.removed import objects_are_gone
 from service.ledger.rows import AT_ONCE, SR, JobRow, StudyRow
 from service.ledger.tables import outputs, reports, studies
 from service.messages import JobKind
-from service.states import JobEvent, JobState, NotAllowed, StudyEvent, StudyState
+from service.states import HELD, IDLE, JobEvent, JobState, NotAllowed, StudyEvent, StudyState
 
 #: A study in one of these may have a report that can be sent again.
 _SENT = frozenset({StudyState.DELIVERING, StudyState.REPORTED, StudyState.NOT_ANALYSABLE, StudyState.FAILED})
@@ -82,11 +82,11 @@ def _send_again(
     While others are under way, what a destination has, or does not take, is left in peace.
     """
     done = {JobState.DONE, JobState.DECLINED} if study.state is StudyState.DELIVERING else set()
-    old = [job for job in deliveries if job.state not in {JobState.RUNNING, *done}]
+    old = [job for job in deliveries if job.state not in HELD | done]
     if not old:
         raise NotAllowed("the report is being sent at this moment")
     for job in old:
-        if job.state is JobState.WAITING:
+        if job.state in IDLE:
             move_job(connection, job, JobEvent.CANCELLED, now=now)
     names = list(dict.fromkeys(job.destination or "" for job in old))
     circuit.close(connection, names)

@@ -11,7 +11,7 @@ from service.ledger.engine import inserting, reading, writing
 from service.ledger.moves import NODE, STUDY, begin_revision, cancel_jobs, locked, move_study, note_event
 from service.ledger.rows import JobRow, StudyRow
 from service.ledger.tables import later, studies
-from service.states import STUDY_TRANSITIONS, JobState, StudyEvent, StudyState
+from service.states import OPEN, STUDY_TRANSITIONS, StudyEvent, StudyState
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Arrivals:
         """Take a study out by a rule; `arrivals` as in `settle`. NotAllowed in a state in which this cannot happen."""
         with writing(self.engine) as connection:
             study = locked(connection, study_id)
-            cancel_jobs(connection, study_id, {JobState.WAITING, JobState.RUNNING}, now=now)
+            cancel_jobs(connection, study_id, OPEN, now=now)
             out = _settled(now, arrivals) | {"reason": rule}
             move_study(connection, study, StudyEvent.IGNORED, now=now, detail=rule, **out)
 

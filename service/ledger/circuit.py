@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case
 from service.ledger.engine import inserting
 from service.ledger.rows import SR
 from service.ledger.tables import destinations, jobs, reports
-from service.states import JobState
+from service.states import HELD, IDLE
 
 
 def passes(connection: Connection, name: str, *, now: float, probe_s: float) -> bool:
@@ -59,10 +59,10 @@ def lets_through(*, now: float) -> ColumnElement[bool]:
     """
     other = jobs.alias("other")
     place = func.row_number().over(partition_by=other.c.destination, order_by=_turns(other)).label("place")
-    waiting = other.c.state == JobState.WAITING, other.c.destination.is_not(None), other.c.not_before <= now
+    waiting = other.c.state.in_(IDLE), other.c.destination.is_not(None), other.c.not_before <= now
     ranked = select(other.c.id, place).select_from(_with_reports(other)).where(*waiting).subquery()
     first = select(ranked.c.id).where(ranked.c.place == 1)
-    running = select(other.c.id).where(other.c.state == JobState.RUNNING, other.c.destination == jobs.c.destination)
+    running = select(other.c.id).where(other.c.state.in_(HELD), other.c.destination == jobs.c.destination)
     opened = select(destinations.c.name).where(
         destinations.c.name == jobs.c.destination, destinations.c.failures > 0, destinations.c.not_before > now
     )
@@ -71,7 +71,7 @@ def lets_through(*, now: float) -> ColumnElement[bool]:
 
 def next_in_turn(name: str, *, now: float) -> Select[Any]:
     """Return the question for the delivery to `name` whose turn it is; one that waits, and its time has come."""
-    waiting = jobs.c.destination == name, jobs.c.state == JobState.WAITING, jobs.c.not_before <= now
+    waiting = jobs.c.destination == name, jobs.c.state.in_(IDLE), jobs.c.not_before <= now
     return select(jobs.c.id).select_from(_with_reports(jobs)).where(*waiting).order_by(*_turns(jobs)).limit(1)
 
 
@@ -85,4 +85,4 @@ def _turns(deliveries: FromClause) -> list[ColumnElement[object]]:
 
 
 def _running(name: str) -> Select[Any]:
-    return select(jobs.c.id).where(jobs.c.state == JobState.RUNNING, jobs.c.destination == name)
+    return select(jobs.c.id).where(jobs.c.state.in_(HELD), jobs.c.destination == name)

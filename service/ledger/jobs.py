@@ -13,7 +13,7 @@ from service.ledger.rows import SR, Claim, JobRow, NewReport, ReportRow
 from service.ledger.switches import Paused, is_paused
 from service.ledger.tables import columns, destinations, jobs, outputs, reports, revisions
 from service.messages import JobKind
-from service.states import JobEvent, JobState, StudyEvent
+from service.states import HELD, IDLE, JobEvent, StudyEvent
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Jobs:
     engine: Engine
 
     def claim(self, job_id: int, *, worker: str, now: float, lease_s: float) -> Claim | None:
-        """Take a job that waits; of any number of callers exactly one gets it.
+        """Take a job that waits, to be done or for proof; of any number of callers exactly one gets it.
 
         None where it does not wait, its time has not come, processing is paused, its destination's circuit is open, or
         another delivery to that destination runs: one that hangs costs one worker process, whatever waits behind it.
@@ -136,7 +136,7 @@ class Jobs:
 
         They wait again. One that `max_attempts` workers died with has failed: another death would teach nothing.
         """
-        overdue = select(*JOB).where(jobs.c.state == JobState.RUNNING, jobs.c.lease_until < now).order_by(jobs.c.id)
+        overdue = select(*JOB).where(jobs.c.state.in_(HELD), jobs.c.lease_until < now).order_by(jobs.c.id)
         with reading(self.engine) as connection:
             found = [JobRow(**record._asdict()) for record in connection.execute(overdue)]
         released = []
@@ -153,7 +153,7 @@ class Jobs:
         """
         unsent = or_(jobs.c.enqueued_at.is_(None), jobs.c.enqueued_at <= now - requeue_s)
         wanted = select(*JOB).where(
-            jobs.c.state == JobState.WAITING, jobs.c.not_before <= now, unsent, circuit.lets_through(now=now)
+            jobs.c.state.in_(IDLE), jobs.c.not_before <= now, unsent, circuit.lets_through(now=now)
         )
         with reading(self.engine) as connection:
             if is_paused(connection, Paused.PROCESSING):
@@ -185,7 +185,7 @@ def _waiting(connection: Connection, job_id: int, *, now: float) -> JobRow | Non
         return None
     locked(connection, job.study_id)
     job = find_job(connection, job_id)
-    return job if job is not None and job.state is JobState.WAITING and job.not_before <= now else None
+    return job if job is not None and job.state in IDLE and job.not_before <= now else None
 
 
 def _let_through(connection: Connection, job: JobRow, *, now: float, lease_s: float) -> bool:

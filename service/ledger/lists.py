@@ -74,6 +74,8 @@ class Attempt:
     ended_at: float | None
     outcome: JobEvent | None
     error: str | None
+    #: Of a delivery: whether proof was asked for; else it was sent.
+    proves: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +122,12 @@ class Lists:
         with reading(self.engine) as connection:
             return connection.scalar(select(func.count()).select_from(studies).where(*_conditions(wanted))) or 0
 
+    def recent(self, limit: int) -> list[str]:
+        """Return the keys of the studies that got objects last, the last one first."""
+        found = select(studies.c.key).order_by(studies.c.last_received_at.desc()).limit(limit)
+        with reading(self.engine) as connection:
+            return list(connection.scalars(found))
+
     def sources(self) -> list[str]:
         """Return the sources that studies came from, each found by one look into the index."""
         found: list[str] = []
@@ -156,6 +164,7 @@ class Lists:
                 attempts.c.ended_at,
                 attempts.c.outcome,
                 attempts.c.error,
+                attempts.c.proves,
             )
             .join(attempts, attempts.c.job_id == jobs.c.id)
             .join(reports, reports.c.id == jobs.c.report_id, isouter=True)

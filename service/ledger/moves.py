@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, case, func, insert, select, up
 from service.ledger.rows import SR, JobRow, StudyRow
 from service.ledger.tables import attempts, columns, events, jobs, outputs, reports, revisions, studies
 from service.messages import JobKind
-from service.states import JobEvent, JobState, StudyEvent, next_job_state, next_study_state
+from service.states import HELD, IDLE, JobEvent, JobState, StudyEvent, next_job_state, next_study_state
 
 #: Who acts where neither a worker nor an administrator does.
 NODE: Final = "node"
@@ -89,11 +89,13 @@ def begin_revision(
 ) -> JobRow:
     """Enter a new revision of a locked study and its measure job; jobs of older revisions that wait are cancelled.
 
-    A measuring that still runs is cancelled too: its result is no longer wanted. A delivery that runs may end.
+    So are those that wait for proof: what they brought is replaced. A measuring that still runs is cancelled too: its
+    result is no longer wanted. A delivery that runs may end.
+
     `made_of` is the fingerprint of its objects and the digest of its landmarks document; `values` are further columns
     of the study.
     """
-    cancel_jobs(connection, study.id, {JobState.WAITING}, now=now)
+    cancel_jobs(connection, study.id, IDLE, now=now)
     cancel_jobs(connection, study.id, {JobState.RUNNING}, kinds={JobKind.MEASURE}, now=now)
     fingerprint, document = made_of
     sources = {"fingerprint": fingerprint, "document": document}
@@ -120,9 +122,9 @@ def move_job(
     """Take a job where `event` takes it, if nobody has moved it since and `conditions` hold; else return None."""
     state = next_job_state(job.state, event)
     values = {"state": state, "updated_at": now} | values
-    if state is not JobState.RUNNING:
+    if state not in HELD:
         values |= {"lease_until": None}
-    if state is JobState.WAITING:
+    if state in IDLE:
         values |= {"worker": None, "enqueued_at": None}
     moved = update(jobs).where(unchanged_since(job), *conditions).values(values).returning(*JOB)
     record = connection.execute(moved).one_or_none()
@@ -169,9 +171,9 @@ def cancel_jobs(
 
 
 def _note_attempt(connection: Connection, before: JobRow, after: JobRow, event: JobEvent, *, now: float) -> None:
-    if after.state is JobState.RUNNING:
+    if event is JobEvent.CLAIMED:
         began = {"job_id": after.id, "number": after.attempts, "worker": after.worker, "started_at": now}
-        connection.execute(insert(attempts).values(began))
-    elif before.state is JobState.RUNNING:
+        connection.execute(insert(attempts).values(began | {"proves": after.state is JobState.PROVING}))
+    elif before.state in HELD:
         this = (attempts.c.job_id == before.id) & (attempts.c.number == before.attempts)
         connection.execute(update(attempts).where(this).values(ended_at=now, outcome=event, error=after.error))

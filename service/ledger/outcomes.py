@@ -26,7 +26,7 @@ from service.ledger.moves import (
 from service.ledger.rows import SR, Claim, JobRow, NewReport, ReportRow, StudyRow
 from service.ledger.tables import deliveries, jobs, outputs, reports, revisions
 from service.messages import JobKind
-from service.states import JobEvent, JobState, StudyEvent, StudyState
+from service.states import OPEN, JobEvent, JobState, StudyEvent, StudyState
 
 #: What happens to a study beside its moves.
 NOT_TAKEN: Final = "not_taken"
@@ -109,13 +109,18 @@ def delivered(connection: Connection, claim: Claim, *, detail: str, stored: Repo
     job = move_job(connection, claim.job, JobEvent.FINISHED, now=now, error=None, report_id=number)
     if job is None:
         return False
-    arrived = inserting(connection, deliveries).values(
-        report_id=number, destination=job.destination, delivered_at=now, detail=detail
-    )
-    connection.execute(arrived.on_conflict_do_nothing())
-    circuit.close(connection, [job.destination or ""])
-    _conclude(connection, study, job, now=now)
+    arrived(connection, job, detail=detail, now=now)
+    conclude(connection, study, job, now=now)
     return True
+
+
+def arrived(connection: Connection, job: JobRow, *, detail: str, now: float) -> None:
+    """Write down that a destination said that it stored what `job` brought; it is well, so its circuit closes."""
+    fact = inserting(connection, deliveries).values(
+        report_id=job.report_id, destination=job.destination, delivered_at=now, detail=detail
+    )
+    connection.execute(fact.on_conflict_do_nothing())
+    circuit.close(connection, [job.destination or ""])
 
 
 def declined(connection: Connection, claim: Claim, *, why: str, now: float) -> bool:
@@ -128,7 +133,7 @@ def declined(connection: Connection, claim: Claim, *, why: str, now: float) -> b
     detail = f"not taken by {job.destination}: {kind}"
     note_event(connection, study.id, NOT_TAKEN, now=now, actor=job.worker or NODE, detail=detail)
     circuit.close(connection, [job.destination or ""])
-    _conclude(connection, study, job, now=now)
+    conclude(connection, study, job, now=now)
     return True
 
 
@@ -164,7 +169,7 @@ def given_up(connection: Connection, claim: Claim, *, who: str, why: str, now: f
     job = move_job(connection, claim.job, JobEvent.GAVE_UP, now=now, error=why, who=who)
     if job is None:
         return False
-    _fail(connection, study, job, who=who, why=why, now=now)
+    fail(connection, study, job, who=who, why=why, now=now)
     return True
 
 
@@ -184,7 +189,7 @@ def lost(connection: Connection, job: JobRow, *, max_attempts: int, now: float) 
             connection, job, JobEvent.GAVE_UP, ended, now=now, error=why, who=SpondylError.who, losses=losses
         )
         if failed is not None:
-            _fail(connection, study, failed, who=SpondylError.who, why=why, now=now)
+            fail(connection, study, failed, who=SpondylError.who, why=why, now=now)
         return failed
     waiting = move_job(connection, job, JobEvent.LOST, ended, now=now, error=why, losses=losses)
     if waiting is not None and job.kind is JobKind.MEASURE:
@@ -192,15 +197,16 @@ def lost(connection: Connection, job: JobRow, *, max_attempts: int, now: float) 
     return waiting
 
 
-def _fail(connection: Connection, study: StudyRow, job: JobRow, *, who: str, why: str, now: float) -> None:
+def fail(connection: Connection, study: StudyRow, job: JobRow, *, who: str, why: str, now: float) -> None:
+    """Fail a study whose job has failed: `who` must act."""
     if job.kind is JobKind.MEASURE:
         actor = job.worker or NODE
         move_study(connection, study, StudyEvent.GAVE_UP, now=now, actor=actor, detail=why, reason=why, who=who)
     else:
-        _conclude(connection, study, job, now=now)
+        conclude(connection, study, job, now=now)
 
 
-def _conclude(connection: Connection, study: StudyRow, job: JobRow, *, now: float) -> None:
+def conclude(connection: Connection, study: StudyRow, job: JobRow, *, now: float) -> None:
     """Complete the study when the last delivery of its objects has ended, or fail it where one could not be made.
 
     Of each object and destination the newest delivery counts, and none from before the study was last measured: what
@@ -210,7 +216,7 @@ def _conclude(connection: Connection, study: StudyRow, job: JobRow, *, now: floa
         return
     since = newest_measuring(connection, study.id)
     asked_for = [each for each in newest_deliveries(connection, since) if each.id > since]
-    if any(each.state in {JobState.WAITING, JobState.RUNNING} for each in asked_for):
+    if any(each.state in OPEN for each in asked_for):
         return
     first = next((each for each in asked_for if each.state is JobState.FAILED), None)
     actor = job.worker or NODE

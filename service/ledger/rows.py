@@ -69,6 +69,8 @@ class JobRow:
     #: Why the last try did not finish.
     error: str | None
     created_at: float
+    #: When the destination last said that it stored the object.
+    stored_at: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +166,8 @@ class DeliveryRow:
     not_before: float
     error: str | None
     delivered_at: float | None
+    #: What the destination said, and what proved it; None where it never said that it stored the object.
+    proof: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

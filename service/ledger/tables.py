@@ -4,8 +4,9 @@ A study has revisions (what was found complete at one time), a revision has jobs
 attempts (who tried). A measure job makes objects (`reports`), or finds that those of an earlier one say the same:
 `outputs` says which objects it ended with. A delivery job brings one of them to one destination; of the alternatives of
 the structured report it brings the one that the destination takes. Effort stands in `jobs`; `deliveries` holds facts
-alone: this object reached that destination, the first time. `destinations` is the circuit of each destination. `events`
-says what happened to a study, written in the transaction that made it happen.
+alone: this object reached that destination, the first time. `commitments` says what a destination was asked to commit
+to and has not answered. `destinations` is the circuit of each destination. `events` says what happened to a study,
+written in the transaction that made it happen.
 
 Times are float seconds since the epoch, UTC.
 """
@@ -15,6 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import (
+    Boolean,
     Column,
     ColumnElement,
     Enum,
@@ -29,6 +31,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     case,
+    false,
 )
 
 from service.messages import JobKind
@@ -159,6 +162,8 @@ jobs: Final = Table(
     Column("who", Text),
     Column("created_at", Float(53), nullable=False),
     Column("updated_at", Float(53), nullable=False),
+    #: When the destination last said that it stored the object.
+    Column("stored_at", Float(53)),
     ForeignKeyConstraint(["study_id", "revision"], ["revisions.study_id", "revisions.number"]),
     Index(None, "study_id", "revision"),
     Index(None, "state", "destination"),
@@ -181,6 +186,8 @@ attempts: Final = Table(
     Column("ended_at", Float(53)),
     Column("outcome", _words(JobEvent)),
     Column("error", Text),
+    #: Of a delivery: whether proof was asked for; else it was sent.
+    Column("proves", Boolean, nullable=False, server_default=false()),
 )
 
 deliveries: Final = Table(
@@ -190,9 +197,20 @@ deliveries: Final = Table(
     Column("report_id", ForeignKey("reports.id"), nullable=False),
     Column("destination", String(32), nullable=False),
     Column("delivered_at", Float(53), nullable=False),
-    #: What proves it: the status of the C-STORE.
+    #: What says so: the status of the C-STORE, and what proved it afterwards.
     Column("detail", Text, nullable=False),
+    #: When the destination proved that it has it; null where the site trusts the status, or proof is awaited.
+    Column("proven_at", Float(53)),
     UniqueConstraint("report_id", "destination"),
+)
+
+commitments: Final = Table(
+    "commitments",
+    metadata,
+    Column("transaction_uid", String(64), primary_key=True),
+    Column("job_id", ForeignKey("jobs.id"), nullable=False, index=True),
+    Column("sop_instance_uid", String(64), nullable=False),
+    Column("asked_at", Float(53), nullable=False),
 )
 
 destinations: Final = Table(

@@ -2,13 +2,16 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Engine, func, select
 
 from service.ledger.engine import reading
 from service.ledger.tables import deliveries, destinations, jobs, reports, studies
 from service.messages import JobKind
-from service.states import JobState, StudyState
+from service.states import HELD, JobState, StudyState
+
+_STORED: Final = jobs.c.state.in_((JobState.STORED, JobState.PROVING))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,8 @@ class DestinationState:
     waiting: int
     oldest_at: float | None
     delivered_at: float | None
+    #: Objects that it said it stored, not proven yet.
+    unproven: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ class Watch:
 
         A study whose last object came after its report has no such time.
         """
-        took = func.max(deliveries.c.delivered_at) - studies.c.last_received_at
+        took = func.max(func.coalesce(deliveries.c.proven_at, deliveries.c.delivered_at)) - studies.c.last_received_at
         wanted = (
             select(took)
             .select_from(studies)
@@ -77,7 +82,7 @@ class Watch:
         wanted = (
             select(jobs.c.worker, jobs.c.kind, studies.c.key, jobs.c.destination, jobs.c.updated_at)
             .join(studies, studies.c.id == jobs.c.study_id)
-            .where(jobs.c.state == JobState.RUNNING)
+            .where(jobs.c.state.in_(HELD))
             .order_by(jobs.c.worker, jobs.c.id)
         )
         with reading(self.engine) as connection:
@@ -94,6 +99,13 @@ class Watch:
             number, oldest = connection.execute(wanted).one()
         return number, oldest
 
+    def unproven(self) -> dict[str, tuple[int, float]]:
+        """Return of each destination how many objects it stored without proof yet, and when it stored the oldest."""
+        wanted = select(jobs.c.destination, func.count(), func.min(jobs.c.stored_at)).where(_STORED)
+        with reading(self.engine) as connection:
+            found = connection.execute(wanted.group_by(jobs.c.destination)).all()
+        return {str(name): (number, oldest) for name, number, oldest in found}
+
     def destination(self, name: str) -> DestinationState:
         """Return how a destination does; of one that was never used, that nothing is known."""
         circuit = select(destinations.c.failures, destinations.c.not_before, destinations.c.error)
@@ -104,6 +116,7 @@ class Watch:
             record = connection.execute(circuit.where(destinations.c.name == name)).one_or_none()
             number, oldest = connection.execute(waiting).one()
             delivered_at = connection.scalar(last)
+            unproven = connection.scalar(select(func.count()).where(_STORED, jobs.c.destination == name)) or 0
         failures, not_before, error = record or (0, 0.0, None)
         return DestinationState(
             name=name,
@@ -113,4 +126,5 @@ class Watch:
             waiting=number,
             oldest_at=oldest,
             delivered_at=delivered_at,
+            unproven=unproven,
         )

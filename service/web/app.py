@@ -23,6 +23,7 @@ from service.web import (
     guard,
     landmarks,
     pages,
+    papers,
     probes,
     sign_in,
     sources,
@@ -35,14 +36,15 @@ if TYPE_CHECKING:
     from service.metrics import Metrics
     from service.wiring import Node
 
-_PAGES = (front, pages, failures, destinations, sources, configuration, actions, sign_in)
+_PAGES = (front, pages, failures, destinations, sources, configuration, papers, actions, sign_in)
 _MODULES = (probes, api, api_actions, *_PAGES)
 
 
-def create_app(node: "Node", metrics: "Metrics", documents: "DocumentFormat") -> FastAPI:
+def create_app(node: "Node", metrics: "Metrics", documents: "DocumentFormat", print_outs: "papers.Papers") -> FastAPI:
     """Return the application over an open node; Misconfigured where the token cannot be used.
 
-    `documents` is what it takes as landmarks: only the workers, whom the node does not know, can tell.
+    `documents` is what it takes as landmarks, `print_outs` what can be printed: only the workers, whom the node does
+    not know, can tell.
     """
     app = FastAPI(
         title="Spondyl",
@@ -52,7 +54,7 @@ def create_app(node: "Node", metrics: "Metrics", documents: "DocumentFormat") ->
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",
     )
-    app.state.node, app.state.metrics = node, metrics
+    app.state.node, app.state.metrics, app.state.papers = node, metrics, print_outs
     app.state.reception = reception = Reception(node.settings.web, node.ledger.people)
     app.state.throttle = Throttle(node.clock)
     for router in (landmarks.router(documents), *(module.router for module in _MODULES)):

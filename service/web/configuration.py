@@ -1,12 +1,19 @@
 """The page of the configuration: what is in force, who may sign in, what was done."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
 from service import config_text
+from service.alerts.message import Message
+from service.alerts.send import ways
+from service.alerts.watch import name_of
+from service.errors import SpondylError
 from service.web import render
-from service.web.access import TheNode, TheVisitor
+from service.web.access import TheNode, TheOperator, TheVisitor
+from service.web.visitor import Visitor
+from service.wiring import Node
 
 router: Final = APIRouter(include_in_schema=False)
 _ENTRIES: Final = 100
@@ -15,9 +22,29 @@ _ENTRIES: Final = 100
 @router.get("/configuration")
 def page_of_configuration(request: Request, node: TheNode, visitor: TheVisitor) -> Response:
     """Show the configuration, secrets masked; people and what they did are an operator's to see."""
-    shown = {
+    return render.page(request, "configuration.html", _shown(node, visitor))
+
+
+@router.post("/alerts/test")
+def try_alerts(request: Request, node: TheNode, visitor: TheVisitor, by: TheOperator) -> Response:
+    """Send a test message by every way that is configured; show what became of each."""
+    message = Message(node=name_of(node.settings), at=node.clock(), is_test=True)
+    answers = {}
+    for way, send in ways(node.settings.alerts).items():
+        try:
+            send(message)
+        except SpondylError as error:
+            answers[way] = (False, f"not sent: {error}")
+        else:
+            answers[way] = (True, "sent")
+    node.ledger.audit.note(actor=by.name, address=by.address, what="test_alerts", detail="", now=node.clock())
+    return render.page(request, "configuration.html", _shown(node, visitor, answers))
+
+
+def _shown(node: Node, visitor: Visitor, answers: Mapping[str, tuple[bool, str]] | None = None) -> dict[str, Any]:
+    return {
         "text": config_text.shown(node.settings),
+        "ways": dict.fromkeys(ways(node.settings.alerts)) | dict(answers or {}),
         "people": node.ledger.people.everybody() if visitor.may_act else None,
         "trail": node.ledger.audit.latest(limit=_ENTRIES) if visitor.may_act else None,
     }
-    return render.page(request, "configuration.html", shown)

@@ -11,18 +11,19 @@ from service.logs import log
 from service.metrics import Metrics
 from service.stopping import stop_when_told
 from service.web.app import create_app
+from service.web.papers import Papers
 from service.wiring import open_node
 
 #: Requests that are under way when the page is told to stop have so long to end, seconds.
 _GRACE_S = 3
 
 
-def web(settings: Settings, documents: DocumentFormat) -> int:
+def web(settings: Settings, documents: DocumentFormat, print_outs: Papers) -> int:
     """Serve until SIGTERM or Ctrl-C; return the exit code. Misconfigured where address or token cannot be used."""
     # uvicorn stops on these signals, then raises them again for whoever stood there before: this event, not the end.
     stop_when_told()
     with open_node(settings) as node, _listening(settings.web) as listening:
-        app = create_app(node, Metrics(settings), documents)
+        app = create_app(node, Metrics(settings), documents, print_outs)
         # No access log: it would hold Study Instance UIDs.
         config = uvicorn.Config(
             app,

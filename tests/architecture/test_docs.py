@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from service import __version__
 from service.config import Destination, Finder, Measure, Node, Queue, Report, Source, Storage, Study, Web
+from service.config_alerts import Alerts
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -21,6 +22,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[measure]": Measure,
     "[report]": Report,
     "[web]": Web,
+    "[alerts]": Alerts,
 }
 
 

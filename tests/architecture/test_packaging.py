@@ -69,6 +69,7 @@ def test_the_wheel_holds_what_is_no_python(wheel: Path) -> None:
     vendor = "service/web/static/vendor"
     assert {f"{vendor}/htmx-2.0.11.min.js", f"{vendor}/htmx-LICENSE.txt", "service/web/static/spondyl.js"} <= set(names)
     assert {f"{package}/py.typed" for package in PACKAGES} <= set(names)
+    assert {f"workers/conformance/{name}.md.j2" for name in ("statement", "worksheet")} <= set(names)
     assert {"sr_templates/published/codes.json", "sr_templates/published/CodeSystem-99SPONDYL.json"} <= set(names)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import redis
 import structlog
+from proving import archive
 from pynetdicom import AE
 from pynetdicom.sop_class import CTImageStorage, Verification  # type: ignore[attr-defined]  # made at import
 from servers import free_port
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 from service.checks import machine, peers, servers
 from service.checks.check import Check, Verdict
 from service.checks.examine import examine
+from service.checks.proofs import provable
 from service.config import Settings
 from service.ledger import migrate
 from service.metrics import Metrics
@@ -74,6 +76,7 @@ def test_nothing_is_wrong_with_a_new_node(document: dict[str, Any]) -> None:
         f"web port {document['web']['port']}": Verdict.OK,
         "ledger": Verdict.OK,
         "broker": Verdict.NOTE,
+        "clock, disk": Verdict.OK,
         "destinations": Verdict.NOTE,
     }
 
@@ -360,3 +363,39 @@ def test_the_command_prints_a_table_or_json(
     checks = {check["name"]: check["verdict"] for check in json.loads(answer.stdout)["checks"]}
     assert ("failed", "ok") == (checks["destination pacs"], checks["ledger"])
     assert str(file) in table.stdout
+
+
+@pytest.mark.parametrize(
+    ("how", "verdict", "says"),
+    [
+        ({}, Verdict.NOTE, "closed by the status of its C-STORE"),
+        ({"proof": "status"}, Verdict.OK, "trusted, as the configuration says"),
+        ({"storage_commitment": True}, Verdict.FAILED, "accepted no presentation context: Storage Commitment"),
+        ({"proof": "query"}, Verdict.FAILED, "accepted no presentation context: Study Root"),
+        (
+            {"proof": "qido", "dicomweb_url": "http://127.0.0.1:9/"},
+            Verdict.FAILED,
+            "does not answer at its dicomweb_url",
+        ),
+    ],
+)
+def test_a_destination_is_asked_for_proof(
+    document: dict[str, Any], tmp_path: Path, how: dict[str, Any], verdict: Verdict, says: str
+) -> None:
+    """What the site declares is tried: a destination that cannot prove is found before the first report."""
+    with SmallPacs(tmp_path / "pacs") as pacs:
+        document["destinations"] = [_destination(pacs.port) | how]
+        found = {check.name: check for check in peers.destinations(Settings.model_validate(document))}
+
+    check = found["destination pacs, proof"]
+    assert (verdict, True) == (check.verdict, says in check.found), check.found
+
+
+def test_a_destination_that_commits_is_well(document: dict[str, Any]) -> None:
+    """Asked for an object that nobody has, it takes the request."""
+    with archive(reports="never") as pacs:
+        pair = _destination(pacs.port) | {"ae_title": "PACS", "storage_commitment": True}
+        document["destinations"] = [pair]
+        check = provable(Settings.model_validate(document).destinations[0], Settings.model_validate(document))
+
+    assert (Verdict.OK, "takes requests for storage commitment") == (check.verdict, check.found)

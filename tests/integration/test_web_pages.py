@@ -455,3 +455,18 @@ def test_events_and_overview_are_there_for_programs(node: Node, client: Client) 
     assert [(key, "settled"), (key, "claimed"), (key, "gave_up")] == [(each["study"], each["event"]) for each in events]
     assert {"name", "light", "says", "do", "link"} == set(found["checks"][0])
     assert 1 == found["sources"][0]["failed"]
+
+
+def test_the_papers_can_be_printed(client: Client) -> None:
+    """Worksheet and conformance statement of this configuration are a press away, as text; there are no others."""
+    sheet, statement = (client.get(f"/papers/{name}", headers=AUTH) for name in ("worksheet", "conformance"))
+
+    assert [200, 200] == [sheet.status_code, statement.status_code]
+    assert ["text/plain; charset=utf-8"] * 2 == [each.headers["content-type"] for each in (sheet, statement)]
+    assert ("## Destination pacs" in sheet.text, "| ct1 | CT1 | any |" in statement.text) == (True, True)
+    assert ['href="/papers/worksheet"', 'href="/papers/conformance"'] == [
+        link
+        for link in ('href="/papers/worksheet"', 'href="/papers/conformance"')
+        if link in _page(client, "/configuration")
+    ]
+    assert 404 == client.get("/papers/nothing", headers=AUTH).status_code

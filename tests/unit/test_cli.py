@@ -23,10 +23,10 @@ from service.errors import Misconfigured, OutOfSpace, PeerRefused, Refused, Spon
 from service.states import NotAllowed
 from workers.cli import app
 
-#: The contract's commands, but for `conformance`, which has an issue of its own.
+#: The contract's commands, and those for people and alerts.
 COMMANDS = {
     *("demo", "serve", "listen", "work", "web", "measure", "send", "echo", "studies", "settle", "retry", "ignore"),
-    *("doctor", "config", "migrate", "user", "version"),
+    *("doctor", "conformance", "config", "migrate", "user", "alert", "version"),
 }
 
 

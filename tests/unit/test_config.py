@@ -117,7 +117,7 @@ def test_relative_paths_stand_beside_the_file(tmp_path: Path) -> None:
     ("text", "line"),
     [
         ("[node]\nprt = 1", "node.prt: unknown key; known: ae_title, bind, "),
-        ("[nod]\nport = 1", "nod: unknown key; known: destinations, finder, measure, "),
+        ("[nod]\nport = 1", "nod: unknown key; known: alerts, destinations, finder, measure, "),
         ("[study]\nquiet_s = -1", "study.quiet_s = -1: must be greater than or equal to 0"),
         ("[node]\nae_title = 'SEVENTEEN_LETTERS'", "node.ae_title = 'SEVENTEEN_LETTERS': must be an AE title: 1 to 16"),
         ("[node]\nae_title = 'A\\B'", r"node.ae_title = 'A\\B': must be an AE title"),
@@ -198,7 +198,7 @@ def test_every_problem_is_listed(tmp_path: Path) -> None:
     [
         ("SPONDYL_NODE__PORT", "http", "SPONDYL_NODE__PORT = 'http': must be a valid integer"),
         ("SPONDYL_NODE__PRT", "1", "SPONDYL_NODE__PRT: there is no such key in [node]; known: ae_title, "),
-        ("SPONDYL_NOD__PORT", "1", "SPONDYL_NOD__PORT: there is no section [nod]; known: destinations, "),
+        ("SPONDYL_NOD__PORT", "1", "SPONDYL_NOD__PORT: there is no section [nod]; known: alerts, destinations, "),
         ("SPONDYL_SOURCES", "CT1", "SPONDYL_SOURCES: must be JSON: "),
         ("SPONDYL_MEASURE__SEVERE_BORDER_GRADE", "4", "SPONDYL_MEASURE__SEVERE_BORDER_GRADE = 4: must be 2 or 3"),
         ("SPONDYL_SOURCES", "[{}]", "SPONDYL_SOURCES[0].name: is required"),

@@ -1,15 +1,21 @@
 """The metrics page: what listeners counted, what the ledger says, and nothing a peer made up."""
 
 import os
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from sinks import make_certificate
 
-from service.config import Destination, Settings, Storage
+from service import roll_call
+from service.config import Destination, Settings, Storage, Tls
 from service.errors import Unavailable
 from service.ledger import Ledger, migrate
+from service.ledger.lists import Cause
+from service.ledger.switches import Pause, Paused
 from service.messages import JobKind
 from service.metrics import Metrics
 from service.states import StudyState
@@ -24,6 +30,9 @@ class Answers:
     studies: dict[StudyState, int] = field(default_factory=dict)
     jobs_waiting: dict[JobKind, tuple[int, float | None]] = field(default_factory=dict)
     failures: int = 0
+    stored: dict[str, tuple[int, float]] = field(default_factory=dict)
+    failed: tuple[Cause, ...] = ()
+    pauses: dict[Paused, Pause] = field(default_factory=dict)
 
     @property
     def admin(self) -> "Answers":
@@ -34,6 +43,34 @@ class Answers:
     def jobs(self) -> "Answers":
         """Return itself."""
         return self
+
+    @property
+    def watch(self) -> "Answers":
+        """Return itself."""
+        return self
+
+    def unproven(self) -> dict[str, tuple[int, float]]:
+        """Return what waits for proof."""
+        return self.stored
+
+    @property
+    def lists(self) -> "Answers":
+        """Return itself."""
+        return self
+
+    @property
+    def switches(self) -> "Answers":
+        """Return itself."""
+        return self
+
+    def causes(self, states: Sequence[StudyState], *, limit: int = 200) -> tuple[Cause, ...]:
+        """Return what failed."""
+        assert ([StudyState.FAILED], 200) == (list(states), limit)
+        return self.failed
+
+    def paused(self) -> dict[Paused, Pause]:
+        """Return the pauses."""
+        return self.pauses
 
     def counts(self) -> dict[StudyState, int]:
         """Return the studies."""
@@ -139,6 +176,15 @@ def test_the_ledger_is_asked_at_the_moment_of_the_question(settings: Settings) -
     assert page["spondyl_destination_failures", "pacs"] == 7
 
 
+def test_what_waits_for_proof_is_shown(settings: Settings) -> None:
+    """By destination how many objects, and the age of the oldest; 0 where none does."""
+    page = shown(Metrics(settings, lambda: NOW), Answers(stored={"pacs": (3, NOW - 90)}))
+    none = shown(Metrics(settings, lambda: NOW), Answers())
+
+    both = ("spondyl_unproven_objects", "pacs"), ("spondyl_oldest_unproven_seconds", "pacs")
+    assert ([3, 90], [0, 0]) == ([page[each] for each in both], [none[each] for each in both])
+
+
 def test_every_state_and_kind_is_always_shown(settings: Settings) -> None:
     """A state without studies is 0, not absent: an alert must see the change."""
     page = shown(Metrics(settings), Answers())
@@ -178,3 +224,48 @@ def test_every_name_starts_with_the_product(settings: Settings) -> None:
 
     assert names
     assert all(name.startswith("spondyl_") and not name.endswith("_created") for name in names)
+
+
+def test_failures_are_counted_by_cause(settings: Settings) -> None:
+    """Reasons become coded causes: no name, number or address of a reason is a label; other causes stand at 0."""
+    alike = {"state": StudyState.FAILED, "who": None, "first_at": 0.0, "last_at": 0.0}
+    failed = (
+        Cause(reason="pacs answered status 0x0124", studies=2, **alike),  # type: ignore[arg-type]  # mixed values
+        Cause(reason="pacs answered status 0xA900 Planted^Name", studies=1, **alike),  # type: ignore[arg-type]  # as above
+    )
+    text = Metrics(settings).text(Answers(failed=failed))
+
+    assert 'spondyl_failed_studies{cause="refused"} 3.0' in text
+    assert 'spondyl_failed_studies{cause="time_limit"} 0.0' in text
+    assert "Planted" not in text
+
+
+def test_pauses_are_shown(settings: Settings) -> None:
+    """What an operator has paused is 1, so that an alarm on what waits can be held."""
+    pause = Pause(name=Paused.PROCESSING, since=NOW, actor="anna", why="upgrade")
+    page = shown(Metrics(settings), Answers(pauses={Paused.PROCESSING: pause}))
+
+    assert (0, 1) == (page["spondyl_paused", "intake"], page["spondyl_paused", "processing"])
+
+
+def test_workers_are_counted_while_the_ledger_is_away(settings: Settings) -> None:
+    """How many are there is known without the ledger; of one that went, nothing."""
+    assert shown(Metrics(settings), Silent())["spondyl_workers",] == 0
+    roll_call.sign_in(settings.storage.root, roll_call.Present(name="n1:7", processes=2, broker=True))
+
+    assert shown(Metrics(settings), Silent())["spondyl_workers",] == 1
+    assert shown(Metrics(settings, lambda: time.time() + 2 * roll_call.GONE_S), Silent())["spondyl_workers",] == 0
+
+
+def test_the_end_of_each_certificate_is_shown(settings: Settings, tmp_path: Path) -> None:
+    """Of the node and of every destination with TLS; one that cannot be read is missing, the page stays."""
+    file, key = make_certificate(tmp_path, days=3)
+    tls = Tls(cert_file=file, key_file=key, ca_file=file)
+    secured = settings.model_copy(update={"node": settings.node.model_copy(update={"tls": tls})})
+    ends = shown(Metrics(secured), Answers())["spondyl_certificate_expiry_timestamp_seconds", "node"]
+    file.unlink()
+    page = shown(Metrics(secured), Answers())
+
+    assert ends == pytest.approx(time.time() + 3 * 86_400, abs=60)
+    assert ("spondyl_certificate_expiry_timestamp_seconds", "node") not in page
+    assert page["spondyl_ledger_up",] == 1

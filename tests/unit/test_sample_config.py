@@ -11,7 +11,13 @@ from service.config import Destination, Settings, Source, Tls, load
 
 SAMPLE = Path(__file__).resolve().parents[2] / "deploy" / "spondyl.sample.toml"
 #: Keys without a default in the file: there is none, or it is that nothing is set. Any value may illustrate them.
-ILLUSTRATED = {("node", "tls"), ("web", "token_file"), ("finder", "model"), ("finder", "output_file")}
+ILLUSTRATED = {
+    ("node", "tls"),
+    ("web", "token_file"),
+    ("finder", "model"),
+    ("finder", "output_file"),
+    ("alerts", "smtp_password_file"),
+}
 
 
 def _uncommented() -> str:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from service.states import (
     FINAL,
+    HELD,
     JOB_TRANSITIONS,
     STUDY_TRANSITIONS,
     JobEvent,
@@ -23,6 +24,8 @@ STUDY_PAIRS = list(itertools.product(StudyState, StudyEvent))
 JOB_PAIRS = list(itertools.product(JobState, JobEvent))
 #: What somebody must do before it happens; everything else happens by itself.
 ASKED_FOR = {StudyEvent.RETRIED, StudyEvent.RESENT, StudyEvent.SUPPLIED}
+#: What happens to a job that waits for proof and goes on doing so.
+KEEPS_STORED = {JobEvent.CLAIMED, JobEvent.POSTPONED, JobEvent.LOST}
 
 
 @pytest.mark.parametrize(("state", "event"), STUDY_PAIRS)
@@ -141,13 +144,26 @@ def test_a_refused_event_changes_nothing(events: list[StudyEvent]) -> None:
 @given(events=st.lists(st.sampled_from(list(JobEvent)), max_size=40))
 @settings(max_examples=200, deadline=None)
 def test_a_job_runs_only_while_it_is_claimed(events: list[JobEvent]) -> None:
-    """A job is running exactly while the last thing that happened to it was a claim."""
+    """A worker holds a job exactly while the last thing that happened to it was a claim."""
     state, last = JobState.WAITING, None
     for event in events:
         if (state, event) in JOB_TRANSITIONS:
             state, last = next_job_state(state, event), event
 
-        assert (state is JobState.RUNNING) == (last is JobEvent.CLAIMED)
+        assert (state in HELD) == (last is JobEvent.CLAIMED)
+
+
+@given(events=st.lists(st.sampled_from(list(JobEvent)), max_size=40))
+@settings(max_examples=200, deadline=None)
+def test_proof_is_asked_for_only_of_what_was_stored(events: list[JobEvent]) -> None:
+    """A job waits for proof, or is asked about, from the moment it was stored until it is proven, missing or over."""
+    state, stored = JobState.WAITING, False
+    for event in events:
+        if (state, event) in JOB_TRANSITIONS:
+            state = next_job_state(state, event)
+            stored = event is JobEvent.STORED or (stored and event in KEEPS_STORED)
+
+        assert (state in {JobState.STORED, JobState.PROVING}) == stored
 
 
 def _reached_studies(start: StudyState) -> set[StudyState]:

@@ -1,5 +1,7 @@
 """The story of a study: events and tries in one line of time."""
 
+from dataclasses import replace
+
 from service.ledger.lists import Attempt
 from service.ledger.rows import EventRow
 from service.messages import JobKind
@@ -35,6 +37,21 @@ def test_events_and_tries_are_in_order_of_time() -> None:
 
     assert ["received", "settled", "measuring, try 1: finished", "measured"] == [step.title for step in steps]
     assert 2.5 == steps[2].took_s
+
+
+def test_a_try_says_whether_it_sent_or_asked() -> None:
+    """Proof that takes its time is nothing bad; an object that is missing is."""
+    tries = [
+        _try(1.0, JobEvent.STORED, kind=JobKind.DELIVER, to="pacs"),
+        replace(_try(2.0, JobEvent.POSTPONED, kind=JobKind.DELIVER, to="pacs"), number=2, proves=True),
+        replace(_try(3.0, JobEvent.MISSING, kind=JobKind.DELIVER, to="pacs"), number=3, proves=True),
+    ]
+
+    assert [
+        ("sending gsps, try 1 to pacs: stored", False),
+        ("asking for proof of gsps, try 2 to pacs: postponed", False),
+        ("asking for proof of gsps, try 3 to pacs: missing", True),
+    ] == [(step.title, step.bad) for step in story([], tries)]
 
 
 def test_what_went_wrong_is_marked() -> None:

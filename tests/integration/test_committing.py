@@ -1,0 +1,106 @@
+"""Storage commitment for what was sent to us: the spool answers, truthfully, on whichever association can be had."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ledgers import empty_sqlite, sqlite_url
+from proving import REPORT, SR_CLASS, STUDY, Proving, archive, proving, report_bytes
+from pydicom.uid import CTImageStorage
+from servers import free_port, run_orthanc, wait_until
+from structlog.testing import capture_logs
+
+from service import asking
+from service.commitment import Reference, Report
+from service.config import Destination
+from service.errors import PeerRefused
+from service.spool import Spool
+
+__all__ = ["empty_sqlite", "sqlite_url"]
+
+ASKED = {"storage_commitment": True}
+NOBODY: dict[str, Any] = {"ae_title": "OTHER", "port": 1}
+
+
+def receive(node: Proving) -> None:
+    """Have the node hold one object, as it was received."""
+    spool = Spool(node.settings.storage.root)
+    spool.store(study_instance_uid=STUDY, sop_instance_uid=REPORT, header=report_bytes(), data=b"")
+
+
+def ask(node: Proving, uid: str = REPORT, sop_class: str = SR_CLASS) -> Report | None:
+    """Ask the node to commit to an object, over an association that waits for the report."""
+    us = Destination(name="us", ae_title="SPONDYL", host="127.0.0.1", port=node.port, timeout_s=5)
+    reference = Reference(sop_class_uid=sop_class, sop_instance_uid=uid)
+    return asking.commit(us, reference, "2.25.77", calling_ae="CT1", awaited=lambda: True)
+
+
+def test_what_is_in_the_spool_is_committed_to(sqlite_url: str, tmp_path: Path) -> None:
+    """On the association that asked: committed; 0x0112 for what is not here, 0x0119 for another SOP class."""
+    with proving(sqlite_url, tmp_path / "state", NOBODY, node={"port": 0, **ASKED}) as node:
+        receive(node)
+        assert Report(transaction_uid="2.25.77", committed=frozenset({REPORT}), failed={}) == ask(node)
+        missing, other = ask(node, "2.25.9"), ask(node, sop_class=CTImageStorage)
+        assert missing is not None
+        assert other is not None
+        assert ({"2.25.9": 0x0112}, {REPORT: 0x0119}) == (missing.failed, other.failed)
+        Spool(node.settings.storage.root).remove(next(Spool(node.settings.storage.root).keys()))
+        gone = ask(node)
+        assert gone is not None
+        assert {REPORT: 0x0112} == gone.failed
+
+
+def test_a_node_that_is_not_told_to_commit_refuses(sqlite_url: str, tmp_path: Path) -> None:
+    """Off, as it is by default: not authorised."""
+    with proving(sqlite_url, tmp_path / "state", NOBODY) as node:
+        receive(node)
+        with pytest.raises(PeerRefused, match="0x0124"):
+            ask(node)
+
+
+def test_a_caller_that_is_a_destination_is_called_back(sqlite_url: str, tmp_path: Path) -> None:
+    """Orthanc sends an object and asks: the report comes on an association of ours, and Orthanc says Success."""
+    port = free_port()
+    modalities = {"spondyl": ["SPONDYL", "127.0.0.1", port]}
+    with run_orthanc(tmp_path / "orthanc", DicomModalities=modalities) as orthanc:
+        orthanc.store(report_bytes())
+        with proving(sqlite_url, tmp_path / "state", {"port": orthanc.port}, node={"port": port, **ASKED}):
+            body = {"Resources": orthanc.find(SOPInstanceUID=REPORT), "StorageCommitment": True}
+            done = orthanc.call("/modalities/spondyl/store", body)
+            where = f"/storage-commitment/{done['StorageCommitmentTransactionUID']}"
+            wait_until(lambda: orthanc.call(where)["Status"] != "Pending", "our report reached Orthanc", seconds=20)
+            assert ("Success", 1) == (orthanc.call(where)["Status"], len(orthanc.call(where)["Success"]))
+
+
+def test_the_two_roles_do_not_mix(sqlite_url: str, tmp_path: Path) -> None:
+    """A destination that proves by commitment may also ask: each gets its answer."""
+    with (
+        archive() as peer,
+        proving(
+            sqlite_url, tmp_path / "state", {"port": peer.port, "proof": "commitment"}, node={"port": 0, **ASKED}
+        ) as node,
+    ):
+        node.step()
+        node.step()
+        assert ("done", "reported") == node.state
+        answered = ask(node, "2.25.9")
+        assert answered is not None
+        assert {"2.25.9": 0x0112} == answered.failed
+
+
+def test_a_destination_that_takes_no_report_is_said_so(sqlite_url: str, tmp_path: Path) -> None:
+    """It asked, and does not know the transaction any more: said once, not tried for ever."""
+    with (
+        archive() as peer,
+        proving(sqlite_url, tmp_path / "state", {"port": peer.port}, node={"port": 0, **ASKED}) as node,
+        capture_logs() as logs,
+    ):
+        us = Destination(name="us", ae_title="SPONDYL", host="127.0.0.1", port=node.port, timeout_s=5)
+        reference = Reference(sop_class_uid=SR_CLASS, sop_instance_uid=REPORT)
+        assert asking.commit(us, reference, "2.25.77", calling_ae="PACS", awaited=lambda: False) is None
+        wait_until(lambda: any(each["action"] == "commitment_unreported" for each in logs), "it is said", seconds=15)
+        [said] = [each for each in logs if each["action"] == "commitment_unreported"]
+        assert ("pacs", "pacs answered a report of storage commitment with status 0x0115") == (
+            said["destination"],
+            said["why"],
+        )

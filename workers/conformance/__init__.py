@@ -1,0 +1,1 @@
+"""The DICOM conformance statement of a configuration (PS3.2): what is negotiated, and what our objects hold."""
