@@ -94,7 +94,7 @@ class Destination(Table):
     host: Annotated[str, StringConstraints(min_length=1)]
     port: Port
     #: The report always; of the rest what the destination is to get.
-    objects: Annotated[tuple[ObjectWord, ...], AfterValidator(each_once), AfterValidator(with_the_report)] = (
+    send: Annotated[tuple[ObjectWord, ...], AfterValidator(each_once), AfterValidator(with_the_report)] = (
         "sr",
         "gsps",
         "summary",

@@ -202,7 +202,7 @@ class _Line:
     def _connected(self) -> Association:
         if self._association is None or not peer.is_open(self._association):
             self._hang_up()
-            classes = sorted(sop_classes.written(self._destination.objects))
+            classes = sorted(sop_classes.written(self._destination.send))
             contexts = [build_context(sop_class, syntax) for sop_class in classes for syntax in sorted(_SYNTAXES)]
             self._association = peer.call(self._destination, contexts, calling_ae=self._calling_ae)
         return self._association

@@ -28,7 +28,7 @@ NOW: Final = 200.0
 def measuring_node(ledger_url: str, root: Path) -> Iterator[Node]:
     """Open the node; it writes its report in one SOP class, since one tells all of it, and reports reasons too."""
     report = Report(sop_classes=("comprehensive_3d",), not_analysable=True)
-    pacs = Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=104, objects=("sr", "gsps"))
+    pacs = Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=104, send=("sr", "gsps"))
     settings = Settings(storage=Storage(root=root), report=report, destinations=(pacs,))
     spool = Spool(root)
     spool.prepare()

@@ -24,7 +24,7 @@ class Study:
 
 
 #: The same node gets every kind of object; nothing is sent to it.
-_EVERYTHING = Destination(name="everything", ae_title="PACS", host="127.0.0.1", port=104, objects=tuple(ObjectKind))
+_EVERYTHING = Destination(name="everything", ae_title="PACS", host="127.0.0.1", port=104, send=tuple(ObjectKind))
 
 
 def measured(*folders: Path) -> Study:

@@ -45,7 +45,7 @@ def measure_job(node: Node, claim: Claim) -> None:
         reason=outcome.findings.reason,
         objects=objects,
         unchecked=gate.unchecked,
-        wanted={destination.name: destination.objects for destination in node.settings.destinations},
+        wanted={destination.name: destination.send for destination in node.settings.destinations},
         now=node.clock(),
     )
     log.info(
@@ -67,7 +67,8 @@ def _measured(node: Node, claim: Claim, earlier: Earlier | None, gate: Gate) -> 
         return measure_files(
             node.spool.files(claim.study.key),
             settings=node.settings,
-            started_at=datetime.fromtimestamp(claim.started_at, UTC),
+            # In the site's own time, which a source without an offset from UTC keeps too.
+            started_at=datetime.fromtimestamp(claim.started_at, UTC).astimezone(),
             supplied=_document(node, claim),
             supplied_at=_moment(claim.document_since),
             predecessors=[_predecessor(report) for report in earlier.arrived] if earlier else (),

@@ -145,7 +145,7 @@ def _of_masks(measured: Measured, inputs: Inputs) -> Found:
         is_report = headers.text(one, "SOPClassUID") in REPORTS
         is_state = headers.text(one, "SOPClassUID") in PRESENTATIONS
         persons += observers(inputs.whole(one)) if is_report else creator(one) if is_state else ()
-    by = " and ".join(list(dict.fromkeys(persons))[:_MOST_PERSONS])
+    by = " and ".join(map(shown, list(dict.fromkeys(persons))[:_MOST_PERSONS]))
     return replace(found, origin=f"measured in lines drawn by {by}") if by else found
 
 

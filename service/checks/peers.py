@@ -52,7 +52,7 @@ def _reports(settings: Settings) -> list[str]:
 
 
 def _optional(destination: Destination) -> list[str]:
-    return [kind for kind in destination.objects if kind != "sr"]
+    return [kind for kind in destination.send if kind != "sr"]
 
 
 def certificates(settings: Settings) -> Iterator[Check]:

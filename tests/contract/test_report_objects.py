@@ -85,7 +85,7 @@ def opened(sqlite_url: str, tmp_path: Path) -> Opener:
 
     def open_it(port: int, *, objects: tuple[str, ...] = EVERY, late: str = "replace", **report: Any) -> Node:
         pacs = Destination.model_validate(
-            {"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": port, "objects": objects}
+            {"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": port, "send": objects}
         )
         settings = Settings(
             storage=Storage(root=tmp_path),

@@ -505,13 +505,14 @@ def test_own_reports_come_back_without_consequence(ear: Ear, tmp_path: Path, mon
     ],
 )
 def test_an_edit_under_our_uid_is_said(
-    ear: Ear, monkeypatch: pytest.MonkeyPatch, maker: str, flag: str, action: str
+    ear: Ear, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, maker: str, flag: str, action: str
 ) -> None:
     """A reader's tool that saves our report under the UID it had is not read, and not passed over in silence."""
     monkeypatch.setattr(Admin, "is_own_report", lambda _self, _uid: True)
     names = {"Manufacturer": maker, "ManufacturerModelName": "Spondyl"}
+    report = dataset(sop_classes.REPORTS["comprehensive"], VerificationFlag=flag, **names)
     with capture_logs() as said:
-        send(ear, dataset(sop_classes.REPORTS["comprehensive"], VerificationFlag=flag, **names))
+        assert storescu(ear.port, write(tmp_path / "sr.dcm", report)).returncode == 0
     assert [action] == [line["action"] for line in said if line["action"].startswith("own_report")]
     assert (1, []) == (ear.counted.own_reports, ear.ledger.admin.studies())
 
