@@ -88,7 +88,12 @@ _REQUEST: Final = (
 
 def value(source: Dataset, keyword: str) -> object:
     """Return the value of an attribute; None where it is missing or damaged beyond reading."""
+    if keyword not in source:
+        return None
     try:
+        element = source.get_item(keyword)
+        if isinstance(element, DataElement):
+            return element.value
         with warnings.catch_warnings():
             # pydicom's warnings quote values, which may be a patient's.
             warnings.simplefilter("ignore")
