@@ -92,7 +92,7 @@ def value(source: Dataset, keyword: str) -> object:
         return None
     try:
         element = source.get_item(keyword)
-        if isinstance(element, DataElement):
+        if not element.is_raw:
             return element.value
         with warnings.catch_warnings():
             # pydicom's warnings quote values, which may be a patient's.
