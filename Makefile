@@ -9,7 +9,7 @@ SPONDYL := $(BIN)/spondyl
 TOGETHER := -n 4 --dist loadfile --no-loadscope-reorder
 TIERS := tests/e2e tests/integration tests/contract tests/accuracy tests/architecture
 
-.PHONY: demo test lint format coverage bench campaign servers viewers clean help
+.PHONY: demo test lint format coverage codes bench campaign servers viewers clean help
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12

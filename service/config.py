@@ -306,6 +306,11 @@ class Settings(Table):
                 raise ValueError(f"{kind}: the name {twice[0]!r} is used twice")
         return self
 
+    @property
+    def cites_sections(self) -> bool:
+        """Whether objects may refer to the sagittal sections: every destination, which gets the report, has them."""
+        return all("sagittal" in destination.send for destination in self.destinations)
+
     def destination(self, name: str) -> Destination:
         """Return the destination called `name`; Misconfigured where there is none."""
         for destination in self.destinations:

@@ -41,11 +41,6 @@ def wanted_kinds(settings: Settings) -> frozenset[ObjectKind]:
     return frozenset(wanted) or _DEFAULT
 
 
-def cites_sections(settings: Settings) -> bool:
-    """Whether other objects may refer to the sagittal sections: each destination, which gets the report, has them."""
-    return all(ObjectKind.SAGITTAL in destination.send for destination in settings.destinations)
-
-
 def series_numbers(report: Report) -> Mapping[ObjectKind, int]:
     """Return the configured Series Number of each kind."""
     return {kind: getattr(report, f"{kind}_series_number") for kind in ObjectKind}
@@ -59,18 +54,20 @@ def series_descriptions(report: Report) -> Mapping[ObjectKind, str]:
 def reports(
     findings: StudyFindings,
     context: ReportContext,
-    report: Report,
+    settings: Settings,
     predecessors: Sequence[Predecessor],
     *,
     derived: Sequence[Dataset] = (),
 ) -> Iterator[ReportFile]:
     """Yield the structured report in each SOP class of the configuration, the preferred one first.
 
+    Where there is no destination to take another one, the preferred one is all.
     Each names the earlier reports of its own SOP class where there are any: a destination has only those that it takes.
     Where destinations have different ones it names them all, so that each of them finds its own.
     `derived` are images of ours to draw on what no received slice shows.
     """
-    for choice, word in enumerate(report.sop_classes):
+    words = settings.report.sop_classes
+    for choice, word in enumerate(words if settings.destinations else words[:1]):
         earlier = tuple(p for p in predecessors if p.sop_class_uid == REPORTS[word]) or tuple(predecessors)
         dataset = build_report(findings, replace(context, predecessors=earlier, derived=tuple(derived)), REPORTS[word])
         yield replace(

@@ -42,7 +42,9 @@ def _taken(name: str, destination: Destination, settings: Settings, *, seconds: 
     declined = [kind for kind in _optional(destination) if set(sop_classes.WRITTEN[kind]) <= set(refused)]
     if declined:
         remedy = "allow it there, or take it out of the destination's objects"
-        return noted(name, f"{found}; does not take {', '.join(declined)}", remedy, peer=True)
+        is_missed = "sagittal" in declined and settings.cites_sections
+        also = "; reports may refer to the section all the same" if is_missed else ""
+        return noted(name, f"{found}; does not take {', '.join(declined)}{also}", remedy, peer=True)
     return good(name, found, peer=True)
 
 

@@ -12,9 +12,10 @@ from typing import Any, Final
 
 import pytest
 from ohif import run_viewer
+from PIL import Image
 from pydicom import dcmread
 from servers import Orthanc, run_orthanc
-from study_objects import Study, ct_study, dx_study, measured
+from study_objects import Study, ct_study, dx_study, measured, scoliotic_study
 
 from sr_templates.findings import Measured, Space, StudyFindings
 
@@ -139,3 +140,17 @@ def test_a_report_on_a_radiograph_is_drawn(orthanc: Orthanc, dx: Study) -> None:
         _draws_every_outline(shown["SR"], dx.findings)
         page = dcmread(BytesIO(dx.made["summary"]), stop_before_pixels=True)
         assert str(page.SOPInstanceUID) in shown["OT"]["image"]
+
+
+def test_a_scoliotic_spine_is_shown(orthanc: Orthanc, tmp_path: Path) -> None:
+    """Each outline is placed on a slice or one of our sections; the picture of all bodies is kept to be looked at."""
+    study = scoliotic_study(tmp_path)
+    sections = tuple(name for name in study.made if name.startswith("sagittal"))
+    assert len(sections) > 1
+    with _shown(orthanc, study, "scoliosis", ("sr", "summary", *sections), "SR", "OT") as shown:
+        _reads_every_height(shown["SR"], study.findings)
+        corners = [len(one["points"]) for one in shown["SR"]["measurements"] if one["image"]]
+        assert [len(OUTLINE) + 1] * len(_by_name(study.findings)) == corners
+    page = dcmread(BytesIO(study.made["summary"]))
+    assert str(page.SOPInstanceUID) in shown["OT"]["image"]
+    Image.fromarray(page.pixel_array).save(Path(FOLDER) / "scoliosis-summary.png")
