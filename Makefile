@@ -1,6 +1,7 @@
 # make demo and make test do their own set-up on a machine that has python3, git and make (and apt as root).
 PYTHON ?= python3
 VENV := .venv
+VIEWERS := tests/viewers/node_modules/.package-lock.json
 BIN := $(VENV)/bin
 SPONDYL := $(BIN)/spondyl
 # Two processes a core of the machine that CI has: these tests wait for servers more than they compute. The longest come
@@ -8,7 +9,7 @@ SPONDYL := $(BIN)/spondyl
 TOGETHER := -n 4 --dist loadfile --no-loadscope-reorder
 TIERS := tests/e2e tests/integration tests/contract tests/accuracy tests/architecture
 
-.PHONY: demo test lint format bench campaign servers clean help
+.PHONY: demo test lint format coverage codes bench campaign servers viewers clean help
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +34,11 @@ demo: $(VENV)/.run ## Run the main job on a phantom study (or FOLDER=...) with t
 servers: ## Install the servers that the tests talk to, where apt can be used as root
 	@sh tests/install-servers.sh
 
+# The libraries of web viewers, as their lock file has them.
+$(VIEWERS): tests/viewers/package.json tests/viewers/package-lock.json | servers
+	@npm ci --prefix tests/viewers --ignore-scripts --no-audit --no-fund --loglevel error \
+		|| echo "not installed by npm: tests with viewers' libraries are skipped, and fail where CI is set" >&2
+
 lint: $(VENV)/.dev ## Check style, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -40,7 +46,12 @@ lint: $(VENV)/.dev ## Check style, types and the direction of imports
 	$(BIN)/mypy --config-file pyproject.toml tests benchmarks
 	$(BIN)/lint-imports
 
-test: $(VENV)/.dev servers lint ## Run every test against real servers
+test: $(VENV)/.dev servers $(VIEWERS) lint ## Run every test against real servers
+	$(BIN)/pytest -n 2 --cov --cov-report= --cov-fail-under=78 tests/unit
+	$(BIN)/pytest $(TOGETHER) $(TIERS)
+
+# The tracer makes these tests slower by 70 %, so what all tiers cover is measured apart.
+coverage: $(VENV)/.dev servers $(VIEWERS) ## Measure what all tests cover, and ask for 95 %
 	$(BIN)/pytest -n 2 --cov --cov-report= tests/unit
 	$(BIN)/pytest $(TOGETHER) --cov --cov-append --cov-fail-under=95 $(TIERS)
 
@@ -48,14 +59,25 @@ format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
+codes: $(VENV)/.dev ## Write the published tables of codes into the package
+	$(BIN)/python tests/publish_codes.py
+
 bench: $(VENV)/.dev ## Run the benchmarks
 	$(BIN)/python benchmarks/receive.py
 	$(BIN)/python benchmarks/measure.py
 	$(BIN)/python benchmarks/masks.py
+	$(BIN)/python benchmarks/report.py
 
-campaign: $(VENV)/.dev servers ## Run the long version of the accuracy and fault tests
+campaign: coverage ## Run the long version of the accuracy and fault tests, and measure what all tests cover
 	SPONDYL_TEST_PHANTOMS=1000 SPONDYL_TEST_ROUNDS=20 $(BIN)/pytest -s tests/accuracy tests/e2e
 
+viewers: $(VENV)/.dev servers $(VIEWERS) ## Show our objects in OHIF, in a browser; pictures go to viewers/
+	@command -v chromium >/dev/null 2>&1 || sh tests/install-servers.sh chromium
+	npm ci --prefix tests/viewers/ohif --ignore-scripts --no-audit --no-fund --loglevel error
+	sh tests/viewers/ohif/unpack.sh viewers/ohif
+	SPONDYL_TEST_VIEWERS=$(CURDIR)/viewers $(BIN)/pytest tests/viewers
+
 clean: ## Remove what was made
-	rm -rf $(VENV) build dist htmlcov .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis spondyl-demo
+	rm -rf $(VENV) build dist htmlcov .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis spondyl-demo viewers
+	rm -rf tests/viewers/node_modules tests/viewers/ohif/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

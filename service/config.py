@@ -9,75 +9,34 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
-    ValidationInfo,
     model_validator,
 )
 from pydantic.types import StringConstraints
 
+from service.config_fields import (
+    AeTitle,
+    BindPort,
+    File,
+    Name,
+    Network,
+    ObjectWord,
+    Port,
+    SeriesDescription,
+    SeriesNumber,
+    Table,
+    each_once,
+    matching,
+    with_the_report,
+)
 from service.config_reading import PREFIX, explain, overlay, read_toml
 from service.errors import Misconfigured
-
-
-def _matching(pattern: str, words: str) -> AfterValidator:
-    """Return a validator for text; `words` say what is allowed to somebody who does not read patterns."""
-
-    def check(text: str) -> str:
-        if not re.fullmatch(pattern, text):
-            raise ValueError(f"must be {words}")
-        return text
-
-    return AfterValidator(check)
-
-
-#: PS3.5 6.2, VR AE: at most 16 characters of the default repertoire, no backslash, not only spaces.
-AeTitle = Annotated[
-    str,
-    _matching(
-        r"(?=.*[!-\[\]-~])[ -\[\]-~]{1,16}", "an AE title: 1 to 16 ASCII characters, no backslash, not only spaces"
-    ),
-]
-#: A name we give ourselves; it appears in queue names, metrics and on the command line.
-Name = Annotated[
-    str,
-    _matching(r"[a-z0-9][a-z0-9_-]{0,31}", "a name: 1 to 32 of a-z, 0-9, '-' and '_', the first a letter or digit"),
-]
-Port = Annotated[int, Field(ge=1, le=65535)]
-#: Port 0 lets the system choose; only a server may ask for it.
-BindPort = Annotated[int, Field(ge=0, le=65535)]
-
-
-def _network(text: str) -> str:
-    ipaddress.ip_network(text)
-    return text
-
-
-Network = Annotated[str, AfterValidator(_network)]
-
-
-def _not_empty(value: object) -> object:
-    if value == "":
-        raise ValueError("must name a file or folder")
-    return value
-
-
-def _anchored(path: Path, info: ValidationInfo) -> Path:
-    """Resolve a relative path against the folder of the configuration file, where there is one."""
-    path = path.expanduser()
-    return (info.context or Path()) / path
-
-
-File = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_anchored)]
-
 
 #: A task must have time for a delivery that waits for its timeout at every step (connection, association, response,
 #: release), and to go on with the next ones for as long as one step: then its limit never strikes inside an answer.
@@ -97,11 +56,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
-
-
-class Tls(_Table):
+class Tls(Table):
     """Certificates of one side, PEM files; TLS 1.2 or newer, the peer must present a certificate of `ca_file`."""
 
     cert_file: File
@@ -109,7 +64,7 @@ class Tls(_Table):
     ca_file: File
 
 
-class Node(_Table):
+class Node(Table):
     """[node]: this node on the network."""
 
     ae_title: AeTitle = "SPONDYL"
@@ -123,7 +78,7 @@ class Node(_Table):
     tls: Tls | None = None
 
 
-class Source(_Table):
+class Source(Table):
     """[[sources]]: who may send. Without any, every caller that can reach `bind` may."""
 
     name: Name
@@ -131,21 +86,26 @@ class Source(_Table):
     networks: tuple[Network, ...] = ()
 
 
-class Destination(_Table):
+class Destination(Table):
     """[[destinations]]: where reports go."""
 
     name: Name
     ae_title: AeTitle
     host: Annotated[str, StringConstraints(min_length=1)]
     port: Port
-    send: Annotated[tuple[Literal["sr"], ...], Field(min_length=1)] = ("sr",)
+    #: The report always; of the rest what the destination is to get.
+    send: Annotated[tuple[ObjectWord, ...], AfterValidator(each_once), AfterValidator(with_the_report)] = (
+        "sr",
+        "gsps",
+        "summary",
+    )
     #: Not available in this version: a delivery is closed by the C-STORE status.
     storage_commitment: Literal[False] = False
     timeout_s: Annotated[float, Field(gt=0, le=120)] = 15.0
     tls: Tls | None = None
 
 
-class Study(_Table):
+class Study(Table):
     """[study]: when a study is complete, and what late objects do."""
 
     quiet_s: Annotated[float, Field(ge=0)] = 30.0
@@ -159,7 +119,7 @@ class Study(_Table):
         return self
 
 
-class Storage(_Table):
+class Storage(Table):
     """[storage]: the spool and the ledger."""
 
     root: Annotated[File, Field(validate_default=True)] = Path("spondyl-data")
@@ -181,7 +141,7 @@ def _broker(secret: SecretStr) -> SecretStr:
     return secret
 
 
-class Queue(_Table):
+class Queue(Table):
     """[queue]: Celery's broker and the limits of a task."""
 
     #: "embedded" or any Celery broker URL; may hold a password, so it is never shown.
@@ -202,12 +162,12 @@ class Queue(_Table):
         return self.broker.get_secret_value() == "embedded"
 
 
-class Finder(_Table):
+class Finder(Table):
     """[finder]: an image model of the site, asked where a study brings neither points nor usable masks."""
 
     #: Name of an installed entry point of the group spondyl.landmark_finders; empty means none.
     name: Annotated[
-        str, _matching(r"([a-z0-9][a-z0-9_-]{0,31})?", "empty or 1 to 32 of a-z, 0-9, '-' and '_', as it is installed")
+        str, matching(r"([a-z0-9][a-z0-9_-]{0,31})?", "empty or 1 to 32 of a-z, 0-9, '-' and '_', as it is installed")
     ] = ""
     #: A finder that takes longer is stopped.
     time_limit_s: Annotated[float, Field(gt=0)] = 240.0
@@ -222,10 +182,10 @@ class Finder(_Table):
 
 
 #: A vertebra that is graded; a limit of another one would never act.
-GradedLevel = Annotated[str, _matching(r"T([1-9]|1[0-3])|L[1-6]", "a graded level: T1 to T13, L1 to L6")]
+GradedLevel = Annotated[str, matching(r"T([1-9]|1[0-3])|L[1-6]", "a graded level: T1 to T13, L1 to L6")]
 
 
-class WedgingLimit(_Table):
+class WedgingLimit(Table):
     """Posterior wedging of one level: mean and upper limit, percent, and where they come from."""
 
     mean_percent: float
@@ -233,14 +193,14 @@ class WedgingLimit(_Table):
     source: Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
-class KyphosisLimit(_Table):
+class KyphosisLimit(Table):
     """Segmental kyphosis above which it is flagged: degrees, and where that comes from."""
 
     upper_deg: Annotated[float, Field(gt=0, lt=180)]
     source: Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
-class Measure(_Table):
+class Measure(Table):
     """[measure]: borders, limits, protocol. All of it is part of the configuration digest of a report."""
 
     #: Which grade a loss of exactly the severe border has: 2 (Genant's "over 40 %") or 3 (data-set practice).
@@ -250,24 +210,47 @@ class Measure(_Table):
     }
     kyphosis_limit: KyphosisLimit = KyphosisLimit(upper_deg=20.0, source="project default; no primary source found")
     protocol: Annotated[
-        str, _matching(r"[a-z0-9][a-z0-9./_-]{0,63}", "1 to 64 of a-z, 0-9 and './_-', the first a letter or digit")
+        str, matching(r"[a-z0-9][a-z0-9./_-]{0,63}", "1 to 64 of a-z, 0-9 and './_-', the first a letter or digit")
     ] = "spondyl-six-point/1"
 
 
-class Report(_Table):
+class Report(Table):
     """[report]: identity of what is written."""
 
     #: Root of our UIDs; empty means UUID-derived UIDs (2.25).
     uid_root: Annotated[
-        str, _matching(r"(?!.{25})([0-2](\.(0|[1-9][0-9]*))+)?", "empty or a UID root of at most 24 characters")
+        str, matching(r"(?!.{25})([0-2](\.(0|[1-9][0-9]*))+)?", "empty or a UID root of at most 24 characters")
     ] = ""
-    sr_series_number: Annotated[int, Field(ge=1, le=2**31 - 1)] = 9001
-    #: "by_points": Comprehensive SR for image points, Comprehensive 3D SR for patient points.
-    sop_class: Literal["by_points", "comprehensive_3d"] = "by_points"
+    sr_series_number: SeriesNumber = 9001
+    gsps_series_number: SeriesNumber = 9002
+    summary_series_number: SeriesNumber = 9003
+    pdf_series_number: SeriesNumber = 9004
+    sagittal_series_number: SeriesNumber = 9005
+    sr_series_description: SeriesDescription = "Vertebral morphometry (unverified)"
+    gsps_series_description: SeriesDescription = "Vertebral morphometry overlay (unverified)"
+    summary_series_description: SeriesDescription = "Vertebral morphometry summary (unverified)"
+    pdf_series_description: SeriesDescription = "Vertebral morphometry page (unverified)"
+    sagittal_series_description: SeriesDescription = "Vertebral morphometry reformat (unverified)"
+    #: SOP classes of the structured report, best first; a destination gets the first one that it takes.
+    sop_classes: Annotated[
+        tuple[Literal["comprehensive_3d", "comprehensive", "enhanced"], ...],
+        AfterValidator(each_once),
+    ] = ("comprehensive_3d", "comprehensive", "enhanced")
+    #: Whether a study of which nothing could be measured gets a report that says so.
+    not_analysable: bool = False
+    #: Whether what is to be sent is looked at by dciodvfy, where that is installed.
+    dciodvfy: bool = True
     institution_name: Annotated[str, StringConstraints(max_length=64)] = ""
 
+    @model_validator(mode="after")
+    def _series_of_their_own(self) -> Self:
+        numbers = [getattr(self, f"{word}_series_number") for word in get_args(ObjectWord)]
+        if twice := sorted({number for number in numbers if numbers.count(number) > 1}):
+            raise ValueError(f"series number {twice[0]} is used twice: each kind of object has its own series")
+        return self
 
-class Web(_Table):
+
+class Web(Table):
     """[web]: the page and the probes."""
 
     bind: str = "127.0.0.1"
@@ -281,7 +264,7 @@ class Web(_Table):
         return self
 
 
-class Settings(_Table):
+class Settings(Table):
     """The whole configuration."""
 
     node: Node = Node()
@@ -322,6 +305,11 @@ class Settings(_Table):
             if twice:
                 raise ValueError(f"{kind}: the name {twice[0]!r} is used twice")
         return self
+
+    @property
+    def cites_sections(self) -> bool:
+        """Whether objects may refer to the sagittal sections: every destination, which gets the report, has them."""
+        return all("sagittal" in destination.send for destination in self.destinations)
 
     def destination(self, name: str) -> Destination:
         """Return the destination called `name`; Misconfigured where there is none."""

@@ -7,12 +7,13 @@ from service.config import Settings
 
 
 def config_digest(settings: Settings) -> str:
-    """Return the SHA-256, hex, of [measure] and [report], all of their keys, and of the finder that is asked.
+    """Return the SHA-256, hex, of [measure], of what [report] says of the objects, and of the finder that is asked.
 
     Two configurations with the same digest write the same bytes for the same inputs. What a finder's files hold is
     not part of the configuration: a report that rests on a finder names its version.
     """
-    said = {"measure": settings.measure.model_dump(mode="json"), "report": settings.report.model_dump(mode="json")}
+    report = settings.report.model_dump(mode="json", exclude={"not_analysable", "dciodvfy"})
+    said = {"measure": settings.measure.model_dump(mode="json"), "report": report}
     if settings.finder.name:
         said["finder"] = settings.finder.model_dump(mode="json", include={"name", "command", "model", "options"})
     return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

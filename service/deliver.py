@@ -7,7 +7,7 @@ and the same object is sent again under the same UID.
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +19,7 @@ from pynetdicom.association import Association
 
 from service import peer, sop_classes
 from service.config import Destination, Settings
-from service.errors import PeerRefused, SpondylError, Unavailable
+from service.errors import NotNow, NotTaken, PeerRefused, SpondylError, Unavailable
 from service.spool import Spool
 
 #: An association that was not used for so long is released, seconds; PACS close theirs after 30 s or more.
@@ -29,19 +29,22 @@ FIRST_WAIT_S: Final = 5.0
 LONGEST_WAIT_S: Final = 300.0
 #: (SOP class, transfer syntax): each is proposed in a context of its own, so the peer cannot choose another syntax.
 _Pair = tuple[str, str]
-_PAIRS: Final = frozenset((sop, syntax) for sop in sop_classes.REPORTS for syntax in sop_classes.UNCOMPRESSED[:2])
+_SYNTAXES: Final = sop_classes.UNCOMPRESSED[:2]
+_EVERY_KIND: Final = ("sr", *sop_classes.WRITTEN)
 
 #: PS3.4 table B.2-1: 0xA7xx, refused for want of resources, passes.
 _OUT_OF_RESOURCES: Final = 0xA7
 #: 0xBxxx: stored, with a warning.
 _WARNING: Final = 0xB
-#: 0xA9xx, data set does not match SOP class; 0xCxxx, cannot understand: another try meets them again.
+#: 0xA9xx, data set does not match SOP class; 0xCxxx, cannot understand: another try meets them again, another SOP class
+#: that says the same may not.
 _NOT_TAKEN: Final = frozenset({0xA, 0xC})
+#: PS3.7 C.5.6: SOP class not supported, said of an object whose presentation context was accepted.
+_CLASS_NOT_SUPPORTED: Final = 0x0122
 #: PS3.7 annex C: general failures that another try of the same object meets again.
 _PERMANENT: Final = frozenset(
     {
         0x0117,  # invalid SOP instance
-        0x0122,  # SOP class not supported
         0x0124,  # not authorised
         0x0210,  # duplicate invocation
         0x0211,  # unrecognised operation
@@ -54,8 +57,9 @@ _AS_GOOD_AS_SUCCESS: Final = frozenset({0x0000, 0x0001, 0x0107, 0x0111, 0x0116})
 
 
 def check_status(status: int | None, destination: str) -> None:
-    """Return where the object was stored; else raise PeerRefused (permanent) or Unavailable (passing, or unknown).
+    """Return where the object was stored; else raise PeerRefused (for good), NotNow (passing), Unavailable (no answer).
 
+    NotTaken, a PeerRefused, is about this object: another alternative may do.
     Of the peer's answer only the number is told: its Error Comment may quote the data set.
     """
     if status is None:
@@ -64,10 +68,14 @@ def check_status(status: int | None, destination: str) -> None:
         return
     why = f"{destination} answered status 0x{status:04X}"
     if status >> 8 == _OUT_OF_RESOURCES:
-        raise Unavailable(f"{why}: out of resources")
-    if status in _PERMANENT or status >> 12 in _NOT_TAKEN:
+        raise NotNow(f"{why}: out of resources")
+    if status == _CLASS_NOT_SUPPORTED:
+        raise NotTaken(f"{why}: SOP class not supported")
+    if status >> 12 in _NOT_TAKEN:
+        raise NotTaken(why)
+    if status in _PERMANENT:
         raise PeerRefused(why)
-    raise Unavailable(why)
+    raise NotNow(why)
 
 
 def backoff_s(failures: int, rng: random.Random) -> float:
@@ -81,7 +89,7 @@ def backoff_s(failures: int, rng: random.Random) -> float:
 
 
 class Unsendable(SpondylError):
-    """The report's file is missing, or what lies there is no report: measure the study again."""
+    """The object's file is missing, or what lies there is no object of ours: measure the study again."""
 
 
 class Deliverer:
@@ -97,16 +105,18 @@ class Deliverer:
         #: For the jitter of waits.
         self.rng = rng
 
-    def send(self, destination: Destination, path: Path) -> None:
-        """Send one report; PeerRefused, or Unavailable where it may be tried again (under the same UID).
+    def send(self, destination: Destination, *paths: Path) -> Path:
+        """Send one object, the first of these alternatives that the destination takes; return which.
 
-        Unsendable where the file is no report. Waits at most the destination's `timeout_s` for each answer.
+        NotTaken where it takes none; PeerRefused; or Unavailable where it may be tried again (under the same UID),
+        NotNow, an Unavailable, where the destination itself is well.
+        Unsendable where a file is no object of ours. Waits at most the destination's `timeout_s` for each answer.
         """
         with self._lock:
             line = self._lines.setdefault(
                 destination.name, _Line(destination, self._settings.node.ae_title, self._clock)
             )
-        line.send(path)
+        return line.send(paths)
 
     def close(self) -> None:
         """Release every association."""
@@ -128,14 +138,14 @@ class _Line:
         self._used_at = 0.0
         self._watch: threading.Timer | None = None
 
-    def send(self, path: Path) -> None:
-        wanted = _pair_of(path)
+    def send(self, paths: Sequence[Path]) -> Path:
+        alternatives = {path: _pair_of(path) for path in paths}
         with self._lock:
             answered = False
             try:
-                self._send_in_two_tries(wanted, path)
+                sent = self._send_in_two_tries(alternatives)
                 answered = True
-            except PeerRefused:
+            except (PeerRefused, NotNow):
                 answered = True
                 raise
             finally:
@@ -145,40 +155,55 @@ class _Line:
                     self._hang_up()
                 self._used_at = self._clock()
                 self._watch_idleness(IDLE_S)
+        return sent
 
-    def _send_in_two_tries(self, wanted: _Pair, path: Path) -> None:
+    def _send_in_two_tries(self, alternatives: Mapping[Path, _Pair]) -> Path:
         """Send; once more at once where a kept-open association turns out to be gone: the peer may be well."""
         kept, start = self._association is not None, time.monotonic()
         association = self._connected()
         try:
-            self._store(association, wanted, path)
+            return self._store(association, alternatives)
+        except NotNow:
+            raise
         except Unavailable:
             timed_out = time.monotonic() - start >= self._destination.timeout_s
             if not kept or timed_out or peer.is_open(association):
                 raise
-            self._store(self._connected(), wanted, path)
+            return self._store(self._connected(), alternatives)
 
     def close(self) -> None:
         with self._lock:
             self._hang_up()
 
-    def _store(self, association: Association, wanted: _Pair, path: Path) -> None:
-        what = _sendable(association, wanted, path)
-        if what is None:
-            refused = [c for c in association.rejected_contexts if c.abstract_syntax == wanted[0]]
-            why = ", ".join(sorted(peer.refusals(refused)))
-            raise PeerRefused(f"{self._destination.name} does not take this report: {why}")
+    def _store(self, association: Association, alternatives: Mapping[Path, _Pair]) -> Path:
+        """Store the first alternative that is taken: by its presentation context, and by the answer."""
+        why = set()
+        for path, pair in alternatives.items():
+            what = _sendable(association, pair, path)
+            if what is None:
+                why |= peer.refusals(c for c in association.rejected_contexts if c.abstract_syntax == pair[0])
+                continue
+            try:
+                check_status(self._answer(association, what), self._destination.name)
+            except NotTaken as refused:
+                why.add(str(refused))
+            else:
+                return path
+        raise NotTaken(f"{self._destination.name} does not take this object: {', '.join(sorted(why))}")
+
+    def _answer(self, association: Association, what: Path | pydicom.Dataset) -> int | None:
         try:
-            answer = association.send_c_store(what)
+            status: int | None = association.send_c_store(what).get("Status")
         except RuntimeError as error:
             # The association ended between our look at it and this call.
             raise Unavailable(f"{self._destination.name} ended the association") from error
-        check_status(answer.get("Status"), self._destination.name)
+        return status
 
     def _connected(self) -> Association:
         if self._association is None or not peer.is_open(self._association):
             self._hang_up()
-            contexts = [build_context(sop_class, syntax) for sop_class, syntax in sorted(_PAIRS)]
+            classes = sorted(sop_classes.written(self._destination.send))
+            contexts = [build_context(sop_class, syntax) for sop_class in classes for syntax in sorted(_SYNTAXES)]
             self._association = peer.call(self._destination, contexts, calling_ae=self._calling_ae)
         return self._association
 
@@ -207,15 +232,15 @@ class _Line:
 
 
 def _pair_of(path: Path) -> _Pair:
-    """Return (SOP class, transfer syntax) of a report by its File Meta Information (PS3.10 7.1)."""
+    """Return (SOP class, transfer syntax) of an object by its File Meta Information (PS3.10 7.1)."""
     try:
         meta = read_file_meta_info(path)
     except (FileNotFoundError, InvalidDicomError) as error:
         raise Unsendable from error
-    pair = str(meta.get("MediaStorageSOPClassUID")), str(meta.get("TransferSyntaxUID"))
-    if pair not in _PAIRS:
+    sop_class, syntax = str(meta.get("MediaStorageSOPClassUID")), str(meta.get("TransferSyntaxUID"))
+    if sop_class not in sop_classes.written(_EVERY_KIND) or syntax not in _SYNTAXES:
         raise Unsendable
-    return pair
+    return sop_class, syntax
 
 
 def _sendable(association: Association, wanted: _Pair, path: Path) -> Path | pydicom.Dataset | None:

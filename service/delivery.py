@@ -1,72 +1,89 @@
-"""One delivery job, from its claim to its end: delivered, put off, or given up by name of who must act.
+"""One delivery job, from its claim to its end: delivered, declined, put off, or given up by name of who must act.
 
 Where the claim was lost meanwhile, nothing of that is said: whoever holds the job now has the word.
 
-Each destination has its own jobs, its own count of failures and its own wait: one that is down holds up no other.
+Each destination has its own jobs, its own count of failures and its own wait: one that is down holds up no other. One
+that answers is well, whatever it answers: an object that it does not store holds up no other either.
 """
 
 from collections.abc import Callable
 from typing import Final
 
-from service.config import Settings
+from service import sop_classes
+from service.config import Destination, Settings
 from service.deliver import Deliverer, Unsendable, backoff_s
-from service.errors import Misconfigured, PeerRefused, SpondylError, Unavailable
-from service.ledger import Claim, Ledger
+from service.errors import Misconfigured, NotNow, NotTaken, PeerRefused, Quarantined, SpondylError, Unavailable
+from service.ledger import Claim, Ledger, ReportRow
+from service.ledger.rows import SR
 from service.logs import log
 
+#: What a destination need not take is offered so often while it answers "not now", half an hour or so (`backoff_s`);
+#: the report is offered until the patience ends.
+OPTIONAL_TRIES: Final = 20
 _HOUR_S: Final = 3600.0
 
 
 def deliver(claim: Claim, ledger: Ledger, deliverer: Deliverer, settings: Settings, clock: Callable[[], float]) -> None:
-    """Send the report of a claimed delivery job and enter what became of it."""
-    if claim.report is None or claim.job.destination is None:
+    """Send the object of a claimed delivery job, in the alternative that is taken, and enter what became of it."""
+    if not claim.choices or claim.job.destination is None:
         raise ValueError("this job delivers nothing")
-    path = deliverer.spool.report(claim.study.key, claim.report.file_name)
     try:
-        destination = settings.destination(claim.job.destination)
-        deliverer.send(destination, path)
+        stored = _send(claim, deliverer, settings.destination(claim.job.destination))
     except Unavailable as error:
         _put_off(claim, ledger, deliverer, settings, error, clock())
-    except (PeerRefused, Misconfigured, Unsendable) as error:
+    except NotTaken as error:
+        if claim.choices[0].kind == SR:
+            _give_up(claim, ledger, error, clock())
+        else:
+            _decline(claim, ledger, error, clock())
+    except (PeerRefused, Misconfigured, Unsendable, Quarantined) as error:
         _give_up(claim, ledger, error, clock())
     else:
         # Where the claim was lost meanwhile, whoever holds it now sends the same object again: the UID is the same.
-        if ledger.jobs.finish_delivery(claim, detail=f"stored by {destination.name}", now=clock()):
-            log.info("report delivered", action="report_delivered", study=claim.study.key, destination=destination.name)
+        detail = f"stored by {claim.job.destination}: {stored.kind}, {sop_classes.NAMES[stored.sop_class_uid]}"
+        if ledger.jobs.finish_delivery(claim, detail=detail, stored=stored, now=clock()):
+            log.info("report delivered", action="report_delivered", **_names(claim))
+
+
+def _send(claim: Claim, deliverer: Deliverer, destination: Destination) -> ReportRow:
+    """Return which of the alternatives was stored; Quarantined where the gate held the object back."""
+    if (finding := claim.choices[0].finding) is not None:
+        raise Quarantined(f"held back, {claim.choices[0].kind}: {finding}")
+    files = {deliverer.spool.report(claim.study.key, choice.file_name): choice for choice in claim.choices}
+    return files[deliverer.send(destination, *files)]
+
+
+def _names(claim: Claim) -> dict[str, object]:
+    return {"study": claim.study.key, "destination": claim.job.destination, "kind": claim.choices[0].kind}
 
 
 def _put_off(
     claim: Claim, ledger: Ledger, deliverer: Deliverer, settings: Settings, error: Unavailable, now: float
 ) -> None:
-    """Open the destination's circuit for a while; give up where it has been unreachable for longer than is borne."""
-    name, why = claim.job.destination or "", str(error)
-    failures, _ = ledger.jobs.destination(name)
+    """Put the job off, with its destination where that gave no answer; give up what has lasted longer than is borne."""
+    name, why, answered = claim.job.destination or "", str(error), isinstance(error, NotNow)
+    if answered and claim.choices[0].kind != SR and claim.job.attempts >= OPTIONAL_TRIES:
+        _decline(claim, ledger, error, now)
+        return
+    failures = claim.job.attempts - 1 if answered else ledger.jobs.destination(name)[0]
     wait_s = backoff_s(failures, deliverer.rng)
-    ledger.jobs.destination_failed(name, until=now + wait_s, why=why, now=now)
+    if not answered:
+        ledger.jobs.destination_failed(name, until=now + wait_s, why=why, now=now)
     patience_h = settings.queue.delivery_patience_h
     if now - claim.job.created_at > patience_h * _HOUR_S:
         _give_up(claim, ledger, PeerRefused(f"for {patience_h:g} h: {why}"), now)
         return
-    if not ledger.jobs.postpone(claim, until=now + wait_s, why=why, now=now):
+    if not ledger.jobs.postpone(claim, until=now + wait_s, why=why, answered=answered, now=now):
         return
-    log.warning(
-        "delivery put off",
-        action="delivery_postponed",
-        study=claim.study.key,
-        destination=name,
-        retry_in_s=round(wait_s, 1),
-        why=why,
-    )
+    log.warning("delivery put off", action="delivery_postponed", **_names(claim), retry_in_s=round(wait_s, 1), why=why)
+
+
+def _decline(claim: Claim, ledger: Ledger, error: SpondylError, now: float) -> None:
+    if ledger.jobs.decline(claim, why=str(error), now=now):
+        log.info("object not taken", action="object_not_taken", **_names(claim), why=str(error))
 
 
 def _give_up(claim: Claim, ledger: Ledger, error: SpondylError, now: float) -> None:
     if not ledger.jobs.give_up(claim, who=error.who, why=str(error), now=now):
         return
-    log.error(
-        "delivery given up",
-        action="delivery_failed",
-        study=claim.study.key,
-        destination=claim.job.destination,
-        who=error.who,
-        why=str(error),
-    )
+    log.error("delivery given up", action="delivery_failed", **_names(claim), who=error.who, why=str(error))

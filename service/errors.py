@@ -62,10 +62,22 @@ class Unavailable(SpondylError):
         return "whoever looks after what does not answer; then try again"
 
 
+class NotNow(Unavailable):
+    """The destination answered, and does not store this object now: others it may take at once."""
+
+
 class PeerRefused(SpondylError):
     """The destination refused the object for a reason that trying again will not change."""
 
     who = "the administrator of the destination"
+
+
+class NotTaken(PeerRefused):
+    """The destination does not take this object: another alternative of it may do."""
+
+
+class Quarantined(SpondylError):
+    """What was made is no valid object: it is kept, with what is wrong, and not sent."""
 
 
 class BadLandmarks(SpondylError):

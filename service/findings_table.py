@@ -105,6 +105,30 @@ def _alignment(found: Mapping[str, Any]) -> str:
     return "".join(f"; {name} {', '.join(said)}" for name, said in parts.items() if said)
 
 
+def _changes(level: Mapping[str, Any]) -> list[str]:
+    """Return the significant changes of a level: of its heights; where these are not compared, of its losses."""
+    if level["heights"]["reason"] is None:
+        changes, key, unit = level["heights"], "change_mm", "mm"
+    else:
+        changes, key, unit = level["losses"], "change_points", "points of loss"
+    found = ((position, changes[position]) for position in _POSITIONS)
+    return [
+        f"{level['level']} {position} {_number(change[key], '+.1f')} {unit}"
+        for position, change in found
+        if change is not None and change["is_significant"]
+    ]
+
+
+def _since(comparison: Mapping[str, Any] | None) -> str:
+    """Return what changed since the earlier study that this one is compared with; nothing where there is none."""
+    if comparison is None:
+        return ""
+    if comparison["reason"] is not None:
+        return f"; earlier study not compared: {words(comparison['reason'])}"
+    changes = [change for level in comparison["levels"] for change in _changes(level)]
+    return f"; since the earlier study: {', '.join(changes) or 'no significant change'}"
+
+
 def summary(findings: Mapping[str, Any]) -> str:
     """Return the study at a glance, one line."""
     found = findings["summary"]
@@ -114,4 +138,5 @@ def summary(findings: Mapping[str, Any]) -> str:
     return (
         f"{found['graded']} graded; not gradable: {ungradable}; "
         f"highest grade {_number(found['max_grade'], 'd')}; spinal deformity index {sdi}{bound}{_alignment(found)}"
+        f"{_since(findings.get('comparison'))}"
     )

@@ -101,7 +101,7 @@ def _of_ledger(ledger: LedgerOfMetrics, destinations: Sequence[str], now: float)
     yield from (depth, age)
     failures = GaugeMetricFamily(
         "spondyl_destination_failures",
-        "Failures in a row, by destination; 0: the last try went well",
+        "Tries in a row without an answer, by destination; 0: the last one was answered",
         labels=["destination"],
     )
     for name in destinations:

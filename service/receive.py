@@ -5,6 +5,7 @@ C-STORE -> identity read and compared with the command -> spool (fsync) -> ledge
 """
 
 import contextlib
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -31,6 +32,9 @@ from service.spool import Spool
 
 #: Manufacturer (0008,0070) and Manufacturer's Model Name (0008,1090) of the reports that we write.
 OWN_NAME: Final = "Spondyl"
+
+#: Verification Flag (0040,A493), CS, VERIFIED, in the little endian syntaxes; ours say UNVERIFIED (PS3.3 C.17.2).
+_VERIFIED: Final = re.compile(rb"\x40\x00\x93\xa4(?:CS\x08\x00|\x08\x00\x00\x00)VERIFIED")
 
 #: PS3.4 table B.2-1.
 SUCCESS: Final = 0x0000
@@ -278,7 +282,10 @@ class Listener:
         )
         if own:
             self._metrics.own_report()
-            log.info("own report came back", action="own_report_ignored", study=stored.key)
+            if _is_changed(identity, data):
+                log.warning("own report came back changed", action="own_report_changed", study=stored.key)
+            else:
+                log.info("own report came back", action="own_report_ignored", study=stored.key)
             return
         source = self._source(event.assoc)
         self._metrics.received(source if self._settings.sources else UNLISTED)
@@ -287,18 +294,25 @@ class Listener:
         )
 
     def _is_own(self, identity: Identity) -> bool:
-        """Whether this is a report of ours that a PACS routes back to us: the ledger knows its UID.
+        """Whether this is an object of ours that a PACS routes back to us: the ledger knows its UID.
 
         The maker's name says less: a tool that lets a reader move the points of our report may keep it. It only
-        counts while the ledger cannot be asked.
+        counts while the ledger cannot be asked, and it tells which of many images may be ours at all.
         """
-        if identity.sop_class_uid not in sop_classes.STRUCTURED_REPORTS:
+        has_our_name = identity.manufacturer == OWN_NAME and identity.model == OWN_NAME
+        if identity.sop_class_uid not in sop_classes.STRUCTURED_REPORTS and not has_our_name:
             return False
         try:
             return self._ledger.admin.is_own_report(identity.sop_instance_uid)
         except Unavailable as error:
             log.warning("the ledger was not asked", action="ledger_unavailable", why=str(error))
-            return identity.manufacturer == OWN_NAME and identity.model == OWN_NAME
+            return has_our_name
+
+
+def _is_changed(identity: Identity, data: memoryview) -> bool:
+    """Whether somebody saved an object of ours under the UID that we gave it: another maker's name, or verified."""
+    has_our_name = identity.manufacturer == OWN_NAME and identity.model == OWN_NAME
+    return not has_our_name or _VERIFIED.search(data) is not None
 
 
 def _application_entity(settings: Settings) -> AE:

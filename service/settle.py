@@ -55,11 +55,13 @@ class Verdict:
     why: str = ""
 
 
-def verdict(row: StudyRow, *, fingerprint: str | None, own_reports: bool = False, study: Study) -> Verdict:
+def verdict(
+    row: StudyRow, *, fingerprint: str | None, own_reports: bool = False, stands: bool = False, study: Study
+) -> Verdict:
     """Decide on a complete study.
 
     `fingerprint` is None where the spool holds nothing of it to measure; `own_reports` tells whether reports of this
-    node that were routed back lie there.
+    node that were routed back lie there; `stands`, whether the report rests on files that were removed for their age.
     """
     if fingerprint is None and row.state is StudyState.RECEIVING:
         return Verdict(action=Action.IGNORE, why=OWN_REPORT if own_reports else SPOOL_EMPTY)
@@ -67,6 +69,7 @@ def verdict(row: StudyRow, *, fingerprint: str | None, own_reports: bool = False
         (fingerprint is None, "the spool holds nothing to measure"),
         (row.state is StudyState.IGNORED and row.who == ADMIN, "an administrator ignored it"),
         (fingerprint == row.fingerprint, "the same objects as before"),
+        (stands, "its first files were removed for their age, its report stands: retry measures what is there now"),
         (row.revision > 0 and study.late_instances == "never", "late_instances = never"),
     ):
         if holds:
@@ -108,8 +111,9 @@ class Settler:
     def _settle(self, row: StudyRow, now: float) -> JobRow | None:
         fingerprint = self.spool.fingerprint(row.key) if self.spool.newest(row.key) is not None else None
         own_reports = self.spool.holds_own_reports(row.key)
-        found = verdict(row, fingerprint=fingerprint, own_reports=own_reports, study=self.study)
         arrivals = self.ledger.arrivals
+        stands = arrivals.report_stands(row)
+        found = verdict(row, fingerprint=fingerprint, own_reports=own_reports, stands=stands, study=self.study)
         if found.action is Action.MEASURE and fingerprint is not None:
             return arrivals.settle(row.id, fingerprint=fingerprint, now=now, arrivals=row.arrivals)
         if found.action is Action.IGNORE:

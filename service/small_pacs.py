@@ -36,7 +36,7 @@ class SmallPacs:
         silence_pynetdicom()
         ae = AE(ae_title=self.ae_title)
         ae.add_supported_context(sop_classes.VERIFICATION)
-        for sop_class in sop_classes.ACCEPTED:
+        for sop_class in sop_classes.NAMES:
             ae.add_supported_context(sop_class, list(sop_classes.transfer_syntaxes(sop_class)))
         self._server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)])
         return self

@@ -5,7 +5,7 @@ where they cannot, the study says so. Not listed are syntaxes whose pixels lie e
 Order is preference: where a sender offers several syntaxes in one presentation context, the first of ours is taken.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -104,22 +104,45 @@ OTHERS: Final[Mapping[str, str]] = MappingProxyType(
         f"{_STORAGE}.11.2": "Color Softcopy Presentation State",
         f"{_STORAGE}.11.3": "Pseudo-Color Softcopy Presentation State",
         f"{_STORAGE}.66.2": "Spatial Fiducials",
+        f"{_STORAGE}.104.1": "Encapsulated PDF",
         f"{_STORAGE}.481.3": "RT Structure Set",
     }
 )
 #: Every storage SOP class that is taken, with its name.
 ACCEPTED: Final[Mapping[str, str]] = MappingProxyType({**IMAGES, **SEGMENTATIONS, **STRUCTURED_REPORTS, **OTHERS})
 
-COMPREHENSIVE_SR: Final = f"{_STORAGE}.88.33"
-COMPREHENSIVE_3D_SR: Final = f"{_STORAGE}.88.34"
-#: The classes a report of ours can have; proposed to every destination.
-REPORTS: Final[tuple[str, ...]] = (COMPREHENSIVE_SR, COMPREHENSIVE_3D_SR)
+#: The classes that a report of ours can have, by the word of [report] sop_classes.
+REPORTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "comprehensive_3d": f"{_STORAGE}.88.34",
+        "comprehensive": f"{_STORAGE}.88.33",
+        "enhanced": f"{_STORAGE}.88.22",
+    }
+)
+#: The classes that the other kinds of objects of ours can have, by the kind's word.
+WRITTEN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "gsps": (f"{_STORAGE}.11.1",),
+        "summary": (f"{_STORAGE}.7",),
+        "pdf": (f"{_STORAGE}.104.1",),
+        "sagittal": (f"{_STORAGE}.2", f"{_STORAGE}.4"),
+    }
+)
+#: Of every SOP class that is taken; what we write is among them, since a PACS may send it back.
+NAMES: Final[Mapping[str, str]] = ACCEPTED
 
+_WITH_PIXELS: Final = frozenset({*IMAGES, *SEGMENTATIONS})
 _MAY_BE_VIDEO: Final = f"{_STORAGE}.7.4"
+
+
+def written(kinds: Iterable[str]) -> tuple[str, ...]:
+    """Return the SOP classes that objects of these kinds can have, "sr" among them, each once."""
+    classes = (uid for kind in kinds for uid in (REPORTS.values() if kind == "sr" else WRITTEN[kind]))
+    return tuple(dict.fromkeys(classes))
 
 
 def transfer_syntaxes(sop_class: str) -> tuple[str, ...]:
     """Return the transfer syntaxes that are taken for an accepted storage SOP class, most wanted first."""
     if sop_class == _MAY_BE_VIDEO:
         return FOR_PIXELS + VIDEO
-    return FOR_PIXELS if sop_class in IMAGES or sop_class in SEGMENTATIONS else UNCOMPRESSED
+    return FOR_PIXELS if sop_class in _WITH_PIXELS else UNCOMPRESSED

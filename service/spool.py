@@ -4,7 +4,7 @@
     <root>/spool/<key[:2]>/<key>/<SOP digest>-<content digest>.own.dcm    a report of ours that was routed back
     <root>/spool/<key[:2]>/<key>/reports/<name>                           a report that was made
     <root>/spool/<key[:2]>/<key>/landmarks/<content digest>.json          a landmarks document that was handed in
-    <root>/incoming/<random>.part                                         being written
+    <root>/incoming/<random>.part                                         being written, or a copy for a program
 
 A file appears under its name only when all of it is on the disk: written aside, fsync, rename, fsync of the folder.
 A file is dated by its last arrival, so of two versions of one SOP instance the one sent last counts.
@@ -111,6 +111,10 @@ class Spool:
             newest[instance] = max(newest.get(instance, (0, "")), (modified_ns, name))
         return sorted(self._folder(key) / name for _, name in newest.values())
 
+    def own_files(self, key: str) -> list[Path]:
+        """Return what we made of a study and was routed back, sorted by name."""
+        return sorted(self._folder(key).glob("*.own.dcm"))
+
     def instance(self, key: str, sop_instance_uid: str) -> Path | None:
         """Return the file of one SOP instance of a study, None where it was not received."""
         name = _digest(sop_instance_uid.encode())
@@ -122,13 +126,13 @@ class Spool:
 
     def holds_own_reports(self, key: str) -> bool:
         """Whether a report of ours that was routed back lies with a study."""
-        return any(self._folder(key).glob("*.own.dcm"))
+        return bool(self.own_files(key))
 
     def only_own_reports_since(self, key: str) -> float | None:
         """Return when the last report of ours came back to a study of which nothing else is here, else None."""
         if any(True for _ in self._listing(key)):
             return None
-        return max((path.stat().st_mtime for path in self._folder(key).glob("*.own.dcm")), default=None)
+        return max((path.stat().st_mtime for path in self.own_files(key)), default=None)
 
     def newest(self, key: str) -> float | None:
         """Return when the last object of a study arrived, or None where it has none."""
@@ -151,8 +155,22 @@ class Spool:
         path = self.report(key, name)
         with _no_room_is_out_of_space(), self._held_folder(key):
             self._make(path.parent)
+            self._check_room(len(data))
             self._write(path, data)
         return path
+
+    @contextlib.contextmanager
+    def aside(self, data: bytes) -> Iterator[Path]:
+        """Give a file of `data` for a program that reads files; gone afterwards, or at the next `prepare`.
+
+        Raises OutOfSpace.
+        """
+        with contextlib.ExitStack() as stack:
+            with _no_room_is_out_of_space():
+                self._check_room(len(data))
+                part, path = stack.enter_context(self._part())
+                _write_all(part, data)
+            yield path
 
     def report(self, key: str, name: str) -> Path:
         """Return where the report `name` of a study lies, or would lie."""

@@ -22,7 +22,8 @@ class StudyState(StrEnum):
     DELIVERING = "delivering"
     #: Every destination has the report.
     REPORTED = "reported"
-    #: Nothing could be measured; the coded reason is kept with the study.
+    #: Nothing could be measured; the coded reason is kept with the study. Where the site asks for it, every destination
+    #: has a report that says so.
     NOT_ANALYSABLE = "not_analysable"
     #: A rule or an administrator says that this study is not for us.
     IGNORED = "ignored"
@@ -41,9 +42,9 @@ class StudyEvent(StrEnum):
     CLAIMED = "claimed"
     #: The worker that held the measure job is gone, or the try failed for a passing reason.
     RELEASED = "released"
-    #: A report was made.
+    #: A report was made; it may say that nothing could be measured.
     MEASURED = "measured"
-    #: The inputs hold nothing that can be measured.
+    #: The inputs hold nothing that can be measured; where a report says so, every destination has it.
     UNANALYSABLE = "unanalysable"
     #: The last outstanding destination has the report.
     DELIVERED = "delivered"
@@ -53,6 +54,8 @@ class StudyEvent(StrEnum):
     IGNORED = "ignored"
     #: A landmarks document was handed in: the study is to be measured with it, in a new revision.
     SUPPLIED = "supplied"
+    #: Measured again it gives another report than a destination has of this revision: a new revision.
+    REVISED = "revised"
     #: An administrator asked for the study to be measured again.
     RETRIED = "retried"
     #: An administrator asked for the report to be sent again: every destination gets a new delivery.
@@ -70,6 +73,8 @@ class JobState(StrEnum):
     DONE = "done"
     #: Attempts are used up or trying again cannot help.
     FAILED = "failed"
+    #: The destination takes no object of this kind, and need not.
+    DECLINED = "declined"
     #: Its result is no longer wanted.
     CANCELLED = "cancelled"
 
@@ -84,6 +89,8 @@ class JobEvent(StrEnum):
     #: The lease ended without a word from the worker.
     LOST = "lost"
     GAVE_UP = "gave_up"
+    #: The destination takes no object of this kind, and need not.
+    DECLINED = "declined"
     CANCELLED = "cancelled"
 
 
@@ -111,12 +118,15 @@ STUDY_TRANSITIONS: Mapping[tuple[StudyState, StudyEvent], StudyState] = MappingP
         (_S.MEASURING, _E.MEASURED): _S.DELIVERING,
         (_S.MEASURING, _E.UNANALYSABLE): _S.NOT_ANALYSABLE,
         (_S.MEASURING, _E.GAVE_UP): _S.FAILED,
+        (_S.MEASURING, _E.REVISED): _S.QUEUED,
         (_S.MEASURING, _E.IGNORED): _S.IGNORED,
         # What is being measured without the document is no longer wanted.
         (_S.MEASURING, _E.SUPPLIED): _S.QUEUED,
         (_S.DELIVERING, _E.RECEIVED): _S.DELIVERING,
         (_S.DELIVERING, _E.SETTLED): _S.QUEUED,
         (_S.DELIVERING, _E.DELIVERED): _S.REPORTED,
+        # The report says that nothing could be measured.
+        (_S.DELIVERING, _E.UNANALYSABLE): _S.NOT_ANALYSABLE,
         (_S.DELIVERING, _E.GAVE_UP): _S.FAILED,
         (_S.DELIVERING, _E.IGNORED): _S.IGNORED,
         (_S.DELIVERING, _E.RESENT): _S.DELIVERING,
@@ -125,10 +135,13 @@ STUDY_TRANSITIONS: Mapping[tuple[StudyState, StudyEvent], StudyState] = MappingP
         (_S.REPORTED, _E.SETTLED): _S.QUEUED,
         (_S.REPORTED, _E.RETRIED): _S.QUEUED,
         (_S.REPORTED, _E.RESENT): _S.DELIVERING,
+        # What is in a PACS stays there; nothing more is compared with it.
+        (_S.REPORTED, _E.IGNORED): _S.IGNORED,
         (_S.REPORTED, _E.SUPPLIED): _S.QUEUED,
         (_S.NOT_ANALYSABLE, _E.RECEIVED): _S.NOT_ANALYSABLE,
         (_S.NOT_ANALYSABLE, _E.SETTLED): _S.QUEUED,
         (_S.NOT_ANALYSABLE, _E.RETRIED): _S.QUEUED,
+        (_S.NOT_ANALYSABLE, _E.RESENT): _S.DELIVERING,
         (_S.NOT_ANALYSABLE, _E.IGNORED): _S.IGNORED,
         (_S.NOT_ANALYSABLE, _E.SUPPLIED): _S.QUEUED,
         (_S.IGNORED, _E.RECEIVED): _S.IGNORED,
@@ -151,6 +164,7 @@ JOB_TRANSITIONS: Mapping[tuple[JobState, JobEvent], JobState] = MappingProxyType
         (JobState.RUNNING, JobEvent.POSTPONED): JobState.WAITING,
         (JobState.RUNNING, JobEvent.LOST): JobState.WAITING,
         (JobState.RUNNING, JobEvent.GAVE_UP): JobState.FAILED,
+        (JobState.RUNNING, JobEvent.DECLINED): JobState.DECLINED,
         (JobState.RUNNING, JobEvent.CANCELLED): JobState.CANCELLED,
     }
 )

@@ -1,6 +1,7 @@
 """What an administrator is shown of the ledger; `asdict` of it is the JSON of the command line and of the API.
 
-No patient data: the ledger holds none. Times are ISO 8601, UTC.
+No patient data: what the ledger knows of a patient is asked for measuring only (`ledger.priors`). Times are ISO 8601,
+UTC.
 """
 
 import json
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from service import sop_classes
 from service.ledger import rows
 from service.ledger.rows import DeliveryRow, EventRow, JobRow, ReportRow, StudyDetail, StudyRow
 from service.states import StudyState
@@ -47,20 +49,31 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """One report object that was made."""
+    """One object that was made."""
 
     revision: int
+    #: "sr", "gsps", "summary", "pdf", "sagittal".
+    kind: str
+    #: Place among the alternatives of one kind; 0 is preferred.
+    choice: int
     sop_instance_uid: str
     sop_class_uid: str
+    #: The SOP class by name.
+    sop_class: str
     predecessor_uid: str | None
+    #: Why it is held back and not sent: what the gate found.
+    finding: str | None
     file_name: str
     created_at: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """What became of one report at one destination."""
+    """What became of one object at one destination."""
 
+    kind: str
+    #: Once it is done, of the alternative that was stored.
+    sop_class: str
     sop_instance_uid: str
     destination: str
     state: str
@@ -161,9 +174,13 @@ def _job(row: JobRow) -> Job:
 def _report(row: ReportRow) -> Report:
     return Report(
         revision=row.revision,
+        kind=row.kind,
+        choice=row.choice,
         sop_instance_uid=row.sop_instance_uid,
         sop_class_uid=row.sop_class_uid,
+        sop_class=_class_name(row.sop_class_uid),
         predecessor_uid=row.predecessor_uid,
+        finding=row.finding,
         file_name=row.file_name,
         created_at=utc(row.created_at),
     )
@@ -171,6 +188,8 @@ def _report(row: ReportRow) -> Report:
 
 def _delivery(row: DeliveryRow) -> Delivery:
     return Delivery(
+        kind=row.kind,
+        sop_class=_class_name(row.sop_class_uid),
         sop_instance_uid=row.sop_instance_uid,
         destination=row.destination,
         state=row.state.value,
@@ -178,6 +197,10 @@ def _delivery(row: DeliveryRow) -> Delivery:
         error=row.error,
         delivered_at=None if row.delivered_at is None else utc(row.delivered_at),
     )
+
+
+def _class_name(sop_class_uid: str) -> str:
+    return sop_classes.NAMES.get(sop_class_uid, sop_class_uid)
 
 
 def _event(row: EventRow) -> Event:

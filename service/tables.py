@@ -30,6 +30,9 @@ _PARTS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "reports": {
         "revision": "Revision",
+        "kind": "Object",
+        "sop_class": "SOP class",
+        "finding": "Held back",
         "created_at": "Made",
         "sop_instance_uid": "SOP Instance UID",
         "predecessor_uid": "Predecessor",
@@ -37,6 +40,8 @@ _PARTS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "deliveries": {
         "destination": "Destination",
+        "kind": "Object",
+        "sop_class": "SOP class",
         "state": "State",
         "attempts": "Attempts",
         "delivered_at": "Delivered",

@@ -22,6 +22,8 @@ from sr_templates.levels import LEVELS
 SCHEME: Final = "99SPONDYL"
 SCHEME_NAME: Final = "Spondyl vertebral morphometry"
 SCHEME_VERSION: Final = "1"
+#: uuid5 of the designator in the namespace of uids.py, as a UUID-derived OID: permanent.
+SCHEME_UID: Final = "2.25.161131056810908944495739209846395022558"
 
 
 def _own(value: str, meaning: str) -> Code:
@@ -35,6 +37,10 @@ PERCENT: Final = Code("%", "UCUM", "%")
 RATIO: Final = Code("{ratio}", "UCUM", "ratio")
 
 # TID 1500 and what it includes.
+LANGUAGE: Final = Code("en-US", "RFC5646", "English (United States)")  # TID 1204, CID 5000
+DEVICE: Final = Code("121007", "DCM", "Device")  # CID 270
+PERSON: Final = Code("121006", "DCM", "Person")  # CID 270
+IMAGING_MEASUREMENTS: Final = Code("126010", "DCM", "Imaging Measurements")  # TID 1500 row 6
 PROCEDURE: Final = Code("363679005", "SCT", "Imaging procedure")  # CID 100
 PROCEDURE_REPORTED: Final = Code("121058", "DCM", "Procedure reported")  # TID 1500 row 4
 IMAGE_LIBRARY: Final = Code("111028", "DCM", "Image Library")  # TID 1600 row 1
@@ -44,8 +50,15 @@ FRAME_OF_REFERENCE: Final = Code("112227", "DCM", "Frame of Reference UID")  # T
 SOURCE: Final = Code("260753009", "SCT", "Source")  # TID 1601 row 1
 QUALITATIVE_EVALUATIONS: Final = Code("C0034375", "UMLS", "Qualitative Evaluations")  # TID 1500 row 12
 COMMENT: Final = Code("121106", "DCM", "Comment")
+SUMMARY: Final = Code("121111", "DCM", "Summary")
 #: IHE AIR Rev 1.1, 6.5.3.1; a later revision may replace it.
 PROCESSING_ALGORITHM: Final = Code("Newcode1", "99IHE", "Processing Algorithm")
+
+# Images and documents that we derive.
+IMAGING_MEASUREMENT_REPORT: Final = Code("126000", "DCM", "Imaging Measurement Report")  # CID 7021
+SOURCE_IMAGE: Final = Code("121322", "DCM", "Source image for image processing operation")  # CID 7202
+MULTIPLANAR: Final = Code("113072", "DCM", "Multiplanar reformatting")  # CID 7203
+CURVED_MULTIPLANAR: Final = Code("113073", "DCM", "Curved multiplanar reformatting")  # CID 7203
 
 #: CID 29, by Modality (0008,0060).
 MODALITIES: Final[Mapping[str, Code]] = {
@@ -67,11 +80,23 @@ FINDING_SITE: Final = Code("363698007", "SCT", "Finding Site")  # TID 1501 row 6
 TOPOGRAPHICAL_MODIFIER: Final = Code("106233006", "SCT", "Topographical modifier")  # TID 1501 row 8
 TRACKING_IDENTIFIER: Final = Code("112039", "DCM", "Tracking Identifier")  # TID 4108
 OUTLINE: Final = Code("111041", "DCM", "Outline")
+SOURCE_OF_MEASUREMENT: Final = Code("121112", "DCM", "Source of Measurement")  # CID 7552, TID 1501 row 10b
 HEIGHT: Final = Code("121207", "DCM", "Height")  # CID 7470
 ANTERIOR: Final = Code("255549009", "SCT", "Anterior")  # CID 2
 CENTRAL: Final = Code("26216008", "SCT", "Central")  # CID 2
 POSTERIOR: Final = Code("255551008", "SCT", "Posterior")  # CID 2
 SIX_POINT: Final = _own("SIX_POINT", "Six-point vertebral morphometry")
+
+# Points, where the SOP class of the report has no outline in the patient (TID 1501 row 10c).
+POINTS: Final[Mapping[str, Code]] = {
+    "AS": _own("POINT_AS", "Anterior superior landmark"),
+    "MS": _own("POINT_MS", "Middle superior landmark"),
+    "PS": _own("POINT_PS", "Posterior superior landmark"),
+    "AI": _own("POINT_AI", "Anterior inferior landmark"),
+    "MI": _own("POINT_MI", "Middle inferior landmark"),
+    "PI": _own("POINT_PI", "Posterior inferior landmark"),
+}
+PROJECTION: Final = _own("PROJECTION", "Centre of the landmarks, projected onto the nearest image")
 
 # Measurements.
 HEIGHT_ANTERIOR: Final = _own("HEIGHT_ANTERIOR", "Anterior vertebral body height")
@@ -159,7 +184,39 @@ LANDMARK_SOURCES: Final[Mapping[LandmarkSource, Code]] = {
 }
 FLAG: Final = _own("FLAG", "Measurement flag")
 
+# Beside a prior study (docs/morphometry 6.1): now minus then.
+CHANGE_HEIGHTS_MM: Final = (
+    _own("CHANGE_ANT_MM", "Anterior height, change since prior study, mm"),
+    _own("CHANGE_MID_MM", "Middle height, change since prior study, mm"),
+    _own("CHANGE_POST_MM", "Posterior height, change since prior study, mm"),
+)
+CHANGE_HEIGHTS_PERCENT: Final = (
+    _own("CHANGE_ANT_PCT", "Anterior height, change since prior study, percent"),
+    _own("CHANGE_MID_PCT", "Middle height, change since prior study, percent"),
+    _own("CHANGE_POST_PCT", "Posterior height, change since prior study, percent"),
+)
+LEAST_HEIGHTS: Final = (
+    _own("LSC_ANT_MM", "Anterior height, least significant change, mm"),
+    _own("LSC_MID_MM", "Middle height, least significant change, mm"),
+    _own("LSC_POST_MM", "Posterior height, least significant change, mm"),
+)
+CHANGE_LOSSES: Final = (
+    _own("CHANGE_LOSS_ANT", "Anterior height loss, change since prior study, points"),
+    _own("CHANGE_LOSS_MID", "Middle height loss, change since prior study, points"),
+    _own("CHANGE_LOSS_POST", "Posterior height loss, change since prior study, points"),
+)
+LEAST_LOSSES: Final = (
+    _own("LSC_LOSS_ANT", "Anterior height loss, least significant change, points"),
+    _own("LSC_LOSS_MID", "Middle height loss, least significant change, points"),
+    _own("LSC_LOSS_POST", "Posterior height loss, least significant change, points"),
+)
+PRIOR_GRADE: Final = _own("GENANT_PRIOR", "Genant-type grade in the prior study")
+CHANGE_REACHED: Final = _own("CHANGE_REACHED", "A change reaches the least significant change")
+CHANGE_RULE: Final = _own("CHANGE_RULE", "A height is lower by at least 20 % and at least 4 mm")
+COMPARISON: Final = _own("COMPARISON", "Comparison with a prior study")
+
 # Report level.
+NOT_ANALYSABLE: Final = _own("NOT_ANALYSABLE", "Reason why the study is not analysable")
 MAX_GRADE: Final = _own("MAX_GRADE", "Highest Genant-type grade in this study")
 GRADED_COUNT: Final = _own("GRADED_COUNT", "Number of graded vertebrae")
 SDI: Final = _own("SDI", "Spinal deformity index, sum of grades T4 to L4")

@@ -4,51 +4,99 @@ from collections.abc import Iterator
 
 from highdicom.sr import (
     AlgorithmIdentification,
+    CodeContentItem,
+    CodedConcept,
+    ContainerContentItem,
+    ContentItem,
+    ContentSequence,
     DeviceObserverIdentifyingAttributes,
-    MeasurementReport,
-    ObservationContext,
+    LanguageOfContentItemAndDescendants,
     ObserverContext,
+    PersonObserverIdentifyingAttributes,
+    RelationshipTypeValues,
 )
-from pydicom.sr.codedict import codes as dicom_codes
 
 from sr_templates import codes, headers, identity, uids
+from sr_templates.change import change_of
 from sr_templates.context import ReportContext
-from sr_templates.findings import StudyFindings
+from sr_templates.coordinates import Imaging
+from sr_templates.findings import LandmarkSource, StudyFindings, VertebraFinding
 from sr_templates.library import image_library
-from sr_templates.measurements import Imaging, VertebraGroup
+from sr_templates.measurements import VertebraGroup
+from sr_templates.slices import frame_of_reference
 from sr_templates.summary import qualitative_evaluations
 
 
-def report_content(findings: StudyFindings, context: ReportContext) -> MeasurementReport:
-    """Return TID 1500: language (TID 1204), device observer (TID 1004), image library, groups, summary."""
-    content = MeasurementReport(
-        observation_context=ObservationContext(
-            observer_device_context=ObserverContext(dicom_codes.DCM.Device, _device(findings, context)),
-        ),
-        procedure_reported=codes.PROCEDURE,
-        imaging_measurements=list(_groups(findings, context)),
+def report_content(findings: StudyFindings, context: ReportContext, *, has_3d: bool) -> ContainerContentItem:
+    """Return TID 1500: language (TID 1204), observers (TID 1003, 1004), image library, groups, summary.
+
+    `has_3d` says whether the SOP class of the report has SCOORD3D. Put together here, since highdicom has no report
+    without a measurement and no row 12. Image library and measurements stand there even empty: stored versions of OHIF
+    look into them unasked. Every container is SEPARATE: of continuous text dcmtk shows the values without names.
+    """
+    root = ContainerContentItem(codes.IMAGING_MEASUREMENT_REPORT, is_content_continuous=False, template_id="1500")
+    root.ContentSequence = ContentSequence(
+        [
+            *LanguageOfContentItemAndDescendants(CodedConcept.from_code(codes.LANGUAGE)),
+            *_observers(findings, context),
+            CodeContentItem(codes.PROCEDURE_REPORTED, codes.PROCEDURE, RelationshipTypeValues.HAS_CONCEPT_MOD),
+            image_library(context.library.values()),
+            _measurements(findings, context, has_3d=has_3d),
+            qualitative_evaluations(findings),
+        ]
     )
-    root = content[0].ContentSequence
-    if context.images:
-        root.insert(len(root) - 1, image_library(context.library.values()))
-    root.append(qualitative_evaluations(findings))
-    return content
+    return root
 
 
-def _groups(findings: StudyFindings, context: ReportContext) -> Iterator[VertebraGroup]:
-    imaging, algorithm = _imaging(context), _algorithm(findings, context)
-    study_uid = findings.study_instance_uid
+def _observers(findings: StudyFindings, context: ReportContext) -> Iterator[ContentItem]:
+    """Give the device, TID 1004, then the reader who reviewed the points, TID 1003; nobody who only supplied them.
+
+    Of several readers the first: PixelMed takes a second person for an error. The algorithm's parameters name them all.
+    """
+    yield from ObserverContext(CodedConcept.from_code(codes.DEVICE), _device(findings, context))
+    if any(vertebra.landmark_source is LandmarkSource.REVIEWED for vertebra in findings.vertebrae):
+        for name in findings.observers[:1]:
+            # A caret says that a single word is meant to be the family name; highdicom quotes the name otherwise.
+            person = PersonObserverIdentifyingAttributes(name if "^" in name else f"{name}^")
+            yield from ObserverContext(CodedConcept.from_code(codes.PERSON), person)
+
+
+def _measurements(findings: StudyFindings, context: ReportContext, *, has_3d: bool) -> ContainerContentItem:
+    """Return row 6 with a group for each measured vertebra."""
+    container = ContainerContentItem(
+        codes.IMAGING_MEASUREMENTS, is_content_continuous=False, relationship_type=RelationshipTypeValues.CONTAINS
+    )
+    if groups := [item for group in _groups(findings, context, has_3d=has_3d) for item in group]:
+        container.ContentSequence = ContentSequence(groups)
+    return container
+
+
+def _groups(findings: StudyFindings, context: ReportContext, *, has_3d: bool) -> Iterator[VertebraGroup]:
+    imaging, algorithm = _imaging(context, has_3d=has_3d), _algorithm(findings, context)
     for vertebra in findings.vertebrae:
         if vertebra.measured is not None:
-            tracking_uid = uids.tracking_uid(context.uid_root, study_instance_uid=study_uid, level=vertebra.level)
             yield VertebraGroup(
-                vertebra, vertebra.measured, imaging=imaging, tracking_uid=tracking_uid, algorithm=algorithm
+                vertebra,
+                vertebra.measured,
+                imaging=imaging,
+                tracking_uid=_tracking_uid(vertebra, findings, context),
+                algorithm=algorithm,
+                change=change_of(findings, vertebra.level),
             )
 
 
-def _imaging(context: ReportContext) -> Imaging:
-    frames = {frame for item in context.evidence if (frame := headers.text(item, "FrameOfReferenceUID"))}
-    return Imaging(images=context.library, frame_of_reference_uid=frames.pop() if len(frames) == 1 else None)
+def _tracking_uid(vertebra: VertebraFinding, findings: StudyFindings, context: ReportContext) -> str:
+    """Return the UID the vertebra has had since the prior; without one, the one it has in this study."""
+    study_uid, level = findings.study_instance_uid, vertebra.level
+    given = context.tracking.get(level) or vertebra.tracking_uid
+    return given or uids.tracking_uid(context.uid_root, study_instance_uid=study_uid, level=level)
+
+
+def _imaging(context: ReportContext, *, has_3d: bool) -> Imaging:
+    frames = {frame for item in context.evidence if (frame := frame_of_reference(item))}
+    shared = frames.pop() if len(frames) == 1 else None
+    derived = frozenset(headers.text(image, "SOPInstanceUID") for image in context.derived)
+    return Imaging(images=context.library, frame_of_reference_uid=shared, has_3d=has_3d, derived=derived)
 
 
 def _algorithm(findings: StudyFindings, context: ReportContext) -> AlgorithmIdentification:

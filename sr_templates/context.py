@@ -1,13 +1,13 @@
 """What a report needs besides the findings."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
 
 from pydicom.dataset import Dataset
 
 from sr_templates import headers
+from sr_templates.objects import SERIES_DESCRIPTIONS, SERIES_NUMBERS, ObjectKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,22 +30,27 @@ class ReportContext:
 
     images: tuple[Dataset, ...]
     others: tuple[Dataset, ...] = ()
+    #: Images of ours, computed from `images`, that the report may refer to as well.
+    derived: tuple[Dataset, ...] = ()
     started_at: datetime
-    series_number: int = 9001
-    #: "by_points": Comprehensive SR for image points, Comprehensive 3D SR for patient points.
-    sop_class: Literal["by_points", "comprehensive_3d"] = "by_points"
+    #: Of each kind of object that is built, the Series Number and the Series Description.
+    series_numbers: Mapping[ObjectKind, int] = field(default_factory=lambda: SERIES_NUMBERS)
+    series_descriptions: Mapping[ObjectKind, str] = field(default_factory=lambda: SERIES_DESCRIPTIONS)
+    #: Tracking UID by level, from the prior: it goes before the one that follows from the study.
+    tracking: Mapping[str, str] = field(default_factory=dict)
     #: Root of the report's UIDs, at most 24 characters; empty means UUID-derived UIDs (2.25).
     uid_root: str = ""
     institution_name: str = ""
     parameters: tuple[str, ...] = ()
-    predecessor: Predecessor | None = None
+    #: The reports on this study that it replaces, the newest first: each destination may have another one.
+    predecessors: tuple[Predecessor, ...] = ()
     #: Revision of the study; it becomes the Instance Number.
     revision: int = 1
 
     @property
     def library(self) -> dict[str, Dataset]:
-        """The images by SOP Instance UID, in its order."""
-        return _by_uid(self.images)
+        """The images by SOP Instance UID, in its order; those of ours last."""
+        return {**_by_uid(self.images), **_by_uid(self.derived)}
 
     @property
     def evidence(self) -> list[Dataset]:

@@ -1,57 +1,55 @@
-"""Findings as a DICOM Structured Report: TID 1500 in a Comprehensive (3D) SR, byte for byte reproducible.
+"""Findings as a DICOM Structured Report: TID 1500 in one of three SOP classes, byte for byte reproducible.
 
-The report is UNVERIFIED and PRELIMINARY, lies in the study it measures, and refers to what it rests on.
+The report is UNVERIFIED and PRELIMINARY, lies in the study it measures, and refers to what it rests on. highdicom makes
+the templates and the common modules; the document around them is put together here, since highdicom's own SR classes
+copy and parse the finished tree once more, which takes longer than making it (benchmarks/report.py).
 """
 
+from collections.abc import Iterator
 from io import BytesIO
 from typing import Final
 
 from highdicom import UID
-from highdicom.sr import (
-    Comprehensive3DSR,
-    ComprehensiveSR,
-)
+from highdicom.base import SOPClass
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset
+from pydicom.uid import (
+    Comprehensive3DSRStorage,
+    ComprehensiveSRStorage,
+    EnhancedSRStorage,
+    ExplicitVRLittleEndian,
+)
 
 from sr_templates import codes, headers, identity, uids
 from sr_templates.content import report_content
 from sr_templates.context import Predecessor, ReportContext
-from sr_templates.findings import Space, StudyFindings
+from sr_templates.envelope import scheme_of_ihe
+from sr_templates.evidence import Instance, hierarchical, instance_of
+from sr_templates.findings import StudyFindings
+from sr_templates.objects import ObjectKind
+from sr_templates.seal import UNSEALED, seal
 
-__all__ = ["Predecessor", "ReportContext", "build_report", "to_bytes"]
+__all__ = ["SOP_CLASSES", "Predecessor", "ReportContext", "build_report", "to_bytes"]
 
-SERIES_DESCRIPTION: Final = "Vertebral morphometry (unverified)"
-_KIND: Final = "sr"
-
-
-class _WithoutPatient:
-    """Keeps highdicom from copying patient and study: it fails at a SOP class that it does not know."""
-
-    def copy_patient_and_study_information(self, dataset: Dataset) -> None:
-        """Copy nothing: `headers.identity` is laid over the report."""
+#: What a report can be, from the class that says most of where it measured to the one that most nodes take.
+SOP_CLASSES: Final[tuple[str, ...]] = (Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage)
+_KIND: Final = ObjectKind.SR
 
 
-class _Comprehensive(_WithoutPatient, ComprehensiveSR):
-    """Comprehensive SR of any sources."""
+def build_report(findings: StudyFindings, context: ReportContext, sop_class_uid: str) -> Dataset:
+    """Return the report on `findings` in one of SOP_CLASSES; a study without numbers is reported with its reason.
 
-
-class _Comprehensive3D(_WithoutPatient, Comprehensive3DSR):
-    """Comprehensive 3D SR of any sources."""
-
-
-def build_report(findings: StudyFindings, context: ReportContext) -> Dataset:
-    """Return the report on `findings`.
-
-    Raises ValueError where nothing was measured (such a study gets no report), a level appears twice, the evidence is
-    missing or of another study, or points refer to an image or a frame of reference that the evidence does not have.
+    Raises ValueError where there are neither numbers nor a reason, a level appears twice, the evidence is missing or of
+    another study, or points refer to an image or a frame of reference that the evidence does not have.
     """
-    _check(findings, context)
+    _check(findings, context, sop_class_uid)
     source = headers.identity(context.evidence[0])
-    report = _document(findings, context, source)
+    report = _common_modules(findings, context, source, sop_class_uid)
     report.update(source)
+    _add_document_modules(report, findings, context)
     _identify(report, findings, context)
-    return report
+    report.update(report_content(findings, context, has_3d=sop_class_uid == Comprehensive3DSRStorage))
+    return seal(report, _KIND, uid_root=context.uid_root)
 
 
 def to_bytes(report: Dataset) -> bytes:
@@ -61,74 +59,73 @@ def to_bytes(report: Dataset) -> bytes:
         return file.getvalue()
 
 
-def _check(findings: StudyFindings, context: ReportContext) -> None:
+def _check(findings: StudyFindings, context: ReportContext, sop_class_uid: str) -> None:
+    if sop_class_uid not in SOP_CLASSES:
+        raise ValueError(f"expected one of the SOP classes {', '.join(SOP_CLASSES)}, found {sop_class_uid}")
     levels = [vertebra.level for vertebra in findings.vertebrae if vertebra.measured is not None]
-    if not levels or len(set(levels)) < len(levels):
-        raise ValueError(f"expected measured vertebrae, each level once, found {levels or 'none'}")
+    if len(set(levels)) < len(levels) or not (levels or findings.reason):
+        raise ValueError(f"expected a reason, or measured vertebrae, each level once, found {levels or 'none'}")
     studies = {headers.text(item, "StudyInstanceUID") for item in context.evidence}
     if studies != {findings.study_instance_uid}:
         raise ValueError("expected the headers of objects of the measured study as evidence, found others or none")
 
 
-def _document(findings: StudyFindings, context: ReportContext, source: Dataset) -> Dataset:
-    """Return the SR object around the content tree, still without patient and study attributes."""
-    is_3d = context.sop_class == "comprehensive_3d" or any(
-        vertebra.measured is not None and vertebra.measured.landmarks.space is Space.PATIENT
-        for vertebra in findings.vertebrae
-    )
-    document = _Comprehensive3D if is_3d else _Comprehensive
+def _common_modules(findings: StudyFindings, context: ReportContext, source: Dataset, sop_class_uid: str) -> Dataset:
+    """Return file meta, series, equipment and SOP common; patient and study still empty, for `source` to fill."""
     moment = headers.local(context.started_at, source)
-    return document(
-        evidence=[headers.reference(item) for item in context.evidence],
-        content=report_content(findings, context),
-        series_instance_uid=uids.series_uid(
-            context.uid_root,
-            study_instance_uid=findings.study_instance_uid,
-            kind=_KIND,
-            software=findings.software,
-            series_number=context.series_number,
-        ),
-        series_number=context.series_number,
-        sop_instance_uid=_instance_uid(findings, context, source),
+    return SOPClass(
+        study_instance_uid=findings.study_instance_uid,
+        series_instance_uid=UNSEALED,
+        series_number=context.series_numbers[_KIND],
+        sop_instance_uid=UNSEALED,
+        sop_class_uid=sop_class_uid,
         instance_number=context.revision,
+        modality="SR",
         manufacturer=identity.MANUFACTURER,
         manufacturer_model_name=identity.MODEL,
         software_versions=findings.software,
-        is_complete=True,
-        is_final=False,
-        is_verified=False,
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        patient_birth_date="",
         institution_name=context.institution_name or None,
-        previous_versions=_previous(findings, context),
-        series_description=SERIES_DESCRIPTION,
+        series_description=context.series_descriptions[_KIND],
         content_date=moment.date(),
         content_time=moment.time(),
         specific_character_set=headers.CHARACTER_SET,
     )
 
 
-def _instance_uid(findings: StudyFindings, context: ReportContext, source: Dataset) -> str:
-    """Return the UID that follows from all that the report says: sources, software, configuration, findings, time."""
-    return uids.derived_uid(
-        context.uid_root,
-        _KIND,
-        [headers.text(item, "SOPInstanceUID") for item in context.evidence],
-        findings,
-        context.started_at.isoformat(),
-        [context.series_number, context.sop_class, context.institution_name, context.parameters, context.revision],
-        context.predecessor,
-        [(element.tag, str(element.value)) for element in source],
-    )
+def _add_document_modules(report: Dataset, findings: StudyFindings, context: ReportContext) -> None:
+    """Add SR Document General (PS3.3 C.17.2) and SR Document Series (C.17.1), their type 2 sequences empty."""
+    report.CompletionFlag, report.PreliminaryFlag, report.VerificationFlag = "COMPLETE", "PRELIMINARY", "UNVERIFIED"
+    report.PerformedProcedureCodeSequence = []
+    report.ReferencedPerformedProcedureStepSequence = []
+    report.CurrentRequestedProcedureEvidenceSequence = hierarchical(map(instance_of, context.evidence))
+    if others := hierarchical(_prior_report(findings)):
+        report.PertinentOtherEvidenceSequence = others
+    if predecessors := hierarchical(_predecessors(findings, context)):
+        report.PredecessorDocumentsSequence = predecessors
 
 
-def _previous(findings: StudyFindings, context: ReportContext) -> list[Dataset] | None:
-    if context.predecessor is None:
-        return None
-    earlier = Dataset()
-    earlier.StudyInstanceUID = findings.study_instance_uid
-    earlier.SeriesInstanceUID = context.predecessor.series_instance_uid
-    earlier.SOPClassUID = context.predecessor.sop_class_uid
-    earlier.SOPInstanceUID = context.predecessor.sop_instance_uid
-    return [earlier]
+def _predecessors(findings: StudyFindings, context: ReportContext) -> Iterator[Instance]:
+    for earlier in context.predecessors:
+        yield Instance(
+            study_instance_uid=findings.study_instance_uid,
+            series_instance_uid=earlier.series_instance_uid,
+            sop_class_uid=earlier.sop_class_uid,
+            sop_instance_uid=earlier.sop_instance_uid,
+        )
+
+
+def _prior_report(findings: StudyFindings) -> Iterator[Instance]:
+    """Give the report on the earlier study that this one is compared with (PS3.3 C.17.2.3), where it is known."""
+    prior = None if findings.comparison is None else findings.comparison.prior
+    if prior is not None and prior.report is not None:
+        yield Instance(
+            study_instance_uid=prior.study_instance_uid,
+            series_instance_uid=prior.report.series_instance_uid,
+            sop_class_uid=prior.report.sop_class_uid,
+            sop_instance_uid=prior.report.sop_instance_uid,
+        )
 
 
 def _identify(report: Dataset, findings: StudyFindings, context: ReportContext) -> None:
@@ -136,14 +133,19 @@ def _identify(report: Dataset, findings: StudyFindings, context: ReportContext) 
     report.InstanceCreationDate, report.InstanceCreationTime = report.ContentDate, report.ContentTime
     report.file_meta.ImplementationClassUID = UID(identity.IMPLEMENTATION_CLASS_UID)
     report.file_meta.ImplementationVersionName = identity.version_name(findings.software)
+    report.CodingSchemeIdentificationSequence = [_own_scheme(), scheme_of_ihe()]
+    device_uid = uids.device_uid(context.uid_root, software=findings.software)
+    report.ContributingEquipmentSequence = [_algorithm_as_equipment(report, device_uid)]
+
+
+def _own_scheme() -> Dataset:
     scheme = Dataset()
     scheme.CodingSchemeDesignator = codes.SCHEME
+    scheme.CodingSchemeUID = codes.SCHEME_UID
     scheme.CodingSchemeName = codes.SCHEME_NAME
     scheme.CodingSchemeVersion = codes.SCHEME_VERSION
     scheme.CodingSchemeResponsibleOrganization = identity.MANUFACTURER
-    report.CodingSchemeIdentificationSequence = [scheme]
-    device_uid = uids.device_uid(context.uid_root, software=findings.software)
-    report.ContributingEquipmentSequence = [_algorithm_as_equipment(report, device_uid)]
+    return scheme
 
 
 def _algorithm_as_equipment(report: Dataset, device_uid: str) -> Dataset:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from sr_templates.comparison import Comparison
+
 #: Landmark names: anterior, middle, posterior x superior, inferior.
 POINT_NAMES: Final = ("AS", "MS", "PS", "AI", "MI", "PI")
 SCHEMA: Final = "spondyl.findings/1"
@@ -93,6 +95,8 @@ class Landmarks:
     sop_instance_uid: str | None = None
     frame: int | None = None
     frame_of_reference_uid: str | None = None
+    #: The same points in the other space, as far as an image tells: on each image that shows some, or in the patient.
+    counterparts: "tuple[Landmarks, ...]" = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +161,9 @@ class VertebraFinding:
     measured: Measured | None
     reason: str | None = None
     flags: tuple[str, ...] = ()
+    #: Tracking Unique Identifier (112040, DCM): the same in every report on this vertebra, over those studies of the
+    #: patient that we know of; None where it was not given one.
+    tracking_uid: str | None = None
 
     def __post_init__(self) -> None:
         if (self.measured is None) == (self.reason is None):
@@ -234,3 +241,7 @@ class StudyFindings:
     reason: str | None = None
     #: What a reader should know about the inputs, as coded words.
     notes: tuple[str, ...] = ()
+    #: The persons who reviewed the points, where the source names them, as DICOM writes names ("Doe^Jane").
+    observers: tuple[str, ...] = ()
+    #: Beside an earlier study of the same patient; None where none is known.
+    comparison: Comparison | None = None

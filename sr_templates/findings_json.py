@@ -1,12 +1,14 @@
 """Findings as the JSON of the contract, schema `spondyl.findings/1`. PURE.
 
-Every key is always there; where there is no number it is null. Three keys of free use are added only where they say
-something: `frame` of the landmarks (multi-frame images), and `reason` and `notes` of the study.
+Every key is always there; where there is no number it is null. Four keys of free use are added only where they say
+something: `frame` (multi-frame images) and `counterparts` (the points in the other space) of the landmarks, `reason`
+and `notes` of the study. `reader_interpretation` is for a reader's own words: it is null in all that we write.
 """
 
 from copy import deepcopy
 from typing import Any, Final
 
+from sr_templates.comparison_json import comparison_json
 from sr_templates.findings import (
     SCHEMA,
     Kyphosis,
@@ -35,6 +37,10 @@ DEFINITIONS: Final[Json] = {
     " positive for flexion",
     "summary.listhesis.slip_mm": "posterior inferior corner along the superior endplate below, from its posterior end;"
     " positive for anterolisthesis",
+    "comparison.levels.heights.anterior.change_mm": "height now minus height then; negative where it is lower now",
+    "comparison.levels.heights.anterior.least_significant_mm": "1.96 sqrt(SD then^2 + SD now^2), SDs of the height",
+    "comparison.levels.losses.anterior.change_points": "loss now minus loss then; positive where more is missing now",
+    "comparison.levels.losses.anterior.least_significant_points": "1.96 sqrt(SD then^2 + SD now^2), SDs of the loss",
 }
 _NO_TRIPLE = Triple(anterior=None, middle=None, posterior=None)
 #: What a vertebra without numbers says in place of them.
@@ -75,6 +81,9 @@ def to_json(findings: StudyFindings) -> Json:
         "definitions": dict(DEFINITIONS),
         "vertebrae": [_vertebra(finding) for finding in findings.vertebrae],
         "summary": _summary(findings.summary),
+        "observers": list(findings.observers),
+        "reader_interpretation": None,
+        "comparison": None if findings.comparison is None else comparison_json(findings.comparison),
     }
     said = {"reason": findings.reason, "notes": list(findings.notes)}
     return study | {key: value for key, value in said.items() if value}
@@ -87,6 +96,7 @@ def _vertebra(finding: VertebraFinding) -> Json:
         "reason": finding.reason,
         "landmark_source": str(finding.landmark_source),
         "flags": list(finding.flags),
+        "tracking_uid": finding.tracking_uid,
         **(deepcopy(_UNMEASURED) if finding.measured is None else _measured(finding.measured)),
     }
 
@@ -133,6 +143,7 @@ def _landmarks(landmarks: Landmarks) -> Json:
         "sop_instance_uid": landmarks.sop_instance_uid,
         **({} if landmarks.frame is None else {"frame": landmarks.frame}),
         "points": {name: list(point) for name, point in landmarks.points.items()},
+        **({"counterparts": [_landmarks(one) for one in landmarks.counterparts]} if landmarks.counterparts else {}),
     }
 
 

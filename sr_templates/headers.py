@@ -1,9 +1,10 @@
 """What a report takes over from the headers of its sources, whatever state those are in.
 
 Only this module knows patient attributes. highdicom never sees them: it raises where a stripped or malformed one is
-missing and logs names it finds odd. It gets a `reference`, and `identity` is laid over the finished report.
+missing and logs names it finds odd. It gets none of them, and `identity` is laid over what it makes.
 """
 
+import contextlib
 import re
 import struct
 import warnings
@@ -13,12 +14,12 @@ from math import isfinite
 from typing import Final
 
 from pydicom import config
-from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
-from pydicom.valuerep import PersonName
+from pydicom.valuerep import PersonName, format_number_as_ds, validate_value
 
 #: Written in UTF-8, so no text of a source is lost (PS3.3 C.12.1.1.2).
 CHARACTER_SET: Final = "ISO_IR 192"
@@ -33,10 +34,12 @@ DAMAGE: Final = (
     EOFError,
     struct.error,
 )
+#: One text of many lines, in which a backslash is a character.
+_WHOLE: Final = frozenset({"LT", "ST", "UT"})
 #: The range of a Timezone Offset From UTC is -1200 to +1400.
 _FARTHEST_OFFSET_MIN: Final = 14 * 60
 #: Type 2 in the Patient and General Study Modules: present, if need be empty (PS3.3 C.7.1.1, C.7.2.1).
-_ALWAYS: Final = (
+TYPE_2: Final = (
     "PatientName",
     "PatientID",
     "PatientBirthDate",
@@ -72,6 +75,7 @@ _SEQUENCES: Final = (
     "IssuerOfAccessionNumberSequence",
     "DeidentificationMethodCodeSequence",
 )
+_REPEATED: Final = frozenset({*TYPE_2, *_WHERE_PRESENT, *_SEQUENCES, "ReferencedRequestSequence"})
 #: Type 2 in an item of the Referenced Request Sequence (PS3.3 C.17.2).
 _REQUEST: Final = (
     "AccessionNumber",
@@ -84,7 +88,12 @@ _REQUEST: Final = (
 
 def value(source: Dataset, keyword: str) -> object:
     """Return the value of an attribute; None where it is missing or damaged beyond reading."""
+    if keyword not in source:
+        return None
     try:
+        element = source.get_item(keyword)
+        if not element.is_raw:
+            return element.value
         with warnings.catch_warnings():
             # pydicom's warnings quote values, which may be a patient's.
             warnings.simplefilter("ignore")
@@ -99,6 +108,17 @@ def text(source: Dataset, keyword: str) -> str:
     if isinstance(found, MultiValue | list | tuple):
         return "\\".join(str(item) for item in found)
     return "" if found is None else str(found)
+
+
+def fitting(source: Dataset, keyword: str) -> str:
+    """Return an attribute as text where its values keep to their VR (PS3.5 6.2), else "": what need not be repeated."""
+    found, vr = text(source, keyword), dictionary_VR(keyword)
+    try:
+        for part in [found] if vr in _WHOLE else found.split("\\"):
+            validate_value(vr, part, config.RAISE)
+    except ValueError:
+        return ""
+    return found
 
 
 def items(source: Dataset, keyword: str) -> list[Dataset]:
@@ -117,6 +137,11 @@ def numbers(source: Dataset, keyword: str) -> list[float]:
     return found if all(isfinite(number) for number in found) else []
 
 
+def decimal(number: float) -> str:
+    """Return a number as a Decimal String, at most 16 characters (PS3.5 6.2): sources state more digits than fit."""
+    return format_number_as_ds(number)
+
+
 def pairs(source: Dataset, keyword: str) -> list[tuple[float, float]]:
     """Return the numbers of an attribute by two, be they finite or not; [] where it is missing, damaged or odd."""
     parts = [part for part in text(source, keyword).split("\\") if part.strip()]
@@ -133,26 +158,17 @@ def code(source: Dataset, keyword: str) -> tuple[str, str]:
     return text(item, "CodingSchemeDesignator").strip(), text(item, "CodeValue").strip()
 
 
-def reference(source: Dataset) -> Dataset:
-    """Return what highdicom needs of an object that a report refers to: its UIDs, and Type 2 attributes empty."""
-    header = Dataset()
-    for keyword in _ALWAYS:
-        setattr(header, keyword, "")
-    for keyword in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
-        setattr(header, keyword, text(source, keyword))
-    return header
-
-
 def identity(source: Dataset) -> Dataset:
     """Return the patient and study of `source` as a report repeats them: decoded, nothing missing that Type 2 asks for.
 
-    Values are kept as they are, also where they break their VR: a report must match its study.
+    What type 2 asks for is kept as it is, also where it breaks its VR: a report must match its study by it. Of the rest
+    what breaks its VR, an age "24", is left out: an archive may refuse the report for it.
     """
     header = Dataset()
-    for keyword in _ALWAYS:
+    for keyword in TYPE_2:
         _put(header, keyword, text(source, keyword))
     for keyword in _WHERE_PRESENT:
-        if value := text(source, keyword):
+        if value := fitting(source, keyword):
             _put(header, keyword, value)
     for keyword in _SEQUENCES:
         if found := items(source, keyword):
@@ -160,6 +176,17 @@ def identity(source: Dataset) -> Dataset:
     if requests := list(_requests(source)):
         header.ReferencedRequestSequence = requests
     return header
+
+
+def bare(made: Dataset) -> Dataset:
+    """Return a copy of an object of ours without what `identity` repeated: of that the source is to be asked."""
+    copy = Dataset()
+    # As they were read: what is repeated may be beyond decoding.
+    copy.update({tag: made.get_item(tag) for tag in made.keys() if keyword_for_tag(tag) not in _REPEATED})  # noqa: SIM118
+    copy.file_meta = made.file_meta
+    for keyword in TYPE_2:
+        _put(copy, keyword, "")
+    return copy
 
 
 def offset(source: Dataset) -> timezone | None:
@@ -204,12 +231,14 @@ def _put(header: Dataset, keyword: str, value: str) -> None:
 
 
 def _plain(source: Dataset) -> Dataset:
-    """Return an item with its text decoded, so that it can be written in another character set."""
+    """Return an item with its text decoded, so that it can be written in another character set; damage is left out."""
     item = Dataset()
-    for element in source:
-        if element.VR == "SQ":
-            value: object = [_plain(nested) for nested in element.value]
-        else:
-            value = str(element.value) if isinstance(element.value, PersonName) else element.value
-        item.add(DataElement(element.tag, element.VR, value, validation_mode=config.IGNORE))
+    for tag in source.keys():  # noqa: SIM118 - a Dataset yields its elements, decoded, and raises where one is damaged
+        with contextlib.suppress(*DAMAGE):
+            element = source[tag]
+            if element.VR == "SQ":
+                value: object = [_plain(nested) for nested in element.value]
+            else:
+                value = str(element.value) if isinstance(element.value, PersonName) else element.value
+            item.add(DataElement(element.tag, element.VR, value, validation_mode=config.IGNORE))
     return item

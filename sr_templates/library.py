@@ -16,6 +16,7 @@ from highdicom.sr import (
 from pydicom.dataset import Dataset
 
 from sr_templates import codes, headers
+from sr_templates.slices import frame_of_reference
 
 _CONTAINS = RelationshipTypeValues.CONTAINS
 _CONTEXT = RelationshipTypeValues.HAS_ACQ_CONTEXT
@@ -25,10 +26,11 @@ def image_library(images: Iterable[Dataset]) -> ContainerContentItem:
     """Return TID 1600 with one group for each modality and frame of reference, in the order of the images."""
     groups: dict[tuple[str, str], list[Dataset]] = {}
     for image in images:
-        key = headers.text(image, "Modality"), headers.text(image, "FrameOfReferenceUID")
+        key = headers.text(image, "Modality"), frame_of_reference(image)
         groups.setdefault(key, []).append(image)
-    library = ContainerContentItem(codes.IMAGE_LIBRARY, relationship_type=_CONTAINS)
-    library.ContentSequence = ContentSequence([_group(*key, members) for key, members in groups.items()])
+    library = ContainerContentItem(codes.IMAGE_LIBRARY, is_content_continuous=False, relationship_type=_CONTAINS)
+    if groups:
+        library.ContentSequence = ContentSequence([_group(*key, members) for key, members in groups.items()])
     return library
 
 
@@ -41,6 +43,6 @@ def _group(modality: str, frame_of_reference_uid: str, images: Iterable[Dataset]
     for image in images:
         uids = headers.text(image, "SOPClassUID"), headers.text(image, "SOPInstanceUID")
         content.append(ImageContentItem(codes.SOURCE, *uids, relationship_type=_CONTAINS))
-    group = ContainerContentItem(codes.IMAGE_LIBRARY_GROUP, relationship_type=_CONTAINS)
+    group = ContainerContentItem(codes.IMAGE_LIBRARY_GROUP, is_content_continuous=False, relationship_type=_CONTAINS)
     group.ContentSequence = content
     return group

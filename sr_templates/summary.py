@@ -18,7 +18,9 @@ from highdicom.sr import (
 from pydicom.sr.coding import Code
 
 from sr_templates import codes
+from sr_templates.change import study_lines
 from sr_templates.findings import Kyphosis, Slip, StudyFindings, Summary, VertebraFinding
+from sr_templates.narrative import narrative
 
 RESEARCH_ONLY: Final = (
     "For research use only. Not a medical device; not for diagnosis or treatment decisions. "
@@ -28,8 +30,10 @@ NOT_ASSESSED: Final = "Cause and acuity of a deformity are not assessable from m
 
 
 def qualitative_evaluations(findings: StudyFindings) -> ContainerContentItem:
-    """Return TID 1500 row 12: highest grade (row 13), then counts, index, exceptions and fixed lines (row 14)."""
-    container = ContainerContentItem(codes.QUALITATIVE_EVALUATIONS, relationship_type=RelationshipTypeValues.CONTAINS)
+    """Return TID 1500 row 12: highest grade (row 13), then as text (row 14) all else that is said of the study."""
+    container = ContainerContentItem(
+        codes.QUALITATIVE_EVALUATIONS, is_content_continuous=False, relationship_type=RelationshipTypeValues.CONTAINS
+    )
     container.ContentSequence = ContentSequence(list(_items(findings)))
     return container
 
@@ -47,20 +51,19 @@ def _items(findings: StudyFindings) -> Iterator[ContentItem]:
 
 def _lines(findings: StudyFindings) -> Iterator[tuple[Code, str]]:
     summary = findings.summary
+    if findings.reason is not None:
+        yield codes.NOT_ANALYSABLE, findings.reason
     yield codes.GRADED_COUNT, str(summary.graded)
     yield codes.DEFORMED_COUNT, str(summary.deformed)
     yield codes.SDI, _index(summary)
-    for vertebra in findings.vertebrae:
-        if exception := _exception(vertebra):
-            yield codes.NOT_EVALUABLE, exception
-    for kyphosis in summary.kyphosis:
-        yield codes.KYPHOSIS, _kyphosis(kyphosis)
-    for slip in summary.listhesis:
-        yield codes.LISTHESIS, _slip(slip)
-    for pattern in summary.patterns:
-        yield codes.PATTERN, f"{', '.join(pattern.levels)}: {pattern.word}"
-    for note in findings.notes:
-        yield codes.COMMENT, f"Input: {note}"
+    yield from ((codes.KYPHOSIS, _kyphosis(one)) for one in summary.kyphosis)
+    yield from ((codes.LISTHESIS, _slip(one)) for one in summary.listhesis)
+    yield from ((codes.NOT_EVALUABLE, line) for one in findings.vertebrae if (line := _exception(one)))
+    yield from ((codes.PATTERN, f"{', '.join(one.levels)}: {one.word}") for one in summary.patterns)
+    if findings.comparison is not None:
+        yield from ((codes.COMPARISON, line) for line in study_lines(findings.comparison))
+    yield codes.SUMMARY, narrative(findings)
+    yield from ((codes.COMMENT, f"Input: {note}") for note in findings.notes)
     yield codes.COMMENT, NOT_ASSESSED
     yield codes.COMMENT, RESEARCH_ONLY
 

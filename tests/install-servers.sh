@@ -12,12 +12,16 @@ else
     }
     PATH="$PATH:/usr/sbin:/usr/local/sbin"
     need orthanc Orthanc
+    need orthanc-dicomweb /usr/share/orthanc/plugins/libOrthancDicomWeb.so
     need redis-server redis-server
     need dcmtk /usr/bin/storescu
     need openssl openssl
     need default-jre-headless java
     need libpixelmed-java /usr/share/java/pixelmed.jar
     need libsaxonhe-java /usr/share/java/Saxon-HE.jar
+    need libbsh-java /usr/share/java/bsh.jar
+    need nodejs node
+    need npm npm
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || packages="$packages postgresql"
 fi
 

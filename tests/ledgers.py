@@ -2,7 +2,7 @@
 
 import itertools
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psycopg
@@ -87,15 +87,19 @@ def claim(ledger: Ledger, job: JobRow, *, now: float = 140.0, worker: str = "w1"
     return claimed
 
 
-def new_report(uid: str = "2.25.1") -> NewReport:
-    """Return a report to be entered."""
+def new_report(uid: str = "2.25.1", *, kind: str = "sr", choice: int = 0, finding: str | None = None) -> NewReport:
+    """Return an object to be entered."""
+    classes = {"sr": ("88.34", "88.33", "88.22")[choice], "gsps": "11.1", "summary": "7", "sagittal": "2"}
     return NewReport(
+        kind=kind,
+        choice=choice,
         sop_instance_uid=uid,
-        sop_class_uid="1.2.840.10008.5.1.4.1.1.88.34",
+        sop_class_uid=f"1.2.840.10008.5.1.4.1.1.{classes[kind]}",
         series_instance_uid=f"{uid}.1",
         file_name=f"{uid}.dcm",
         findings_digest="0" * 64,
         predecessor_uid=None,
+        finding=finding,
     )
 
 
@@ -104,12 +108,14 @@ def measure(
     uid: str = "1.2.3",
     *,
     report: str = "2.25.1",
+    objects: Sequence[NewReport] = (),
+    reason: str | None = None,
     destinations: tuple[str, ...] = ("pacs",),
     now: float = 150.0,
 ) -> list[JobRow]:
     """Take a study from its first object to its deliveries."""
     claimed = claim(ledger, settle(ledger, uid, now=now - 20), now=now - 10)
-    return finish(ledger, claimed, report=report, destinations=destinations, now=now)
+    return finish(ledger, claimed, report=report, objects=objects, reason=reason, destinations=destinations, now=now)
 
 
 def finish(
@@ -117,12 +123,19 @@ def finish(
     claimed: Claim,
     *,
     report: str = "2.25.1",
+    objects: Sequence[NewReport] = (),
+    reason: str | None = None,
     destinations: tuple[str, ...] = ("pacs",),
     now: float = 150.0,
 ) -> list[JobRow]:
-    """End a measure job with a report."""
+    """End a measure job with a report, or with these objects; every destination wants every kind."""
     return ledger.jobs.finish_measure(
-        claimed, findings="{}", reason=None, report=new_report(report), destinations=destinations, now=now
+        claimed,
+        findings="{}",
+        reason=reason,
+        objects=objects or [new_report(report)],
+        wanted=dict.fromkeys(destinations, ("sr", "gsps", "summary", "sagittal")),
+        now=now,
     )
 
 

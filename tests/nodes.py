@@ -176,6 +176,12 @@ def reports_in(orthanc: Orthanc, study_instance_uid: str) -> list[bytes]:
     return orthanc.instances(StudyInstanceUID=study_instance_uid, Modality="SR")
 
 
+def pictures_in(orthanc: Orthanc, study_instance_uid: str) -> list[str]:
+    """Return Orthanc's identifiers of the summary pictures that it holds for a study."""
+    described = "Vertebral morphometry summary (unverified)"
+    return orthanc.find(StudyInstanceUID=study_instance_uid, SeriesDescription=described)
+
+
 def wait_for_report(orthanc: Orthanc, study_instance_uid: str, *, seconds: float = 60) -> float:
     """Return how long it took until Orthanc held a report of the study."""
     start = time.monotonic()

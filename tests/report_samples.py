@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from pydicom.dataset import Dataset
 
-from sr_templates.document import ReportContext, build_report, to_bytes
+from sr_templates.document import SOP_CLASSES, ReportContext, build_report, to_bytes
 from sr_templates.findings import (
     Deformity,
     Kyphosis,
@@ -36,6 +36,7 @@ STUDY: Final = "1.2.826.0.1.3680043.10.999.1"
 FRAME_OF_REFERENCE: Final = f"{STUDY}.9"
 CT: Final = "1.2.840.10008.5.1.4.1.1.2"
 DX: Final = "1.2.840.10008.5.1.4.1.1.1.1"
+COMPREHENSIVE_3D, COMPREHENSIVE, ENHANCED = SOP_CLASSES
 SEG: Final = "1.2.840.10008.5.1.4.1.1.66.4"
 STARTED: Final = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 HEIGHTS: Final = Triple(anterior=24.0, middle=21.0, posterior=25.0)
@@ -201,16 +202,21 @@ def context(sample: Sample) -> ReportContext:
     return ReportContext(images=(dx_lateral(),), started_at=STARTED)
 
 
+def build(found: StudyFindings, sources: ReportContext, sop_class_uid: str = COMPREHENSIVE_3D) -> Dataset:
+    """Return a report in the SOP class that says most, where a test does not ask for another."""
+    return build_report(found, sources, sop_class_uid)
+
+
 @cache
-def report(sample: Sample) -> Dataset:
+def report(sample: Sample, sop_class_uid: str = COMPREHENSIVE_3D) -> Dataset:
     """Return the report on a sample; it is shared, so no test may change it."""
-    return build_report(findings(sample), context(sample))
+    return build(findings(sample), context(sample), sop_class_uid)
 
 
 @cache
-def report_bytes(sample: Sample) -> bytes:
+def report_bytes(sample: Sample, sop_class_uid: str = COMPREHENSIVE_3D) -> bytes:
     """Return the report on a sample as a file."""
-    return to_bytes(report(sample))
+    return to_bytes(report(sample, sop_class_uid))
 
 
 def named(ds: Dataset, meaning: str) -> list[Dataset]:

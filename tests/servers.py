@@ -20,7 +20,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -189,7 +189,9 @@ def run_storescp(folder: Path, *options: str, port: int | None = None) -> Iterat
     """Run dcmtk's storescp over `folder`."""
     folder.mkdir(exist_ok=True, parents=True)
     port = port or free_port()
-    command = [program("storescp"), "--fork", "-aet", "PACS", "-od", str(folder), "+xa", *options, str(port)]
+    # A profile says what is accepted; without one every transfer syntax is.
+    syntaxes = [] if "-xf" in options else ["+xa"]
+    command = [program("storescp"), "--fork", "-aet", "PACS", "-od", str(folder), *syntaxes, *options, str(port)]
     with running(command, folder.parent / "storescp.log", env={**os.environ, "TCP_NODELAY": "1"}):
         wait_until(lambda: listens(port), "storescp accepts connections")
         yield StoreScp(ae_title="PACS", port=port, folder=folder)
@@ -223,6 +225,11 @@ class Orthanc:
         except ValueError:
             return content
 
+    def store(self, content: bytes) -> None:
+        """Store one file by the REST API."""
+        request = urllib.request.Request(f"{self.url}/instances", data=content, method="POST", headers=self.headers)  # noqa: S310 - the test's own server
+        urllib.request.urlopen(request, timeout=60).close()  # noqa: S310 - as above
+
     def find(self, level: str = "Instance", **query: str) -> list[str]:
         """Return Orthanc's identifiers of what matches."""
         found: list[str] = self.call("/tools/find", {"Level": level, "Query": query})
@@ -237,9 +244,17 @@ class Orthanc:
         self.call(f"/modalities/{name}", [ae_title, "127.0.0.1", port], "PUT")
 
 
+#: Debian's orthanc-dicomweb.
+_DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+
+
 @contextlib.contextmanager
-def run_orthanc(folder: Path, *, lua: str = "", port: int | None = None, **settings: Any) -> Iterator[Orthanc]:
-    """Run Orthanc over `folder`; `lua` is a script, `settings` go over the configuration."""
+def run_orthanc(
+    folder: Path, *, lua: str = "", port: int | None = None, dicomweb: bool = False, **settings: Any
+) -> Iterator[Orthanc]:
+    """Run Orthanc over `folder`; `lua` is a script, `settings` go over the configuration, `dicomweb` is its plugin."""
+    if dicomweb and not _DICOMWEB.is_file():
+        missing(f"{_DICOMWEB} is not installed (make test installs it where it can)")
     folder.mkdir(parents=True, exist_ok=True)
     port, http = port or free_port(), free_port()
     (folder / "script.lua").write_text(lua, encoding="utf-8")
@@ -247,7 +262,7 @@ def run_orthanc(folder: Path, *, lua: str = "", port: int | None = None, **setti
         "Name": "spondyl-test",
         "StorageDirectory": str(folder / "storage"),
         "IndexDirectory": str(folder / "storage"),
-        "Plugins": [],
+        "Plugins": [str(_DICOMWEB)] if dicomweb else [],
         "LuaScripts": [str(folder / "script.lua")] if lua else [],
         "RemoteAccessAllowed": False,
         "AuthenticationEnabled": False,
@@ -291,23 +306,27 @@ def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
 
 # ---- Validators
 
-#: Debian's libpixelmed-java and libsaxonhe-java; with the JDK's own transformer the validator does not run on Java 17.
-_PIXELMED = [Path("/usr/share/java/pixelmed.jar"), Path("/usr/share/java/Saxon-HE.jar")]
+#: Debian's libpixelmed-java, libsaxonhe-java (the validator does not run with the transformer of Java 17) and
+#: libbsh-java, whose interpreter calls the validator for one file after the other.
+_JARS = [Path("/usr/share/java") / name for name in ("pixelmed.jar", "Saxon-HE.jar", "bsh.jar")]
 
 
-def pixelmed(report: Path) -> list[str]:
-    """Return what PixelMed's validator, which knows the templates, says of a structured report, line by line."""
-    for jar in _PIXELMED:
+def pixelmed(reports: Sequence[Path]) -> dict[Path, list[str]]:
+    """Return, line by line, what PixelMed's validator, which knows the templates, says of each structured report."""
+    for jar in _JARS:
         if not jar.is_file():
             missing(f"{jar} is not installed (make test installs it where it can)")
     command = [
         program("java"),
-        # One short run: what the optimising compiler costs it does not bring in.
-        *("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"),
+        "-XX:+UseSerialGC",
         "-Djavax.xml.transform.TransformerFactory=net.sf.saxon.TransformerFactoryImpl",
-        *("-cp", ":".join(map(str, _PIXELMED))),
-        "com.pixelmed.validate.DicomSRValidator",
-        str(report),
+        *("-cp", ":".join(map(str, _JARS))),
+        *("bsh.Interpreter", str(Path(__file__).with_name("pixelmed.bsh"))),
+        *map(str, reports),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
-    return (done.stdout + done.stderr).splitlines()
+    said = (done.stdout + done.stderr).split("File: ")[1:]
+    found = {Path(name): lines for name, *lines in map(str.splitlines, said)}
+    if set(found) != set(reports):
+        pytest.fail(f"PixelMed read {len(found)} of {len(reports)} reports: {done.stderr[-2000:]}")
+    return found

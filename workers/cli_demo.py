@@ -12,12 +12,21 @@ from service.cli.exits import ExitCode
 from service.cli.options import options_of
 from service.cli.output import note, working, write, write_findings
 from service.errors import SpondylError
+from service.states import StudyState
 
 if TYPE_CHECKING:
     from workers.demo import Result
 
 #: Where the report lies afterwards, below the working directory.
 KEPT: Final = Path("spondyl-demo")
+#: What came back, in a reader's words.
+_WORDS: Final = {
+    "sr": "report",
+    "gsps": "overlay",
+    "summary": "summary picture",
+    "pdf": "page",
+    "sagittal": "sagittal reformat",
+}
 #: The phantom's patient.
 _PATIENT: Final = {"patient_name": "Phantom^Demo", "patient_id": "SPONDYL-DEMO"}
 
@@ -80,18 +89,19 @@ def _files(folder: Path | None, place: Path) -> list[Path]:
 
 
 def _show(result: "Result", copies: Path | None) -> bool:
-    """Print one study; return whether its report arrived. `copies` is the folder that gets a copy of it."""
+    """Print one study; return whether its report arrived. `copies` is the folder that gets copies of what came back."""
     study = result.detail.study
     write(f"Study {study.study_instance_uid}")
     if result.findings:
         write_findings(json.loads(result.findings))
-    if result.report is None:
+    if study.state is not StudyState.REPORTED:
         who = f"; who must act: {study.who}" if study.who else ""
         write(f"{study.state.value.replace('_', ' ')}: {study.reason}{who}")
         return False
-    path = result.report
-    if copies is not None:
-        copies.mkdir(exist_ok=True)
-        path = Path(shutil.copyfile(path, copies / f"sr-{study.key[:8]}.dcm"))
-    write(f"report: {path}")
-    return True
+    for name, path in result.objects.items():
+        kept = path
+        if copies is not None:
+            copies.mkdir(exist_ok=True)
+            kept = Path(shutil.copyfile(path, copies / name))
+        write(f"{_WORDS.get(name.split('-')[0], 'object')}: {kept}")
+    return bool(result.objects)

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,8 +45,8 @@ class Result:
     detail: StudyDetail
     #: Findings as JSON text, where it was measured.
     findings: str | None
-    #: The report in the small PACS, where there is one.
-    report: Path | None
+    #: What came back and lies in the small PACS, by the file name it is to have: the report first.
+    objects: Mapping[str, Path]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,9 +173,15 @@ def _finished(ledger: Ledger, patience_s: float) -> list[str]:
 
 def _result(ledger: Ledger, key: str, pacs: SmallPacs) -> Result:
     detail = ledger.admin.study(key)
-    report = pacs.path_of(detail.reports[-1].sop_instance_uid) if detail.reports else None
-    return Result(
-        detail=detail,
-        findings=ledger.admin.findings(key),
-        report=report if report and report.is_file() else None,
-    )
+    arrived = {each.sop_instance_uid: each.kind for each in detail.deliveries if each.delivered_at is not None}
+    paths = {uid: pacs.path_of(uid) for uid in arrived}
+    kinds: dict[str, list[Path]] = {}
+    for uid, path in paths.items():
+        if path.is_file():
+            kinds.setdefault(arrived[uid], []).append(path)
+    objects = {
+        f"{kind}-{key[:8]}{f'-{number}' if len(alike) > 1 else ''}.dcm": path
+        for kind, alike in kinds.items()
+        for number, path in enumerate(alike, 1)
+    }
+    return Result(detail=detail, findings=ledger.admin.findings(key), objects=objects)

@@ -26,6 +26,9 @@ from pydicom.uid import (
 
 from service.errors import SpondylError
 from sr_templates.headers import DAMAGE, offset, text
+from sr_templates.identity import is_own
+from sr_templates.slices import frame_of_reference
+from workers.patient import identity_of, is_same_patient
 
 #: Label Map Segmentation Storage (PS3.4 B.5); pydicom 3.0 does not name it.
 LABEL_MAP_SEGMENTATION: Final = "1.2.840.10008.5.1.4.1.1.66.7"
@@ -77,6 +80,10 @@ class Inputs:
     files: Mapping[str, Path]
     #: What is no readable DICOM object, by name.
     unreadable: tuple[Path, ...] = ()
+    #: Headers of our reports on other studies of the same patient.
+    other_reports: tuple[Dataset, ...] = ()
+    #: Headers of sections that we computed of this study and that were not received: points may lie on them, no more.
+    sections: tuple[Dataset, ...] = ()
 
     def of_classes(self, sop_classes: frozenset[str]) -> list[Dataset]:
         """Return the headers of these SOP classes, ordered by SOP Instance UID."""
@@ -91,11 +98,11 @@ class Inputs:
         return _read(self.files[text(header, "SOPInstanceUID")]) or header
 
 
-def read_inputs(files: Iterable[Path]) -> Inputs:
-    """Read the headers of `files`.
+def read_inputs(files: Iterable[Path], *, sections: Iterable[Path] = ()) -> Inputs:
+    """Read the headers of `files`, and of `sections` that we made of the study before; of one UID the last one counts.
 
-    Files that are no DICOM are kept aside by name. Raises NotOneStudy where the rest is empty, spans several
-    studies, or lacks the UIDs that a report must refer to.
+    Files that are no DICOM are kept aside by name, and what we made of other studies of the same patient. Raises
+    NotOneStudy where the rest is empty, spans several studies, or lacks the UIDs that a report must refer to.
     """
     headers: dict[str, Dataset] = {}
     paths: dict[str, Path] = {}
@@ -109,11 +116,18 @@ def read_inputs(files: Iterable[Path]) -> Inputs:
             raise NotOneStudy(f"{path.name}: missing, empty or several: {', '.join(wrong)}")
         uid = text(header, "SOPInstanceUID")
         headers[uid], paths[uid] = header, path
+    found = [headers[uid] for uid in sorted(headers)]
+    others = _made_of_other_studies(found)
+    own = [header for header in found if not any(header is other for other in others)]
+    study = _one_study(own, unreadable)
+    made = {uid: one for path in sections if (one := _section(path, study)) and (uid := text(one, "SOPInstanceUID"))}
     return Inputs(
-        study_instance_uid=_one_study(headers.values(), unreadable),
-        headers=tuple(headers[uid] for uid in sorted(headers)),
+        study_instance_uid=study,
+        headers=tuple(own),
         files=paths,
         unreadable=tuple(unreadable),
+        other_reports=tuple(other for other in others if text(other, "SOPClassUID") in REPORTS),
+        sections=tuple(made[uid] for uid in sorted(made.keys() - paths.keys())),
     )
 
 
@@ -139,8 +153,30 @@ def _read(path: Path, *, stop_before_pixels: bool = False) -> Dataset | None:
         return None
 
 
+def _section(path: Path, study_instance_uid: str) -> Dataset | None:
+    """Return the header of a section of ours; None where the file is another object of ours, or gone."""
+    header = _read(path, stop_before_pixels=True)
+    if header is None or text(header, "StudyInstanceUID") != study_instance_uid:
+        return None
+    return header if _is_ours(header) and "Rows" in header and frame_of_reference(header) else None
+
+
 def _is_one(uid: str) -> bool:
     return bool(uid.strip()) and "\\" not in uid
+
+
+def _made_of_other_studies(headers: Sequence[Dataset]) -> list[Dataset]:
+    """Return what we made of other studies of the patient whose one study the rest is; [] where that is not so."""
+    rest = [header for header in headers if not _is_ours(header)]
+    studies = {text(header, "StudyInstanceUID") for header in rest}
+    others = [header for header in headers if _is_ours(header) and text(header, "StudyInstanceUID") not in studies]
+    stated = {identity_of(header) for header in rest} if others else set()
+    same = (any(is_same_patient(identity_of(other), one) for one in stated) for other in others)
+    return others if len(studies) == 1 and all(same) else []
+
+
+def _is_ours(header: Dataset) -> bool:
+    return is_own(text(header, "Manufacturer"), text(header, "ManufacturerModelName"))
 
 
 def _one_study(headers: Iterable[Dataset], unreadable: Sequence[Path]) -> str:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pydicom.dataset import Dataset
 
 from sr_templates import headers
+from sr_templates.slices import frame_of_reference
 from workers.inputs import SEGMENTATIONS, STRUCTURE_SETS, Inputs
 from workers.landmarks.outline.frames import lies_on_films
 from workers.landmarks.outline.images import films_of
 from workers.landmarks.points import VertebraLandmarks
 from workers.landmarks.rtstruct import contoured_images, from_structure_sets, named_levels
 from workers.landmarks.seg import from_segmentations, marks_devices, names_vertebrae
-from workers.landmarks.slices import frame_of_reference
 from workers.nearby import positions
 
 

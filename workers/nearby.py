@@ -8,8 +8,9 @@ from pydicom.dataset import Dataset
 
 from sr_templates import headers
 from sr_templates.findings import Landmarks, Space
+from sr_templates.identity import is_own
+from sr_templates.slices import frame_of_reference, slices_of
 from workers.landmarks.points import VertebraLandmarks
-from workers.landmarks.slices import frame_of_reference, slices_of
 
 
 def images_at(vertebrae: Sequence[VertebraLandmarks], images: Sequence[Dataset]) -> tuple[Dataset, ...]:
@@ -23,9 +24,17 @@ def images_at(vertebrae: Sequence[VertebraLandmarks], images: Sequence[Dataset])
     chosen = {landmarks.sop_instance_uid for landmarks in placed if landmarks.space is Space.IMAGE}
     patient = [landmarks for landmarks in placed if landmarks.space is Space.PATIENT]
     for frame in {_frame_of(landmarks) for landmarks in patient}:
-        inside = [image for image in images if frame_of_reference(image) == frame]
+        inside = [image for image in images if frame_of_reference(image) == frame and not is_computed(image)]
         chosen |= _nearest(_points(one for one in patient if _frame_of(one) == frame), inside)
     return tuple(image for image in images if _uid(image) in chosen)
+
+
+def is_computed(image: Dataset) -> bool:
+    """Whether we computed an image ourselves: a section or a page is no place that points were found on.
+
+    A reader may have placed points on one all the same; then they lie on the image that they name.
+    """
+    return is_own(headers.text(image, "Manufacturer"), headers.text(image, "ManufacturerModelName"))
 
 
 def positions(images: Sequence[Dataset]) -> list[tuple[float, float, float]]:

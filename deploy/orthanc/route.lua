@@ -1,14 +1,15 @@
 -- Sends the series of a stable spine study that Spondyl can use to the modality "spondyl", each series once.
 --
--- Our own report makes the study stable again. It is never sent back, and a series whose objects Spondyl has got
--- already is not sent again. A job that failed leaves no mark, so the next stable event sends its series again; until
--- then an administrator can resubmit it (POST /jobs/{id}/resubmit), since Orthanc does not try again by itself.
+-- Our own report makes the study stable again. It is not sent back, unless a reader has changed it: their tool may keep
+-- our name. A series whose objects Spondyl has got already is not sent again. A job that failed leaves no mark, so the
+-- next stable event sends its series again; until then an administrator can resubmit it (POST /jobs/{id}/resubmit),
+-- since Orthanc does not try again by itself.
 
 -- ---- For a site to edit.
 
 local MODALITY = 'spondyl'
--- What Spondyl measures on (images), in (masks) or takes landmarks from (reports).
-local WANTED = { CT = true, MR = true, CR = true, DX = true, SEG = true, RTSTRUCT = true, SR = true }
+-- What Spondyl measures on (images), in (masks) or takes landmarks from (reports, presentation states).
+local WANTED = { CT = true, MR = true, CR = true, DX = true, SEG = true, RTSTRUCT = true, SR = true, PR = true }
 -- A study is a spine study where one of these words, in small letters, is part of one of the texts below; so is one
 -- with a mask or landmarks of a vertebra. The terms for Body Part Examined (PS3.16 CID 4031: SPINE, CSPINE, CTSPINE,
 -- TSPINE, TLSPINE, LSPINE, LSSPINE, SSPINE) all end in "spine". "thoracic" is missing: it is a chest as often.
@@ -45,9 +46,28 @@ local function sentBefore(series)
   return 0
 end
 
+-- A report or presentation state of ours that a reader saved is verified, or names a person: as Content Creator, or as
+-- Person Observer (121008, DCM; PS3.16 TID 1003). We name one only where a reader placed the points; such a report of
+-- our own comes back once, and Spondyl knows it by its UID.
+local function isEdited(series)
+  local modality = series['MainDicomTags']['Modality']
+  if modality ~= 'SR' and modality ~= 'PR' then
+    return false
+  end
+  for _, instance in ipairs(series['Instances']) do
+    local text = RestApiGet('/instances/' .. instance .. '/simplified-tags', false) or '{}'
+    local tags = ParseJson(text)
+    if tags['VerificationFlag'] == 'VERIFIED' or (tags['ContentCreatorName'] or '') ~= ''
+      or string.find(text, '"121008"', 1, true) then
+      return true
+    end
+  end
+  return false
+end
+
 local function isWanted(series)
-  return WANTED[series['MainDicomTags']['Modality']] and not isOurs(series)
-    and sentBefore(series) < #series['Instances']
+  return WANTED[series['MainDicomTags']['Modality']] and sentBefore(series) < #series['Instances']
+    and (not isOurs(series) or isEdited(series))
 end
 
 local function names(text)

@@ -13,6 +13,7 @@ def examine(settings: Settings, file: Path | None) -> Iterator[Check]:
     yield machine.configuration(file)
     yield from machine.packages()
     yield from machine.decoders()
+    yield machine.gate(settings)
     yield from machine.storage(settings)
     yield from tried("TLS", peers.certificates, settings, "see the PEM files that the configuration names")
     yield from tried("DICOM port", machine.dicom_port, settings, "see node.bind, node.port and node.tls")

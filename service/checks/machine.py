@@ -4,15 +4,18 @@ import http.client
 import importlib.metadata
 import shutil
 import socket
+import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from pynetdicom import build_context
 
-from service import config_text, peer, sop_classes
+from service import config_text, dciodvfy, peer, sop_classes
 from service.checks.check import Check, bad, good, noted
 from service.config import Destination, Settings, Storage, Web
 from service.errors import PeerRefused, SpondylError, Unavailable
@@ -22,6 +25,8 @@ _PACKAGES: Final = ("service", "workers", "sr_templates")
 _DISTRIBUTION: Final = "spondyl"
 _TIMEOUT_S: Final = 3.0
 _OK_BYTES: Final = 16
+#: Any UID (UUID-derived): the object is written for dciodvfy alone and kept nowhere.
+_NO_OBJECT: Final = "2.25.1"
 #: Where a server that listens on all addresses is reached from here.
 _LOCAL: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 looked up, not bound
 
@@ -51,6 +56,38 @@ def decoders() -> Iterator[Check]:
     compressed = (*sop_classes.LOSSLESS, *sop_classes.LOSSY)
     usable = [uid for uid in compressed if _decodable(uid)]
     yield good("decoders", f"{len(usable)} of {len(compressed)} compressed transfer syntaxes; the others are stored")
+
+
+def gate(settings: Settings) -> Check:
+    """Say who looks at an object before it is sent."""
+    if not settings.report.dciodvfy:
+        return noted("gate", "our structural check alone: report.dciodvfy is false")
+    program = shutil.which(dciodvfy.PROGRAM)
+    if program is None:
+        return noted(
+            "gate", "our structural check alone: no dciodvfy is found", "install dicom3tools for a second look"
+        )
+    answer = _tried(program)
+    if not answer.errors:
+        why = answer.failure or "it finds nothing wrong with an object that is empty"
+        return bad(
+            "gate",
+            f"our structural check alone: dciodvfy does not work: {why}",
+            f"run {program} by hand and install dicom3tools anew, or set report.dciodvfy = false",
+        )
+    return good("gate", "our structural check, then dciodvfy")
+
+
+def _tried(program: str) -> dciodvfy.Answer:
+    """Return what dciodvfy says of an object that has nothing but UIDs: errors, if it works."""
+    empty = Dataset()
+    empty.SOPClassUID, empty.SOPInstanceUID = SecondaryCaptureImageStorage, _NO_OBJECT
+    empty.file_meta = FileMetaDataset()
+    empty.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    with tempfile.TemporaryDirectory(prefix="spondyl-doctor-") as folder:
+        file = Path(folder) / "empty.dcm"
+        empty.save_as(file, enforce_file_format=True)
+        return dciodvfy.look(program, file)
 
 
 def _decodable(transfer_syntax: str) -> bool:

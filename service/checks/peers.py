@@ -10,7 +10,7 @@ from service.errors import SpondylError
 
 
 def destinations(settings: Settings) -> Iterator[Check]:
-    """Ask every destination for a C-ECHO, and whether it takes the SOP classes that our reports can have."""
+    """Ask every destination for a C-ECHO, and whether it takes what it is to get."""
     if not settings.destinations:
         yield noted("destinations", "none: reports stay in the spool", "add [[destinations]]")
     for destination in settings.destinations:
@@ -20,22 +20,41 @@ def destinations(settings: Settings) -> Iterator[Check]:
 def _destination(destination: Destination, settings: Settings) -> Iterator[Check]:
     name = f"destination {destination.name}"
     where = f"{destination.ae_title} at {destination.host}:{destination.port}"
+    classes = [*_reports(settings), *(uid for kind in _optional(destination) for uid in sop_classes.WRITTEN[kind])]
     try:
         seconds = sending.echo(destination, calling_ae=settings.node.ae_title)
-        refused = sending.refused_classes(destination, _written(settings), calling_ae=settings.node.ae_title)
+        refused = sending.refused_classes(destination, classes, calling_ae=settings.node.ae_title)
     except SpondylError as error:
         yield bad(name, str(error), f"see that {where} runs and knows {settings.node.ae_title} as a caller", peer=True)
-        return
-    if refused:
-        named = ", ".join(f"{sop_classes.ACCEPTED[uid]} ({uid})" for uid in refused)
-        yield bad(name, f"answers, and does not take: {named}", "allow what is missing there", peer=True)
     else:
-        yield good(name, f"answers in {seconds * 1000:.1f} ms and takes our reports", peer=True)
+        yield _taken(name, destination, settings, seconds=seconds, refused=refused)
 
 
-def _written(settings: Settings) -> tuple[str, ...]:
-    """Return the SOP classes that this configuration writes."""
-    return sop_classes.REPORTS if settings.report.sop_class == "by_points" else (sop_classes.COMPREHENSIVE_3D_SR,)
+def _taken(name: str, destination: Destination, settings: Settings, *, seconds: float, refused: list[str]) -> Check:
+    """Judge what a destination takes: of the report one SOP class is enough, the other kinds may be declined."""
+    reports = [uid for uid in _reports(settings) if uid not in refused]
+    if not reports:
+        named = ", ".join(f"{sop_classes.NAMES[uid]} ({uid})" for uid in _reports(settings))
+        return bad(
+            name, f"answers, and takes our report in no SOP class: {named}", "allow one of them there", peer=True
+        )
+    found = f"answers in {seconds * 1000:.1f} ms and takes our reports as {sop_classes.NAMES[reports[0]]}"
+    declined = [kind for kind in _optional(destination) if set(sop_classes.WRITTEN[kind]) <= set(refused)]
+    if declined:
+        remedy = "allow it there, or take it out of the destination's objects"
+        is_missed = "sagittal" in declined and settings.cites_sections
+        also = "; reports may refer to the section all the same" if is_missed else ""
+        return noted(name, f"{found}; does not take {', '.join(declined)}{also}", remedy, peer=True)
+    return good(name, found, peer=True)
+
+
+def _reports(settings: Settings) -> list[str]:
+    """Return the SOP classes in which this configuration writes the structured report, best first."""
+    return [sop_classes.REPORTS[word] for word in settings.report.sop_classes]
+
+
+def _optional(destination: Destination) -> list[str]:
+    return [kind for kind in destination.send if kind != "sr"]
 
 
 def certificates(settings: Settings) -> Iterator[Check]:

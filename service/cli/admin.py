@@ -83,8 +83,8 @@ def retry(
     """Do the last step again: send a report that exists to its destinations, or measure where there is none.
 
     A study that is reported, or failed in delivery, is sent again; while it is being delivered, what waits for a
-    destination goes at once. One that failed in measuring, could not be analysed or was ignored is measured again;
-    with --measure one that was sent is, too.
+    destination goes at once. One that failed in measuring, was held back by the gate, could not be analysed or was
+    ignored is measured again; with --measure one that was sent is, too.
     """
     from service.ledger import Ledger
 
@@ -99,9 +99,14 @@ def ignore(
     why: Annotated[str, typer.Option(help="The reason; it is kept with the study. No patient data, please.")],
     config: ConfigPath = None,
 ) -> None:
-    """Take a study out: its waiting work is cancelled and nothing more is sent."""
+    """Take a study out: its waiting work is cancelled, nothing more is sent, nothing is compared with it any more.
+
+    Reports that were already sent stay where they are; those that compare with it are named.
+    """
     from service.ledger import Ledger
 
     with closing(Ledger.open(options_of(ctx).settings(config).storage.ledger_url)) as ledger:
-        ledger.admin.ignore(uid, why=why, now=time.time())
+        compared = ledger.admin.ignore(uid, why=why, now=time.time())
     write("ignored")
+    for each in compared:
+        write(f"compared with it: {each}: `spondyl retry {each} --measure`")

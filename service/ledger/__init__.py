@@ -11,9 +11,11 @@ from service.ledger.arrivals import Arrivals
 from service.ledger.documents import Documents
 from service.ledger.engine import open_engine, reading
 from service.ledger.jobs import Jobs
+from service.ledger.priors import EarlierStudy, Priors
 from service.ledger.rows import (
     Claim,
     DeliveryRow,
+    Earlier,
     EventRow,
     JobRow,
     Kept,
@@ -31,12 +33,15 @@ __all__ = [
     "Claim",
     "DeliveryRow",
     "Documents",
+    "Earlier",
+    "EarlierStudy",
     "EventRow",
     "JobRow",
     "Jobs",
     "Kept",
     "Ledger",
     "NewReport",
+    "Priors",
     "ReportRow",
     "StudyDetail",
     "StudyRow",
@@ -53,6 +58,7 @@ class Ledger:
     arrivals: Arrivals
     jobs: Jobs
     documents: Documents
+    priors: Priors
     admin: Admin
 
     @classmethod
@@ -68,6 +74,7 @@ class Ledger:
             arrivals=Arrivals(engine),
             jobs=Jobs(engine),
             documents=Documents(engine),
+            priors=Priors(engine),
             admin=Admin(engine),
         )
 

@@ -1,6 +1,6 @@
 """What an administrator, a page or a command asks of the ledger, and what they may change."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, case, exists, func, select, update
@@ -9,8 +9,10 @@ from service.errors import Unknown
 from service.ledger import again
 from service.ledger.engine import reading, writing
 from service.ledger.moves import ADMIN, JOB, NODE, STUDY, cancel_jobs, locked, move_study, note_event
-from service.ledger.rows import AT_ONCE, DeliveryRow, EventRow, JobRow, ReportRow, StudyDetail, StudyRow
-from service.ledger.tables import attempts, columns, deliveries, events, jobs, reports, revisions, studies
+from service.ledger.priors import resting_on
+from service.ledger.removed import REMOVED
+from service.ledger.rows import AT_ONCE, SR, DeliveryRow, Earlier, EventRow, JobRow, ReportRow, StudyDetail, StudyRow
+from service.ledger.tables import attempts, columns, deliveries, events, jobs, outputs, reports, revisions, studies
 from service.messages import JobKind
 from service.states import FINAL, JobState, StudyEvent, StudyState
 
@@ -83,11 +85,12 @@ class Admin:
     def retry(self, uid_or_key: str, *, now: float, measure: bool = False) -> list[JobRow]:
         """Do the last step of a study again; return the jobs that are now to be done.
 
-        Reported, or failed in delivery: the report of the newest revision goes to each of its destinations again
-        (RESENT), at once and with new patience: their circuits close. While it is being delivered, so do the
-        deliveries that wait. Anything else is measured again (RETRIED), with the same start, so that the same inputs
-        give the same bytes; with `measure` a study that has a report, too, which is then sent to the destinations that
-        are configured now and have not got it. A report that was never to go anywhere can only be measured again.
+        Reported (a reason, too), or failed in delivery: what the newest revision was reported with goes to each of its
+        destinations again (RESENT), byte for byte, at once and with new patience: their circuits close. While it is
+        being delivered, so do the deliveries that wait. Anything else, and what the gate held back, is measured again
+        (RETRIED), with the same start, so that the same inputs give the same bytes; with `measure` a study that has a
+        report, too, which is then sent to the destinations that are configured now and have not got it. A report that
+        was never to go anywhere can only be measured again.
 
         A study that was taken out before it had a revision is settled instead, and [] returned. NotAllowed where the
         study is on its way, or its files were removed for their age.
@@ -96,35 +99,47 @@ class Admin:
             study = locked(connection, _find(connection, uid_or_key).id)
             return again.retry(connection, study, now=now, measure=measure)
 
-    def ignore(self, uid_or_key: str, *, why: str, now: float) -> None:
+    def ignore(self, uid_or_key: str, *, why: str, now: float) -> list[str]:
         """Take a study out for good: its jobs are cancelled, and objects that still come change nothing.
 
-        NotAllowed in a state in which this cannot happen: a study that is reported stays reported.
+        What a destination has of it stays there; no later study is compared with it any more. Return the Study
+        Instance UIDs of those that were: measured again, they are not. NotAllowed where the study is out already.
         """
         with writing(self.engine) as connection:
             study = locked(connection, _find(connection, uid_or_key).id)
             cancel_jobs(connection, study.id, {JobState.WAITING, JobState.RUNNING}, now=now)
             out = {"reason": why, "who": ADMIN, "unsettled_since": None}
             move_study(connection, study, StudyEvent.IGNORED, now=now, actor=ADMIN, detail=why, **out)
+            return resting_on(connection, study.study_instance_uid)
 
     def is_own_report(self, sop_instance_uid: str) -> bool:
-        """Whether this node made the object."""
+        """Whether this node made the object, of whatever kind it is."""
         with reading(self.engine) as connection:
             made = exists().where(reports.c.sop_instance_uid == sop_instance_uid)
             return bool(connection.scalar(select(made)))
 
-    def last_report(self, study_id: int, *, before_revision: int) -> ReportRow | None:
-        """Return the newest report of an earlier revision that reached at least one destination."""
-        arrived = exists().where(deliveries.c.report_id == reports.c.id)
-        wanted = (
-            select(*columns(reports, ReportRow))
-            .where(reports.c.study_id == study_id, reports.c.revision < before_revision, arrived)
-            .order_by(reports.c.id.desc())
-            .limit(1)
-        )
+    def last_report(self, study_id: int, *, before_revision: int, destinations: Collection[str] = ()) -> Earlier | None:
+        """Return what an earlier revision was reported with: the newest whose report reached a destination.
+
+        Beside it of each destination the report that it has, which may be an older one; of `destinations` alone where
+        one of them has any.
+        """
+        earlier = reports.c.study_id == study_id, reports.c.revision < before_revision, reports.c.kind == SR
+        arrived = select(deliveries.c.destination, *columns(reports, ReportRow)).join(reports).where(*earlier)
         with reading(self.engine) as connection:
-            record = connection.execute(wanted).one_or_none()
-        return None if record is None else ReportRow(**record._asdict())
+            found = [record._asdict() for record in connection.execute(arrived.order_by(reports.c.id))]
+            if not found:
+                return None
+            has = {each.pop("destination"): ReportRow(**each) for each in found}
+            newest = max(row.id for row in has.values())
+            made_by = select(func.max(outputs.c.job_id)).join(jobs, jobs.c.id == outputs.c.job_id)
+            made_by = made_by.where(outputs.c.report_id == newest, jobs.c.revision < before_revision)
+            its = outputs.c.job_id == made_by.scalar_subquery()
+            made = select(*columns(reports, ReportRow)).join(outputs).where(its).order_by(reports.c.id)
+            rows = tuple(ReportRow(**record._asdict()) for record in connection.execute(made))
+        wanted = [row for name, row in has.items() if name in destinations] or list(has.values())
+        replaced = {row.id: row for row in sorted(wanted, key=lambda row: -row.id)}
+        return Earlier(made=rows, arrived=tuple(replaced.values()))
 
     def expired(self, *, before: float, limit: int = 100) -> list[StudyRow]:
         """Return studies whose spool folder may go: final, nothing waits to be settled, unchanged since `before`."""
@@ -150,7 +165,7 @@ class Admin:
                 return False
             gone = {"files_removed_at": now, "document": None, "updated_at": now}
             connection.execute(update(studies).where(studies.c.id == study.id).values(gone))
-            note_event(connection, study.id, "spool removed", now=now, actor=NODE)
+            note_event(connection, study.id, REMOVED, now=now, actor=NODE)
             return True
 
 
@@ -167,6 +182,8 @@ def _deliveries(connection: Connection, study_id: int) -> tuple[DeliveryRow, ...
     wanted = (
         select(
             jobs.c.report_id,
+            reports.c.kind,
+            reports.c.sop_class_uid,
             reports.c.sop_instance_uid,
             jobs.c.destination,
             jobs.c.state,

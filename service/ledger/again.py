@@ -1,37 +1,68 @@
 """What was done is done again because somebody asked."""
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, exists, select, update
 
 from service.ledger import circuit
-from service.ledger.moves import ADMIN, JOB, add_job, move_job, move_study, newest_deliveries, note_event
-from service.ledger.rows import AT_ONCE, JobRow, StudyRow
-from service.ledger.tables import jobs, studies
+from service.ledger.moves import (
+    ADMIN,
+    add_job,
+    begin_revision,
+    move_job,
+    move_study,
+    newest_deliveries,
+    newest_measuring,
+    note_event,
+)
+from service.ledger.priors import rests_on_withdrawn
+from service.ledger.removed import objects_are_gone
+from service.ledger.rows import AT_ONCE, SR, JobRow, StudyRow
+from service.ledger.tables import outputs, reports, studies
 from service.messages import JobKind
 from service.states import JobEvent, JobState, NotAllowed, StudyEvent, StudyState
 
-#: A study in one of these has a report that can be sent again.
-_SENT = frozenset({StudyState.DELIVERING, StudyState.REPORTED, StudyState.FAILED})
+#: A study in one of these may have a report that can be sent again.
+_SENT = frozenset({StudyState.DELIVERING, StudyState.REPORTED, StudyState.NOT_ANALYSABLE, StudyState.FAILED})
 
 
 def retry(connection: Connection, study: StudyRow, *, now: float, measure: bool) -> list[JobRow]:
     """Do for a locked study what `Admin.retry` says."""
     if connection.scalar(select(studies.c.files_removed_at).where(studies.c.id == study.id)) is not None:
         raise NotAllowed("the files of this study were removed for their age: send it again")
-    last = _last_job(connection, study)
-    if last is None:
+    if study.revision == 0:
         return _settle_again(connection, study, now=now)
-    deliveries = [] if measure or study.state not in _SENT else newest_deliveries(connection, last)
+    is_gone = objects_are_gone(connection, study.id)
+    if is_gone and study.unsettled_since is not None:
+        raise NotAllowed("this study is being sent again: wait until it is complete")
+    measuring = newest_measuring(connection, study.id)
+    can_be_sent = study.state in _SENT and not is_gone and not _is_held_back(connection, study, measuring)
+    deliveries = newest_deliveries(connection, measuring) if can_be_sent and not measure else []
     if deliveries:
         return _send_again(connection, study, deliveries, now=now)
+    if rests_on_withdrawn(connection, study.id, study.revision):
+        return [_compare_again(connection, study, now=now)]
     study = move_study(connection, study, StudyEvent.RETRIED, now=now, actor=ADMIN)
     return [add_job(connection, JobKind.MEASURE, study, now=now)]
 
 
-def _last_job(connection: Connection, study: StudyRow) -> JobRow | None:
-    """Return the job that was made last: how far the newest revision got, and with which report."""
-    wanted = select(*JOB).where(jobs.c.study_id == study.id, jobs.c.revision == study.revision)
-    record = connection.execute(wanted.order_by(jobs.c.id.desc()).limit(1)).one_or_none()
-    return None if record is None else JobRow(**record._asdict())
+def _compare_again(connection: Connection, study: StudyRow, *, now: float) -> JobRow:
+    """Begin a revision: the same one would say what its prior said, which was another patient's, or was taken out."""
+    made_of = study.fingerprint or "", study.document
+    why = f"revision {study.revision + 1}: the prior of revision {study.revision} counts no more"
+    return begin_revision(connection, study, StudyEvent.RETRIED, made_of, now=now, actor=ADMIN, detail=why)
+
+
+def _is_held_back(connection: Connection, study: StudyRow, measuring: int) -> bool:
+    """Whether the gate found something that must not be sent: only another measuring can make it anew.
+
+    Of the alternatives of the report one that passed is enough, unless the study failed: that one may be the cause.
+    """
+    made = reports.c.id.in_(select(outputs.c.report_id).where(outputs.c.job_id == measuring))
+    found: ColumnElement[bool] = reports.c.finding.is_not(None)
+    if study.state is not StudyState.FAILED and connection.scalar(
+        select(exists().where(made, reports.c.kind == SR, ~found))
+    ):
+        found &= reports.c.kind != SR
+    return bool(connection.scalar(select(exists().where(made, found))))
 
 
 def _settle_again(connection: Connection, study: StudyRow, *, now: float) -> list[JobRow]:
@@ -46,16 +77,16 @@ def _settle_again(connection: Connection, study: StudyRow, *, now: float) -> lis
 def _send_again(connection: Connection, study: StudyRow, deliveries: list[JobRow], *, now: float) -> list[JobRow]:
     """Make a new delivery for each old one, which stays as it ended; one that waits gives way to the new one.
 
-    While others are under way, a destination that has the report is left in peace.
+    While others are under way, what a destination has, or does not take, is left in peace.
     """
-    done = {JobState.DONE} if study.state is StudyState.DELIVERING else set()
+    done = {JobState.DONE, JobState.DECLINED} if study.state is StudyState.DELIVERING else set()
     old = [job for job in deliveries if job.state not in {JobState.RUNNING, *done}]
     if not old:
         raise NotAllowed("the report is being sent at this moment")
     for job in old:
         if job.state is JobState.WAITING:
             move_job(connection, job, JobEvent.CANCELLED, now=now)
-    names = [job.destination or "" for job in old]
+    names = list(dict.fromkeys(job.destination or "" for job in old))
     circuit.close(connection, names)
     study = move_study(connection, study, StudyEvent.RESENT, now=now, actor=ADMIN, detail=f"to {', '.join(names)}")
     return [

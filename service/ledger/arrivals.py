@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Float, case, func, literal, null, select, update
 
+from service.ledger import removed
 from service.ledger.engine import inserting, reading, writing
 from service.ledger.moves import NODE, STUDY, begin_revision, cancel_jobs, locked, move_study, note_event
 from service.ledger.rows import JobRow, StudyRow
@@ -67,6 +68,11 @@ class Arrivals:
         """Return the key of a study of this ledger."""
         with reading(self.engine) as connection:
             return str(connection.scalar(select(studies.c.key).where(studies.c.id == study_id)))
+
+    def report_stands(self, study: StudyRow) -> bool:
+        """Whether a study's files were removed, and its report, which a destination has, stands until somebody asks."""
+        with reading(self.engine) as connection:
+            return removed.report_stands(connection, study)
 
     def settle(self, study_id: int, *, fingerprint: str, now: float, arrivals: int | None = None) -> JobRow | None:
         """Enter a new revision and its measure job; jobs of older revisions that still wait are cancelled.

@@ -1,16 +1,23 @@
 """The circuit of each destination: one delivery to it runs at a time, and a dead one costs the others nothing.
 
 Closed (no failures): the next delivery may be claimed once none runs. Open (failed, its time not come): none may.
-Half open (its time has come): the one claim that moves the time passes as the probe. A delivered report closes the
-circuit.
+Half open (its time has come): the one claim that moves the time passes as the probe. An answer closes the circuit,
+whatever it says of the object.
+
+Whose turn it is: reports go before what accompanies them, then what was put off for the shortest time, then the oldest.
+So an object that a destination never answers is not the probe again before every other had its turn. The sagittal
+sections of a study, which its report refers to, are older than the report and go with it, before it; one that was tried
+and not stored accompanies it.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case, func, or_, select, update
 
 from service.ledger.engine import inserting
-from service.ledger.tables import destinations, jobs
+from service.ledger.rows import SAGITTAL, SR
+from service.ledger.tables import destinations, jobs, reports
 from service.states import JobState
 
 
@@ -50,20 +57,35 @@ def close(connection: Connection, names: Iterable[str]) -> None:
 def lets_through(*, now: float) -> ColumnElement[bool]:
     """Return the condition that a waiting job is worth a message.
 
-    Of a destination only the first delivery is, while none runs and its circuit is not open; the others follow it.
+    Of a destination only the delivery whose turn it is, while none runs and its circuit is not open; the others follow.
     """
     other = jobs.alias("other")
-    first = (
-        select(func.min(other.c.id))
-        .where(other.c.state == JobState.WAITING, other.c.destination == jobs.c.destination, other.c.not_before <= now)
-        .scalar_subquery()
-    )
+    place = func.row_number().over(partition_by=other.c.destination, order_by=_turns(other)).label("place")
+    waiting = other.c.state == JobState.WAITING, other.c.destination.is_not(None), other.c.not_before <= now
+    ranked = select(other.c.id, place).select_from(_with_reports(other)).where(*waiting).subquery()
+    first = select(ranked.c.id).where(ranked.c.place == 1)
     running = select(other.c.id).where(other.c.state == JobState.RUNNING, other.c.destination == jobs.c.destination)
     opened = select(destinations.c.name).where(
         destinations.c.name == jobs.c.destination, destinations.c.failures > 0, destinations.c.not_before > now
     )
-    return or_(jobs.c.destination.is_(None), and_(jobs.c.id == first, ~running.exists(), ~opened.exists()))
+    return or_(jobs.c.destination.is_(None), and_(jobs.c.id.in_(first), ~running.exists(), ~opened.exists()))
 
 
-def _running(name: str) -> Select[tuple[int]]:
+def next_in_turn(name: str, *, now: float) -> Select[Any]:
+    """Return the question for the delivery to `name` whose turn it is; one that waits, and its time has come."""
+    waiting = jobs.c.destination == name, jobs.c.state == JobState.WAITING, jobs.c.not_before <= now
+    return select(jobs.c.id).select_from(_with_reports(jobs)).where(*waiting).order_by(*_turns(jobs)).limit(1)
+
+
+def _with_reports(deliveries: FromClause) -> FromClause:
+    return deliveries.join(reports, reports.c.id == deliveries.c.report_id)
+
+
+def _turns(deliveries: FromClause) -> list[ColumnElement[object]]:
+    is_new_section = and_(reports.c.kind == SAGITTAL, deliveries.c.attempts == 0)
+    report_first = case((or_(reports.c.kind == SR, is_new_section), 0), else_=1)
+    return [report_first, deliveries.c.not_before, deliveries.c.id]
+
+
+def _running(name: str) -> Select[Any]:
     return select(jobs.c.id).where(jobs.c.state == JobState.RUNNING, jobs.c.destination == name)

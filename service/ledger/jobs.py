@@ -1,15 +1,16 @@
 """Work: who may do it, who holds it, how it ends."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, Engine, func, or_, select, update
+from sqlalchemy import Connection, Engine, case, func, or_, select, update
 
 from service.ledger import circuit, outcomes
 from service.ledger.engine import reading, writing
 from service.ledger.moves import JOB, find_job, locked, move_job, move_study, unchanged_since
-from service.ledger.rows import Claim, JobRow, NewReport, ReportRow
-from service.ledger.tables import columns, destinations, jobs, reports, revisions
+from service.ledger.rows import SR, Claim, JobRow, NewReport, ReportRow
+from service.ledger.tables import columns, destinations, jobs, outputs, reports, revisions
 from service.messages import JobKind
 from service.states import JobEvent, JobState, StudyEvent
 
@@ -38,13 +39,8 @@ class Jobs:
             if running.kind is JobKind.MEASURE:
                 detail = f"attempt {running.attempts}"
                 study = move_study(connection, study, StudyEvent.CLAIMED, now=now, actor=worker, detail=detail)
-            started_at, document = _revision(connection, running)
             return Claim(
-                job=running,
-                study=study,
-                started_at=started_at,
-                document=document,
-                report=_report(connection, running),
+                job=running, study=study, choices=_choices(connection, running), **_revision(connection, running)
             )
 
     def renew(self, claim: Claim, *, now: float, lease_s: float) -> bool:
@@ -53,10 +49,15 @@ class Jobs:
             renewed = update(jobs).where(unchanged_since(claim.job)).values(lease_until=now + lease_s)
             return connection.execute(renewed).rowcount == 1
 
-    def postpone(self, claim: Claim, *, until: float, why: str, fault: bool = False, now: float) -> bool:
-        """Hand the job back for later: a passing failure, or a fault of ours, which is counted."""
+    def postpone(
+        self, claim: Claim, *, until: float, why: str, fault: bool = False, answered: bool = False, now: float
+    ) -> bool:
+        """Hand the job back for later: a passing failure, or a fault of ours, which is counted.
+
+        Where its destination `answered` that destination is well: its circuit closes, and others pass at once.
+        """
         with writing(self.engine) as connection:
-            return outcomes.postponed(connection, claim, until=until, why=why, fault=fault, now=now)
+            return outcomes.postponed(connection, claim, until=until, why=why, fault=fault, answered=answered, now=now)
 
     def give_up(self, claim: Claim, *, who: str, why: str, now: float) -> bool:
         """End the job for good; its study fails, for a delivery only once no other one of its report is open."""
@@ -69,17 +70,20 @@ class Jobs:
         *,
         findings: str,
         reason: str | None,
-        report: NewReport | None,
-        destinations: Sequence[str],
+        objects: Sequence[NewReport],
+        wanted: Mapping[str, Collection[str]],
+        unchecked: Collection[str] = (),
         now: float,
     ) -> list[JobRow]:
         """End a measure job; return the deliveries that are now to be done.
 
-        Exactly one of `reason` (coded: nothing could be measured) and `report` is given. A report whose SOP instance
-        the ledger knows already goes only to those destinations that have not got it. The study is reported at once
-        where none is left.
+        `reason` is coded: nothing could be measured; `objects` are then none, or a report that says so. Else they are
+        the structured report in its alternatives and what goes with it. `wanted` says by destination which kinds it
+        gets; each object goes there in a delivery of its own, the alternatives in one. An object whose SOP instance
+        the ledger knows already goes only to those destinations that have not got it. The study ends at once where
+        nothing is to be sent. `unchecked` says why objects were not looked at in full.
         """
-        if (reason is None) == (report is None):
+        if reason is None and not any(each.kind == SR for each in objects):
             raise ValueError("a measure job ends with a reason or with a report")
         with writing(self.engine) as connection:
             return outcomes.measured(
@@ -87,15 +91,32 @@ class Jobs:
                 claim,
                 findings=findings,
                 reason=reason,
-                report=report,
-                destinations=destinations,
+                objects=objects,
+                wanted=wanted,
+                unchecked=unchecked,
                 now=now,
             )
 
-    def finish_delivery(self, claim: Claim, *, detail: str, now: float) -> bool:
-        """End a delivery; `detail` is what proves it. The last one of its report completes the study."""
+    def revise(self, claim: Claim, *, now: float) -> JobRow | None:
+        """End a measure job whose report differs from what a destination has of its revision, and begin a new one.
+
+        Return the measure job of that; None where the claim was lost.
+        """
         with writing(self.engine) as connection:
-            return outcomes.delivered(connection, claim, detail=detail, now=now)
+            return outcomes.revised(connection, claim, now=now)
+
+    def finish_delivery(self, claim: Claim, *, detail: str, now: float, stored: ReportRow | None = None) -> bool:
+        """End a delivery; `detail` is what proves it, `stored` which of its alternatives it was (else the preferred).
+
+        The last delivery of a revision completes the study.
+        """
+        with writing(self.engine) as connection:
+            return outcomes.delivered(connection, claim, detail=detail, stored=stored, now=now)
+
+    def decline(self, claim: Claim, *, why: str, now: float) -> bool:
+        """End a delivery to a destination that takes no object of this kind, and need not: no failure, but an event."""
+        with writing(self.engine) as connection:
+            return outcomes.declined(connection, claim, why=why, now=now)
 
     def destination_failed(self, name: str, *, until: float, why: str, now: float) -> None:
         """Open the circuit of a destination until then, and count one more consecutive failure."""
@@ -136,11 +157,10 @@ class Jobs:
             return [JobRow(**r._asdict()) for r in connection.execute(wanted.order_by(jobs.c.id).limit(limit))]
 
     def next_delivery(self, destination: str, *, now: float) -> int | None:
-        """Return the oldest delivery to `destination` that waits and whose time has come."""
-        waiting = jobs.c.destination == destination, jobs.c.state == JobState.WAITING, jobs.c.not_before <= now
+        """Return the delivery to `destination` whose turn it is: it waits, and its time has come."""
         with reading(self.engine) as connection:
-            found = connection.scalar(select(func.min(jobs.c.id)).where(*waiting))
-        return None if found is None else int(found)
+            found = connection.execute(circuit.next_in_turn(destination, now=now)).one_or_none()
+        return None if found is None else int(found[0])
 
     def enqueued(self, job_ids: Iterable[int], *, now: float) -> None:
         """Note that messages were sent.
@@ -172,14 +192,36 @@ def _let_through(connection: Connection, job: JobRow, *, now: float, lease_s: fl
     return False
 
 
-def _revision(connection: Connection, job: JobRow) -> tuple[float, str | None]:
-    """Return when the analysis of a job's revision started, and the landmarks document that it is made with."""
-    this = (revisions.c.study_id == job.study_id) & (revisions.c.number == job.revision)
-    found = connection.execute(select(revisions.c.started_at, revisions.c.document).where(this)).one()
-    return float(found.started_at), found.document
+def _revision(connection: Connection, job: JobRow) -> dict[str, Any]:
+    """Return what a claim says of its job's revision."""
+    its = revisions.c.study_id == job.study_id
+    sources = select(revisions.c.started_at, revisions.c.fingerprint, revisions.c.document)
+    found = connection.execute(sources.where(its, revisions.c.number == job.revision)).one()
+    before = connection.execute(sources.where(its, revisions.c.number == job.revision - 1)).one_or_none()
+    with_it = its, revisions.c.document == found.document
+    since = connection.scalar(select(func.min(revisions.c.started_at)).where(*with_it))
+    return {
+        "started_at": float(found.started_at),
+        "document": found.document,
+        "document_since": None if found.document is None else since,
+        "anew": before is not None and before[1:] == found[1:],
+    }
 
 
-def _report(connection: Connection, job: JobRow) -> ReportRow | None:
-    wanted = select(*columns(reports, ReportRow)).where(reports.c.id == job.report_id)
-    record = connection.execute(wanted).one_or_none()
-    return None if record is None else ReportRow(**record._asdict())
+def _choices(connection: Connection, job: JobRow) -> tuple[ReportRow, ...]:
+    """Return what a delivery may send: its object, then the alternatives that were made with it, in their order.
+
+    Sent again, the one that was stored comes first: the destination has it, and gets the same bytes.
+    """
+    if job.report_id is None:
+        return ()
+    made_by = select(func.max(outputs.c.job_id)).where(outputs.c.report_id == job.report_id, outputs.c.job_id < job.id)
+    made = select(outputs.c.report_id).where(outputs.c.job_id == made_by.scalar_subquery())
+    alternative = reports.c.id.in_(made) & (reports.c.kind == SR)
+    mine = select(reports.c.kind).where(reports.c.id == job.report_id).scalar_subquery()
+    wanted = select(*columns(reports, ReportRow)).where(
+        or_(reports.c.id == job.report_id, alternative & (mine == SR) & reports.c.finding.is_(None))
+    )
+    preferred = case((reports.c.id == job.report_id, 0), else_=1)
+    found = connection.execute(wanted.order_by(preferred, reports.c.choice))
+    return tuple(ReportRow(**record._asdict()) for record in found)

@@ -8,10 +8,10 @@ a job's move its attempt, in the same transaction.
 from collections.abc import Collection
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, case, func, insert, select, update
 
-from service.ledger.rows import JobRow, StudyRow
-from service.ledger.tables import attempts, columns, events, jobs, revisions, studies
+from service.ledger.rows import SR, JobRow, StudyRow
+from service.ledger.tables import attempts, columns, events, jobs, outputs, reports, revisions, studies
 from service.messages import JobKind
 from service.states import JobEvent, JobState, StudyEvent, next_job_state, next_study_state
 
@@ -133,10 +133,22 @@ def move_job(
     return row
 
 
-def newest_deliveries(connection: Connection, job: JobRow) -> list[JobRow]:
-    """Return the deliveries of the report that `job` made or sends: of each destination the one made last."""
-    its = (jobs.c.study_id == job.study_id) & (jobs.c.report_id == job.report_id) & (jobs.c.kind == JobKind.DELIVER)
-    last = select(func.max(jobs.c.id)).where(its).group_by(jobs.c.destination)
+def newest_measuring(connection: Connection, study_id: int) -> int:
+    """Return the number of the measure job of a study that was made last; 0 where there is none."""
+    its = jobs.c.study_id == study_id, jobs.c.kind == JobKind.MEASURE
+    return int(connection.scalar(select(func.max(jobs.c.id)).where(*its)) or 0)
+
+
+def newest_deliveries(connection: Connection, measuring: int) -> list[JobRow]:
+    """Return the deliveries of what a measure job ended with: of each object and destination the one made last.
+
+    The alternatives of the structured report are one object.
+    """
+    made = select(outputs.c.report_id).where(outputs.c.job_id == measuring)
+    slot = case((reports.c.kind == SR, 0), else_=reports.c.id)
+    its = (jobs.c.kind == JobKind.DELIVER) & jobs.c.report_id.in_(made)
+    sent = jobs.join(reports, reports.c.id == jobs.c.report_id)
+    last = select(func.max(jobs.c.id)).select_from(sent).where(its).group_by(jobs.c.destination, slot)
     wanted = select(*JOB).where(jobs.c.id.in_(last)).order_by(jobs.c.id)
     return [JobRow(**record._asdict()) for record in connection.execute(wanted)]
 

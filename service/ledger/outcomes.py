@@ -4,19 +4,34 @@ A job is lost where it was released, cancelled or taken over since it was claime
 running may end, but changes the study no more; it is not tried again either.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from service.errors import SpondylError
 from service.ledger import circuit
 from service.ledger.engine import inserting
-from service.ledger.moves import NODE, add_job, locked, move_job, move_study, newest_deliveries
-from service.ledger.rows import Claim, JobRow, NewReport, StudyRow
-from service.ledger.tables import deliveries, jobs, reports, revisions
+from service.ledger.moves import (
+    NODE,
+    add_job,
+    begin_revision,
+    locked,
+    move_job,
+    move_study,
+    newest_deliveries,
+    newest_measuring,
+    note_event,
+)
+from service.ledger.rows import SAGITTAL, SR, Claim, JobRow, NewReport, ReportRow, StudyRow
+from service.ledger.tables import deliveries, jobs, outputs, reports, revisions
 from service.messages import JobKind
 from service.states import JobEvent, JobState, StudyEvent, StudyState
+
+#: What happens to a study beside its moves.
+NOT_TAKEN: Final = "not_taken"
+QUARANTINED: Final = "quarantined"
+NOT_CHECKED: Final = "not_checked"
 
 
 def measured(
@@ -25,41 +40,77 @@ def measured(
     *,
     findings: str,
     reason: str | None,
-    report: NewReport | None,
-    destinations: Sequence[str],
+    objects: Sequence[NewReport],
+    wanted: Mapping[str, Collection[str]],
+    unchecked: Collection[str],
     now: float,
 ) -> list[JobRow]:
-    """End a measure job with its findings, and with a reason why there is no report, or a report and its deliveries."""
+    """End a measure job with its findings, and with the objects that state them and their deliveries."""
     study = locked(connection, claim.study.id)
     job = move_job(connection, claim.job, JobEvent.FINISHED, now=now, error=None)
     if job is None:
         return []
-    _keep_findings(connection, job, findings, now=now)
+    _keep_findings(connection, job, findings, reason, now=now)
     actor = claim.job.worker or NODE
-    if report is None:
+    if not objects:
         unanalysable = StudyEvent.UNANALYSABLE
         move_study(connection, study, unanalysable, now=now, actor=actor, detail=reason or "", reason=reason)
         return []
     study = move_study(connection, study, StudyEvent.MEASURED, now=now, actor=actor)
-    report_id = _enter_report(connection, job, report, now=now)
-    connection.execute(update(jobs).where(jobs.c.id == job.id).values(report_id=report_id))
-    to_do = _without(connection, replace(job, report_id=report_id), destinations)
-    if not to_do:
-        nothing = "every destination has this report already" if destinations else "no destination is configured"
-        move_study(connection, study, StudyEvent.DELIVERED, now=now, detail=nothing)
+    made = {_enter_report(connection, job, each, now=now): each for each in objects}
+    connection.execute(insert(outputs), [{"job_id": job.id, "report_id": number} for number in made])
+    for detail in unchecked:
+        note_event(connection, study.id, NOT_CHECKED, now=now, actor=actor, detail=detail)
+    for each in objects:
+        if each.finding:
+            detail = f"{each.kind}: {each.finding}"
+            note_event(connection, study.id, QUARANTINED, now=now, actor=actor, detail=detail)
+    why = _held_back(objects)
+    to_do = [] if _has_no_report(objects) else _missing(connection, job, made, wanted)
+    if not to_do and why is not None:
+        who = SpondylError.who
+        move_study(connection, study, StudyEvent.GAVE_UP, now=now, actor=actor, detail=why, reason=why, who=who)
+    elif not to_do:
+        nothing = "every destination has this report already" if wanted else "no destination is configured"
+        _complete(connection, study, now=now, detail=nothing)
     return [
-        add_job(connection, JobKind.DELIVER, study, now=now, report_id=report_id, destination=name) for name in to_do
+        add_job(connection, JobKind.DELIVER, study, now=now, report_id=number, destination=name)
+        for name, number in to_do
     ]
 
 
-def delivered(connection: Connection, claim: Claim, *, detail: str, now: float) -> bool:
+def revised(connection: Connection, claim: Claim, *, now: float) -> JobRow | None:
+    """End a measure job without a result, and begin a revision that is made of the same."""
+    study = locked(connection, claim.study.id)
+    if move_job(connection, claim.job, JobEvent.CANCELLED, now=now) is None:
+        return None
+    made_of, actor = (study.fingerprint or "", claim.document), claim.job.worker or NODE
+    return begin_revision(connection, study, StudyEvent.REVISED, made_of, now=now, actor=actor)
+
+
+def _has_no_report(objects: Sequence[NewReport]) -> bool:
+    """Whether the gate held back every alternative of the report: what goes with it goes nowhere without it."""
+    reports = [each for each in objects if each.kind == SR]
+    return bool(reports) and all(each.finding for each in reports)
+
+
+def _held_back(objects: Sequence[NewReport]) -> str | None:
+    """Return what the gate found that somebody misses; of the alternatives of the report one that passed is enough."""
+    if _has_no_report(objects):
+        return f"no report was sent; {next((each.finding for each in objects if each.kind == SR), None)}"
+    accompanying = (f"{each.kind}: {each.finding}" for each in objects if each.finding and each.kind != SR)
+    return next(accompanying, None)
+
+
+def delivered(connection: Connection, claim: Claim, *, detail: str, stored: ReportRow | None, now: float) -> bool:
     """End a delivery with its proof; its destination's circuit closes, the last delivery completes the study."""
     study = locked(connection, claim.study.id)
-    job = move_job(connection, claim.job, JobEvent.FINISHED, now=now, error=None)
+    number = claim.job.report_id if stored is None else stored.id
+    job = move_job(connection, claim.job, JobEvent.FINISHED, now=now, error=None, report_id=number)
     if job is None:
         return False
     arrived = inserting(connection, deliveries).values(
-        report_id=job.report_id, destination=job.destination, delivered_at=now, detail=detail
+        report_id=number, destination=job.destination, delivered_at=now, detail=detail
     )
     connection.execute(arrived.on_conflict_do_nothing())
     circuit.close(connection, [job.destination or ""])
@@ -67,8 +118,32 @@ def delivered(connection: Connection, claim: Claim, *, detail: str, now: float) 
     return True
 
 
-def postponed(connection: Connection, claim: Claim, *, until: float, why: str, fault: bool = False, now: float) -> bool:
-    """Hand a job back for later; `fault` counts against it."""
+def declined(connection: Connection, claim: Claim, *, why: str, now: float) -> bool:
+    """End a delivery of what its destination does not take and need not; it answered, so its circuit closes."""
+    study = locked(connection, claim.study.id)
+    job = move_job(connection, claim.job, JobEvent.DECLINED, now=now, error=why)
+    if job is None:
+        return False
+    kind = connection.scalar(select(reports.c.kind).where(reports.c.id == job.report_id))
+    also = ", which its report and overlay may refer to" if kind == SAGITTAL else ""
+    detail = f"not taken by {job.destination}: {kind}{also}"
+    note_event(connection, study.id, NOT_TAKEN, now=now, actor=job.worker or NODE, detail=detail)
+    circuit.close(connection, [job.destination or ""])
+    _conclude(connection, study, job, now=now)
+    return True
+
+
+def postponed(
+    connection: Connection,
+    claim: Claim,
+    *,
+    until: float,
+    why: str,
+    fault: bool = False,
+    answered: bool = False,
+    now: float,
+) -> bool:
+    """Hand a job back for later; `fault` counts against it, `answered` closes its destination's circuit."""
     study = locked(connection, claim.study.id)
     if claim.job.revision != study.revision:
         return move_job(connection, claim.job, JobEvent.CANCELLED, now=now, error=why) is not None
@@ -76,6 +151,8 @@ def postponed(connection: Connection, claim: Claim, *, until: float, why: str, f
     job = move_job(connection, claim.job, JobEvent.POSTPONED, now=now, error=why, not_before=until, faults=faults)
     if job is None:
         return False
+    if answered:
+        circuit.close(connection, [job.destination or ""])
     if job.kind is JobKind.MEASURE:
         actor = claim.job.worker or NODE
         move_study(connection, study, StudyEvent.RELEASED, now=now, actor=actor, detail=why)
@@ -125,54 +202,87 @@ def _fail(connection: Connection, study: StudyRow, job: JobRow, *, who: str, why
 
 
 def _conclude(connection: Connection, study: StudyRow, job: JobRow, *, now: float) -> None:
-    """Complete the study when the last delivery of its report has ended: reported, or failed where one could not.
+    """Complete the study when the last delivery of its objects has ended, or fail it where one could not be made.
 
-    Of each destination the newest delivery counts, and none from before the study was last measured: what failed then
-    was overcome, or its destination is no longer configured.
+    Of each object and destination the newest delivery counts, and none from before the study was last measured: what
+    failed then was overcome, or its destination is no longer configured.
     """
     if job.revision != study.revision or study.state is not StudyState.DELIVERING:
         return
-    measured = jobs.c.study_id == study.id, jobs.c.kind == JobKind.MEASURE
-    since = connection.scalar(select(func.max(jobs.c.id)).where(*measured)) or 0
-    asked_for = [each for each in newest_deliveries(connection, job) if each.id > since]
+    since = newest_measuring(connection, study.id)
+    asked_for = [each for each in newest_deliveries(connection, since) if each.id > since]
     if any(each.state in {JobState.WAITING, JobState.RUNNING} for each in asked_for):
         return
     first = next((each for each in asked_for if each.state is JobState.FAILED), None)
     actor = job.worker or NODE
     if first is None:
-        move_study(connection, study, StudyEvent.DELIVERED, now=now, actor=actor)
+        _complete(connection, study, now=now, actor=actor)
         return
     why = f"{first.destination}: {first.error}"
     who = connection.scalar(select(jobs.c.who).where(jobs.c.id == first.id))
     move_study(connection, study, StudyEvent.GAVE_UP, now=now, actor=actor, detail=why, reason=why, who=who)
 
 
-def _keep_findings(connection: Connection, job: JobRow, findings: str, *, now: float) -> None:
+def _complete(connection: Connection, study: StudyRow, *, now: float, actor: str = NODE, detail: str = "") -> None:
+    """Give a study whose objects are where they belong its disposition: what its findings say."""
+    this = (revisions.c.study_id == study.id) & (revisions.c.number == study.revision)
+    reason = connection.scalar(select(revisions.c.reason).where(this))
+    event = StudyEvent.UNANALYSABLE if reason else StudyEvent.DELIVERED
+    move_study(connection, study, event, now=now, actor=actor, detail=detail or reason or "", reason=reason)
+
+
+def _keep_findings(connection: Connection, job: JobRow, findings: str, reason: str | None, *, now: float) -> None:
     this = (revisions.c.study_id == job.study_id) & (revisions.c.number == job.revision)
-    connection.execute(update(revisions).where(this).values(findings=findings, measured_at=now))
+    connection.execute(update(revisions).where(this).values(findings=findings, reason=reason, measured_at=now))
 
 
 def _enter_report(connection: Connection, job: JobRow, report: NewReport, *, now: float) -> int:
-    """Return the report's number; the same SOP instance, made again, is the same report."""
-    known = select(reports.c.id).where(reports.c.sop_instance_uid == report.sop_instance_uid)
-    found = connection.scalar(known)
+    """Return the object's number; the same SOP instance, made again, is the same object, found anew by the gate."""
+    known = update(reports).where(reports.c.sop_instance_uid == report.sop_instance_uid)
+    news = {"finding": report.finding, "file_name": report.file_name}
+    found = connection.scalar(known.values(news).returning(reports.c.id))
     if found is not None:
         return int(found)
     entered = insert(reports).values(
         study_id=job.study_id,
         revision=job.revision,
+        kind=report.kind,
+        choice=report.choice,
         sop_instance_uid=report.sop_instance_uid,
         sop_class_uid=report.sop_class_uid,
         series_instance_uid=report.series_instance_uid,
         file_name=report.file_name,
         findings_digest=report.findings_digest,
         predecessor_uid=report.predecessor_uid,
+        finding=report.finding,
         created_at=now,
     )
     return int(connection.execute(entered.returning(reports.c.id)).scalar_one())
 
 
-def _without(connection: Connection, job: JobRow, destinations: Iterable[str]) -> list[str]:
-    """Return those of `destinations`, each once, that have not got the report, or to which it was to go again."""
-    have = {each.destination for each in newest_deliveries(connection, job) if each.state is JobState.DONE}
-    return [name for name in dict.fromkeys(destinations) if name not in have]
+def _missing(
+    connection: Connection, job: JobRow, made: Mapping[int, NewReport], wanted: Mapping[str, Collection[str]]
+) -> list[tuple[str, int]]:
+    """Return (destination, object) where it is wanted and has not arrived, or was to go again, in the order to send.
+
+    Of the alternatives of the report the first one stands for all that the gate let pass.
+    """
+    slots = {number: SR if each.kind == SR else str(number) for number, each in made.items()}
+    have = {
+        (each.destination, slots[each.report_id])
+        for each in newest_deliveries(connection, job.id)
+        if each.state is JobState.DONE and each.report_id is not None
+    }
+    missing = []
+    for name, kinds in wanted.items():
+        to_go = [number for number in _to_send(made) if made[number].kind in kinds]
+        missing += [(name, number) for number in to_go if (name, slots[number]) not in have]
+    return missing
+
+
+def _to_send(made: Mapping[int, NewReport]) -> Iterable[int]:
+    """Yield the objects that are sent: sections, which others refer to, one alternative of the report, the others."""
+    yield from (number for number in made if made[number].kind == SAGITTAL)
+    alternatives = sorted((number for number in made if made[number].kind == SR), key=lambda n: made[n].choice)
+    yield from sorted(alternatives, key=lambda n: made[n].finding is not None)[:1]
+    yield from (number for number in made if made[number].kind not in {SR, SAGITTAL})

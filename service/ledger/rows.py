@@ -8,6 +8,10 @@ from service.states import JobState, StudyState
 
 #: `unsettled_since` of a study that somebody asked to be settled without waiting.
 AT_ONCE: Final = 0.0
+#: The kind of object that every destination must get; a destination may decline the others.
+SR: Final = "sr"
+#: The kind of object that reports and overlays refer to, so it goes before them.
+SAGITTAL: Final = "sagittal"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +58,7 @@ class JobRow:
     revision: int
     #: Where a delivery goes.
     destination: str | None
-    #: The report that a delivery sends, or that a measure job ended with.
+    #: The object that a delivery is to send; once it is done, the alternative that was stored.
     report_id: int | None
     state: JobState
     attempts: int
@@ -71,8 +75,11 @@ class JobRow:
 
 @dataclass(frozen=True, kw_only=True)
 class NewReport:
-    """A report object to be entered; its bytes lie in the study's spool folder under `file_name`."""
+    """An object to be entered; its bytes lie in the study's spool folder under `file_name`."""
 
+    kind: str
+    #: Of several alternatives of one kind: 0 is preferred.
+    choice: int = 0
     sop_instance_uid: str
     sop_class_uid: str
     series_instance_uid: str
@@ -80,11 +87,13 @@ class NewReport:
     #: SHA-256, hex, of the findings that it states.
     findings_digest: str
     predecessor_uid: str | None
+    #: Why it must not be sent: what the gate found.
+    finding: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportRow(NewReport):
-    """One report object that was entered."""
+    """One object that was entered."""
 
     id: int
     study_id: int
@@ -100,10 +109,13 @@ class Claim:
     study: StudyRow
     #: Start of the analysis of this revision: the same for every try, so a retry makes the same bytes.
     started_at: float
-    #: Digest of the landmarks document that this revision is measured with.
+    #: Digest of the landmarks document that this revision is measured with, and when it was first measured with.
     document: str | None = None
-    #: The report to send, for a delivery.
-    report: ReportRow | None = None
+    document_since: float | None = None
+    #: What the revision is made of is what the one before it was made of: somebody asked for another report.
+    anew: bool = False
+    #: What a delivery may send, the preferred one first: alternatives of one kind.
+    choices: tuple[ReportRow, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,10 +143,22 @@ class Supplied:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Earlier:
+    """What an earlier revision was reported with."""
+
+    #: All of its objects.
+    made: tuple[ReportRow, ...]
+    #: Of each destination the structured report that it has, the newest first: a new one replaces these.
+    arrived: tuple[ReportRow, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class DeliveryRow:
-    """One delivery of a report to a destination; sent again, the same report has a second one."""
+    """One delivery of an object to a destination; sent again, the same object has a second one."""
 
     report_id: int
+    kind: str
+    sop_class_uid: str
     sop_instance_uid: str
     destination: str
     state: JobState

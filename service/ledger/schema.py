@@ -9,10 +9,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, inspect, text
 
 from service.errors import Misconfigured
 from service.ledger.engine import open_engine, reading, sqlite_file, writing
+from service.ledger.tables import metadata
 from service.private import make_file, make_folder
 
 _SCRIPTS: Final = Path(__file__).parent / "migrations"
@@ -26,7 +27,7 @@ def migrate(url: str) -> tuple[str | None, str]:
 
     Makes a SQLite file and its folder for this user alone. Any number of processes may call this at once: the whole
     migration is one transaction under a lock, and who comes second finds nothing to do. Misconfigured where a newer
-    version of Spondyl made the ledger.
+    version of Spondyl made the ledger, or a state of it that was never released.
     """
     engine = open_engine(url, migrating=True)
     file = sqlite_file(engine)
@@ -37,6 +38,7 @@ def migrate(url: str) -> tuple[str | None, str]:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         before = _known(_current(connection))
         command.upgrade(configuration(connection), "head")
+        _require_tables(connection)
         return before, newest()
 
 
@@ -47,6 +49,8 @@ def require_current(engine: Engine) -> None:
         raise Misconfigured(f"there is no ledger yet: {_ADVICE}")
     with reading(engine) as connection:
         found = _known(_current(connection))
+        if found == newest():
+            _require_tables(connection)
     if found != newest():
         raise Misconfigured(f"the ledger has schema {found or 'none'}, this version needs {newest()}: {_ADVICE}")
 
@@ -86,6 +90,30 @@ def _known(revision: str | None) -> str | None:
             "run the version that made it, or a later one"
         )
     return revision
+
+
+def _require_tables(connection: Connection) -> None:
+    """Raise Misconfigured where a ledger of this revision has other columns: its migration was edited since.
+
+    Released migrations never are; between releases they may be, and no migration leads from one state to the next.
+    """
+    inspector = inspect(connection)
+    found = {
+        f"{table}.{column['name']}"
+        for (_, table), its in inspector.get_multi_columns(filter_names=list(metadata.tables)).items()
+        for column in its
+    }
+    expected = {f"{table.name}.{column.name}" for table in metadata.sorted_tables for column in table.columns}
+    if found != expected:
+        raise Misconfigured(
+            f"the ledger was made by an unreleased state of Spondyl: it lacks {_named(expected - found)} and has "
+            f"{_named(found - expected)} too much. It cannot be migrated: run the state that made it, or move it away "
+            "and start with a new one (docs/operating.md, section 9, restored: spool only)"
+        )
+
+
+def _named(columns: set[str]) -> str:
+    return ", ".join(sorted(columns)) or "nothing"
 
 
 def configuration(connection: Connection) -> Config:

@@ -1,9 +1,11 @@
 """The tables, and how a record of one becomes a frozen row.
 
 A study has revisions (what was found complete at one time), a revision has jobs (what is to be done), a job has
-attempts (who tried). A measure job makes a report; a delivery job brings one report to one destination. Effort stands
-in `jobs`; `deliveries` holds facts alone: this report reached that destination, the first time. `destinations` is the
-circuit of each destination. `events` says what happened to a study, written in the transaction that made it happen.
+attempts (who tried). A measure job makes objects (`reports`), or finds that those of an earlier one say the same:
+`outputs` says which objects it ended with. A delivery job brings one of them to one destination; of the alternatives of
+the structured report it brings the one that the destination takes. Effort stands in `jobs`; `deliveries` holds facts
+alone: this object reached that destination, the first time. `destinations` is the circuit of each destination. `events`
+says what happened to a study, written in the transaction that made it happen.
 
 Times are float seconds since the epoch, UTC.
 """
@@ -75,6 +77,16 @@ studies: Final = Table(
     Column("files_removed_at", Float(53)),
     #: Digest of the landmarks document that counts.
     Column("document", String(32)),
+    #: Whose study it is and of when, as its headers say, stripped; null until it was measured first.
+    Column("patient_id", Text, index=True),
+    Column("issuer_of_patient_id", Text),
+    Column("patient_birth_date", Text),
+    Column("patient_sex", Text),
+    Column("study_date", Text),
+    Column("study_time", Text),
+    Column("accession_number", Text),
+    #: What was read back from a report of ours that came with it, where nothing else could be measured; JSON text.
+    Column("own_report", Text),
 )
 #: The settle pass asks for these twice a second, however many studies there are.
 _UNSETTLED: Final = studies.c.unsettled_since.is_not(None)
@@ -90,8 +102,12 @@ revisions: Final = Table(
     Column("document", String(32)),
     Column("started_at", Float(53), nullable=False),
     Column("measured_at", Float(53)),
+    #: The earlier study that it was compared with first, as it was then, so that a retry says the same; JSON text.
+    Column("prior", Text),
     #: JSON text, schema spondyl.findings/1.
     Column("findings", Text),
+    #: Coded: why nothing could be measured.
+    Column("reason", Text),
 )
 
 reports: Final = Table(
@@ -100,6 +116,9 @@ reports: Final = Table(
     Column("id", Integer, primary_key=True),
     Column("study_id", Integer, nullable=False),
     Column("revision", Integer, nullable=False),
+    #: The kind's word, and its place among the alternatives of one kind: 0 is preferred.
+    Column("kind", String(32), nullable=False),
+    Column("choice", Integer, nullable=False),
     Column("sop_instance_uid", String(64), nullable=False, unique=True),
     Column("sop_class_uid", String(64), nullable=False),
     Column("series_instance_uid", String(64), nullable=False),
@@ -107,6 +126,8 @@ reports: Final = Table(
     #: Of the findings that it states: whether another one would say the same.
     Column("findings_digest", String(64), nullable=False),
     Column("predecessor_uid", String(64)),
+    #: Why it must not be sent: what the gate found.
+    Column("finding", Text),
     Column("created_at", Float(53), nullable=False),
     ForeignKeyConstraint(["study_id", "revision"], ["revisions.study_id", "revisions.number"]),
     Index(None, "study_id", "revision"),
@@ -141,6 +162,13 @@ jobs: Final = Table(
     ForeignKeyConstraint(["study_id", "revision"], ["revisions.study_id", "revisions.number"]),
     Index(None, "study_id", "revision"),
     Index(None, "state", "destination"),
+)
+
+outputs: Final = Table(
+    "outputs",
+    metadata,
+    Column("job_id", ForeignKey("jobs.id"), primary_key=True),
+    Column("report_id", ForeignKey("reports.id"), primary_key=True, index=True),
 )
 
 attempts: Final = Table(

@@ -7,6 +7,7 @@ import pytest
 from pydicom.sr.coding import Code
 
 from sr_templates import codes
+from sr_templates.comparison import NotCompared, Remark
 from workers.landmarks import claims, reasons
 from workers.morphometry.flags import Flag
 
@@ -55,10 +56,18 @@ def test_every_flag_is_explained(flag: Flag) -> None:
     assert row in METHOD.splitlines()
 
 
-@pytest.mark.parametrize("word", [*reasons.Reason, *reasons.Flag, *claims.Reason], ids=lambda word: f"{word.name}")
+@pytest.mark.parametrize(
+    "word", [*reasons.Reason, *reasons.Flag, *claims.Reason, *claims.Flag], ids=lambda word: f"{word.name}"
+)
 def test_every_reason_is_explained(word: str) -> None:
     """The method has a row with each reason and each flag of the masks, and with each reason of supplied points."""
     assert re.search(rf"^\| `{word}` \| (?:rejects|warns) \| \S", METHOD, re.MULTILINE)
+
+
+@pytest.mark.parametrize("word", [*NotCompared, *Remark], ids=str)
+def test_every_word_of_a_comparison_is_explained(word: str) -> None:
+    """The method has a row with each reason why something is not compared, and with each remark."""
+    assert re.search(rf"^\| `{word}` \| \S", METHOD, re.MULTILINE)
 
 
 @pytest.mark.parametrize("code", OWN, ids=lambda code: str(code.value))

@@ -60,13 +60,14 @@ def test_the_wheel_holds_our_packages_only(wheel: Path) -> None:
 
 
 def test_the_wheel_holds_what_is_no_python(wheel: Path) -> None:
-    """Migrations, templates, style sheet and type markers travel in the wheel."""
+    """Migrations, templates, style sheet, tables of codes and type markers travel in the wheel."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
 
     assert any(name.startswith("service/ledger/migrations/versions/") for name in names)
     assert any(name.startswith("service/web/") and name.endswith(".html") for name in names)
     assert {f"{package}/py.typed" for package in PACKAGES} <= set(names)
+    assert {"sr_templates/published/codes.json", "sr_templates/published/CodeSystem-99SPONDYL.json"} <= set(names)
 
 
 def test_each_package_has_one_owner(installed: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from ledgers import arrive, claim, deliver, event_names, finish, measure, new_report, settle, study_of
 
-from service.ledger import Claim, JobRow, Ledger, outcomes
+from service.ledger import Claim, JobRow, Ledger, NewReport, outcomes
 from service.ledger.engine import writing
 from service.messages import JobKind
 from service.spool import study_key
@@ -203,7 +203,7 @@ def test_a_claim_begins_the_measuring(ledger: Ledger) -> None:
         held.job.attempts,
         held.job.lease_until,
     )
-    assert (StudyState.MEASURING, 130.0, None) == (held.study.state, held.started_at, held.report)
+    assert (StudyState.MEASURING, 130.0, ()) == (held.study.state, held.started_at, held.choices)
     assert "w1" == ledger.admin.study("1.2.3").events[-1].actor
 
 
@@ -340,7 +340,7 @@ def test_a_study_in_which_nothing_can_be_measured_is_so_disposed_of(ledger: Ledg
     """Not analysable: the coded reason, the findings, no report and no delivery."""
     held = claim(ledger, settle(ledger))
     made = ledger.jobs.finish_measure(
-        held, findings='{"a": 1}', reason="no_landmarks", report=None, destinations=["pacs"], now=150.0
+        held, findings='{"a": 1}', reason="no_landmarks", objects=(), wanted={}, now=150.0
     )
 
     detail = ledger.admin.study("1.2.3")
@@ -356,8 +356,7 @@ def test_a_measured_study_is_delivered_to_each_destination_once(ledger: Ledger) 
     assert ["pacs", "archive"] == [job.destination for job in jobs]
     assert {(JobKind.DELIVER, JobState.WAITING, 0.0)} == {(job.kind, job.state, job.not_before) for job in jobs}
     assert StudyState.DELIVERING is study_of(ledger).state
-    report = claim(ledger, jobs[0]).report
-    assert report is not None
+    (report,) = claim(ledger, jobs[0]).choices
     assert ("2.25.1", "2.25.1.dcm", 1) == (report.sop_instance_uid, report.file_name, report.revision)
 
 
@@ -369,20 +368,13 @@ def test_a_study_is_reported_at_once_where_nobody_wants_the_report(ledger: Ledge
     assert ["received", "settled", "claimed", "measured", "delivered"] == event_names(ledger)
 
 
-@pytest.mark.parametrize(("reason", "report"), [(None, None), ("no_landmarks", new_report())])
-def test_measuring_ends_with_a_reason_or_with_a_report(ledger: Ledger, reason: str | None, report: object) -> None:
-    """Neither and both are mistakes of the caller, and change nothing."""
+@pytest.mark.parametrize("objects", [[], [new_report(kind="gsps")]])
+def test_measuring_ends_with_a_reason_or_with_a_report(ledger: Ledger, objects: list[NewReport]) -> None:
+    """Neither is a mistake of the caller, and changes nothing; an overlay is no report."""
     held = claim(ledger, settle(ledger))
 
     with pytest.raises(ValueError, match="reason or with a report"):
-        ledger.jobs.finish_measure(
-            held,
-            findings="{}",
-            reason=reason,
-            report=report,  # type: ignore[arg-type]  # a union that parametrize cannot say
-            destinations=[],
-            now=1.0,
-        )
+        ledger.jobs.finish_measure(held, findings="{}", reason=None, objects=objects, wanted={}, now=1.0)
     assert StudyState.MEASURING is study_of(ledger).state
 
 
@@ -520,12 +512,13 @@ def test_deaths_of_deliverers_fail_the_study(ledger: Ledger) -> None:
 # ---- what may not happen
 
 
-def test_a_reported_study_cannot_be_taken_out(ledger: Ledger) -> None:
+def test_a_study_that_is_out_cannot_be_taken_out(ledger: Ledger) -> None:
     """A move that is not in the table is refused, and nothing of it is written."""
     measure(ledger, destinations=())
+    ledger.admin.ignore("1.2.3", why="phantom", now=190.0)
     before = ledger.admin.study("1.2.3")
 
-    with pytest.raises(NotAllowed, match="a study that is reported cannot be ignored"):
+    with pytest.raises(NotAllowed, match="a study that is ignored cannot be ignored"):
         ledger.arrivals.ignore(before.study.id, rule="own_report", now=200.0)
     assert before == ledger.admin.study("1.2.3")
 

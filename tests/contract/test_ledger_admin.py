@@ -66,11 +66,11 @@ def test_findings_are_those_of_the_newest_revision_that_has_any(ledger: Ledger) 
     """While a new revision is on its way, the findings of the last one stand."""
     held = claim(ledger, settle(ledger, now=100.0), now=101.0)
     assert ledger.admin.findings("1.2.3") is None
-    ledger.jobs.finish_measure(held, findings='{"n": 1}', reason="x", report=None, destinations=[], now=102.0)
+    ledger.jobs.finish_measure(held, findings='{"n": 1}', reason="x", objects=(), wanted={}, now=102.0)
     held = claim(ledger, settle(ledger, now=200.0), now=201.0)
 
     assert '{"n": 1}' == ledger.admin.findings("1.2.3")
-    ledger.jobs.finish_measure(held, findings='{"n": 2}', reason="x", report=None, destinations=[], now=202.0)
+    ledger.jobs.finish_measure(held, findings='{"n": 2}', reason="x", objects=(), wanted={}, now=202.0)
     assert '{"n": 2}' == ledger.admin.findings("1.2.3")
 
 
@@ -79,9 +79,7 @@ def test_the_findings_of_one_revision_can_be_asked_for(ledger: Ledger) -> None:
     for number in (1, 2):
         held = claim(ledger, settle(ledger, now=100.0 * number), now=100.0 * number + 1)
         text = f'{{"n": {number}}}'
-        ledger.jobs.finish_measure(
-            held, findings=text, reason="x", report=None, destinations=[], now=100.0 * number + 2
-        )
+        ledger.jobs.finish_measure(held, findings=text, reason="x", objects=(), wanted={}, now=100.0 * number + 2)
 
     assert ['{"n": 1}', '{"n": 2}', None] == [ledger.admin.findings("1.2.3", revision=n) for n in (1, 2, 3)]
 
@@ -121,7 +119,28 @@ def test_the_predecessor_is_the_last_report_that_somebody_has(ledger: Ledger) ->
     study_id = study_of(ledger).id
 
     found = [ledger.admin.last_report(study_id, before_revision=number) for number in (1, 2, 3)]
-    assert [None, "2.25.1", "2.25.1"] == [row and row.sop_instance_uid for row in found]
+    assert [[], ["2.25.1"], ["2.25.1"]] == [
+        [row.sop_instance_uid for row in each.arrived] if each else [] for each in found
+    ]
+
+
+def test_each_destination_has_a_predecessor_of_its_own(ledger: Ledger) -> None:
+    """One missed the second report: the third replaces the first there. One that is configured no more is left out."""
+    for name, job in zip(("pacs", "old"), measure(ledger, destinations=("pacs", "old")), strict=True):
+        deliver(ledger, job, now=160.0)
+        assert name == job.destination
+    [second] = measure(ledger, report="2.25.2", destinations=("archive",), now=250.0)
+    deliver(ledger, second, now=260.0)
+    study_id = study_of(ledger).id
+
+    found = [
+        ledger.admin.last_report(study_id, before_revision=3, destinations=names)
+        for names in (("pacs", "archive"), ("archive",), ("new",), ())
+    ]
+    assert [["2.25.2", "2.25.1"], ["2.25.2"], ["2.25.2", "2.25.1"], ["2.25.2", "2.25.1"]] == [
+        [row.sop_instance_uid for row in each.arrived] if each else [] for each in found
+    ]
+    assert [["2.25.2"]] * 4 == [[row.sop_instance_uid for row in each.made] if each else [] for each in found]
 
 
 # ---- orders
@@ -157,7 +176,7 @@ def test_retry_measures_the_same_revision_again(ledger: Ledger, end: str) -> Non
     elif end == "reported":
         finish(ledger, held, destinations=())
     else:
-        ledger.jobs.finish_measure(held, findings="{}", reason="x", report=None, destinations=[], now=150.0)
+        ledger.jobs.finish_measure(held, findings="{}", reason="x", objects=(), wanted={}, now=150.0)
     jobs = ledger.admin.retry("1.2.3", now=200.0)
 
     row = study_of(ledger)
@@ -415,14 +434,17 @@ def test_removed_files_are_an_event_and_happen_once(ledger: Ledger) -> None:
 
 
 def test_files_that_are_gone_cannot_be_measured_again(ledger: Ledger) -> None:
-    """A retry after retention is refused; once the study was sent again it is allowed."""
+    """A retry after retention is refused, and while the study is sent again; once that is complete it is allowed."""
     measure(ledger, destinations=(), now=100.0)
     ledger.admin.forget_files(study_of(ledger).id, remove=lambda: True, now=900.0)
 
     with pytest.raises(NotAllowed, match="removed for their age"):
         ledger.admin.retry("1.2.3", now=901.0)
-    arrive(ledger, now=902.0)
-    assert 1 == len(ledger.admin.retry("1.2.3", now=903.0))
+    study = arrive(ledger, now=902.0)
+    with pytest.raises(NotAllowed, match="being sent again"):
+        ledger.admin.retry("1.2.3", now=903.0)
+    ledger.arrivals.unchanged(study.id, now=904.0, why="the same objects as before")
+    assert [JobKind.MEASURE] == [job.kind for job in ledger.admin.retry("1.2.3", now=905.0)]
 
 
 def test_a_study_that_got_an_object_is_not_forgotten(ledger: Ledger) -> None:

@@ -34,7 +34,7 @@ def asked_for(ledger: Ledger) -> JobRow:
 
 def _not_analysable(ledger: Ledger) -> None:
     held = claim(ledger, settle(ledger))
-    ledger.jobs.finish_measure(held, findings="{}", reason="NO_LANDMARKS", report=None, destinations=(), now=150.0)
+    ledger.jobs.finish_measure(held, findings="{}", reason="NO_LANDMARKS", objects=(), wanted={}, now=150.0)
 
 
 BEGUN: dict[StudyState, Callable[[Ledger], object]] = {

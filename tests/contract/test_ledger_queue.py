@@ -1,7 +1,7 @@
 """The contract of the ledger: what is worth a message, and the circuit of each destination."""
 
 import pytest
-from ledgers import claim, deliver, measure, settle, study_of
+from ledgers import claim, deliver, measure, new_report, settle, study_of
 
 from service.ledger import JobRow, Ledger
 from service.messages import JobKind
@@ -140,7 +140,7 @@ def test_one_delivery_to_a_destination_runs_at_a_time(ledger: Ledger, three: lis
 
 
 def test_a_failed_probe_opens_the_circuit_again(ledger: Ledger, three: list[JobRow]) -> None:
-    """The probe failed: the count goes on, and nothing passes until the new time."""
+    """The probe failed: the count goes on, nothing passes until the new time, and then another object is the probe."""
     ledger.jobs.destination_failed("pacs", until=210.0, why="no answer", now=200.0)
     held = claim(ledger, three[0], now=210.0)
     ledger.jobs.destination_failed("pacs", until=250.0, why="no answer", now=211.0)
@@ -148,7 +148,57 @@ def test_a_failed_probe_opens_the_circuit_again(ledger: Ledger, three: list[JobR
 
     assert (2, 250.0) == ledger.jobs.destination("pacs")
     assert [] == due(ledger, 249.9)
-    assert [three[0].id] == due(ledger, 250.0)
+    assert [three[1].id] == due(ledger, 250.0)
+
+
+def test_an_object_that_is_never_answered_keeps_no_other_waiting(ledger: Ledger, three: list[JobRow]) -> None:
+    """The oldest was the probe and failed: the next probe is another, until each had its turn."""
+    for now, job in zip((200.0, 300.0, 400.0), three, strict=True):
+        assert [job.id] == due(ledger, now)
+        held = claim(ledger, job, now=now)
+        ledger.jobs.destination_failed("pacs", until=now + 90.0, why="no answer", now=now)
+        ledger.jobs.postpone(held, until=now + 90.0, why="no answer", now=now)
+
+    assert [three[0].id] == due(ledger, 500.0)
+    assert three[0].id == ledger.jobs.next_delivery("pacs", now=500.0)
+
+
+def test_a_report_goes_before_what_accompanies_others(ledger: Ledger) -> None:
+    """However many overlays wait, the report of a new study goes first, to each destination."""
+    objects = [new_report("2.25.1"), new_report("2.25.2", kind="gsps")]
+    for job in measure(ledger, "1.1", objects=objects, destinations=("pacs", "archive"))[::2]:
+        deliver(ledger, job)
+    [later] = measure(ledger, "1.2", report="2.25.3", now=200.0)
+
+    overlay_of_the_archive = ledger.jobs.next_delivery("archive", now=210.0)
+    assert [overlay_of_the_archive, later.id] == due(ledger, 210.0)
+    assert later.id == ledger.jobs.next_delivery("pacs", now=210.0)
+
+
+def test_a_section_goes_before_the_report_that_refers_to_it(ledger: Ledger) -> None:
+    """Of each study its section, its report, then what accompanies; a section not stored holds up no report."""
+    made = [[new_report(f"2.25.{n}{kind}", kind=kind) for kind in ("sr", "gsps", "sagittal")] for n in (1, 2)]
+    jobs = [job for n in (0, 1) for job in measure(ledger, f"1.{n}", objects=made[n])]
+    names = dict(zip((job.id for job in jobs), ("section", "sr", "gsps", "section 2", "sr 2", "gsps 2"), strict=True))
+    refused = claim(ledger, jobs[0], now=200.0)
+    ledger.jobs.postpone(refused, until=200.5, why="0xA700", answered=True, now=200.0)
+    sent = []
+    for now in (201.0, 202.0, 203.0, 204.0, 205.0, 206.0):
+        (job,) = (each for each in jobs if each.id == ledger.jobs.next_delivery("pacs", now=now))
+        deliver(ledger, job, now=now)
+        sent.append(names[job.id])
+
+    assert ["sr", "section 2", "sr 2", "gsps", "gsps 2", "section"] == sent
+
+
+def test_an_answer_closes_the_circuit(ledger: Ledger, three: list[JobRow]) -> None:
+    """The probe was answered, though not with success: the destination is well, and the next one passes at once."""
+    ledger.jobs.destination_failed("pacs", until=210.0, why="no answer", now=200.0)
+    held = claim(ledger, three[0], now=210.0)
+    assert ledger.jobs.postpone(held, until=250.0, why="0x0110", answered=True, now=211.0)
+
+    assert (0, 0.0) == ledger.jobs.destination("pacs")
+    assert [three[1].id] == due(ledger, 211.0)
 
 
 def test_a_dead_destination_keeps_no_other_waiting(ledger: Ledger) -> None:

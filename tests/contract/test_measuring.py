@@ -1,9 +1,14 @@
-"""One measure job from claim to outcome, over both ledgers and a real spool."""
+"""One measure job from claim to outcome, over a real ledger and a real spool."""
 
 import json
 import random
+import time
+from dataclasses import replace
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pydicom
 import pytest
@@ -23,8 +28,15 @@ from workers import measuring
 from workers.boundary import work_on
 from workers.document_format import FORMAT
 from workers.measuring import measure_job
+from workers.pipeline import Outcome, measure_files
 
 NOW = 200.0
+
+
+@pytest.fixture
+def ledger_url(sqlite_url: str) -> str:
+    """Give a SQLite ledger alone: what this job asks of a ledger is asked of both kinds in test_ledger_objects.py."""
+    return sqlite_url
 
 
 @pytest.fixture
@@ -67,23 +79,30 @@ def _deliveries(node: Node) -> list[JobRow]:
 
 
 def test_a_measured_study_waits_for_its_deliveries(node: Node) -> None:
-    """The report is a file of the spool, its bytes are those the ledger names, and each destination has a job."""
+    """The report is a file of the spool, its bytes are those the ledger names, and each destination has its jobs."""
     measure_job(node, _claimed(node, file_of(ct_slice(1)), supplied()))
     detail = node.ledger.admin.study(KEY)
 
     assert StudyState.DELIVERING == detail.study.state
     report = pydicom.dcmread(node.spool.report(KEY, detail.reports[0].file_name))
     assert detail.reports[0].sop_instance_uid == report.SOPInstanceUID
-    assert ["one", "two"] == sorted(str(job.destination) for job in _deliveries(node))
+    assert ["one", "one", "two", "two"] == sorted(str(job.destination) for job in _deliveries(node))
+    kinds = {(each.destination, each.kind) for each in detail.deliveries}
+    assert {(name, kind) for name in ("one", "two") for kind in ("sr", "summary")} == kinds
 
 
 def test_the_content_date_is_the_start_of_the_revision(node: Node) -> None:
-    """Content Date and Time are when the revision was settled, whatever the clock says now."""
-    measure_job(node, _claimed(node, file_of(ct_slice(1)), supplied(), now=86400.0))
+    """Content Date and Time are when the revision was settled, on the node's clock, whatever that says now."""
+    settled = datetime(2026, 1, 2, 3, 4, 5, tzinfo=ZoneInfo("Asia/Kathmandu"))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("TZ", "Asia/Kathmandu")
+        time.tzset()
+        measure_job(node, _claimed(node, file_of(ct_slice(1)), supplied(), now=settled.timestamp()))
+    time.tzset()
     report = pydicom.dcmread(node.spool.report(KEY, node.ledger.admin.study(KEY).reports[0].file_name))
 
-    assert "19700102" == report.ContentDate
-    assert str(report.ContentTime).startswith("000000")
+    assert "20260102" == report.ContentDate
+    assert str(report.ContentTime).startswith("030405")
 
 
 def test_a_study_without_landmarks_ends_with_its_reason(node: Node) -> None:
@@ -117,20 +136,48 @@ def test_a_late_object_that_changes_nothing_sends_nothing(node: Node) -> None:
     measure_job(node, _claimed(node, file_of(ct_slice(40)), now=300.0))
 
     detail = node.ledger.admin.study(KEY)
-    assert (2, 1, StudyState.REPORTED) == (detail.study.revision, len(detail.reports), detail.study.state)
+    made = {report.revision for report in detail.reports}
+    assert (2, {1}, StudyState.REPORTED) == (detail.study.revision, made, detail.study.state)
+
+
+def test_measured_again_to_another_report_it_is_a_revision(node: Node) -> None:
+    """The site changed its name: the second report names the first, has a number of its own, and is sent once."""
+    measure_job(node, _claimed(node, file_of(ct_slice(1)), supplied()))
+    _delivered(node, _deliveries(node))
+    renamed = node.settings.model_copy(
+        update={"report": node.settings.report.model_copy(update={"institution_name": "New Name"})}
+    )
+    other = replace(node, settings=renamed)
+    for _ in range(2):
+        node.ledger.admin.retry(KEY, now=NOW, measure=True)
+        while waiting := [job for job in node.ledger.admin.study(KEY).jobs if job.state is JobState.WAITING]:
+            work_on(other, waiting[0].id, measure_job, worker="w1", rng=random.Random(1))
+            _delivered(node, _deliveries(node))
+
+    detail = node.ledger.admin.study(KEY)
+    first, second = (each for each in detail.reports if (each.kind, each.choice) == ("sr", 0))
+    assert (StudyState.REPORTED, 2) == (detail.study.state, detail.study.revision)
+    assert first.sop_instance_uid == second.predecessor_uid
+    made = pydicom.dcmread(node.spool.report(KEY, second.file_name))
+    assert (2, "New Name") == (made.InstanceNumber, made.get("InstitutionName"))
+    assert 2 * 4 == len(detail.deliveries)
+
+
+def _saying(digest: str, *args: Any, **named: Any) -> Outcome:
+    return replace(measure_files(*args, **named), digest=digest)
 
 
 def test_only_a_report_of_the_same_findings_stands(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """Revision 2 found something else and reached nobody; 3 finds the same as 2: what 1 had sent must not stand."""
-    found = iter([1, 2, 2])
-    monkeypatch.setattr(measuring, "to_json", lambda _: {"n": next(found)})
+    found = iter("122")
+    monkeypatch.setattr(measuring, "measure_files", lambda *args, **named: _saying(next(found), *args, **named))
     measure_job(node, _claimed(node, file_of(ct_slice(1)), supplied()))
     _delivered(node, _deliveries(node))
     measure_job(node, _claimed(node, file_of(ct_slice(40)), now=300.0))
     measure_job(node, _claimed(node, file_of(ct_slice(41)), now=400.0))
 
     sent = {job.report_id for job in _deliveries(node)}
-    assert [3] == [report.revision for report in node.ledger.admin.study(KEY).reports if report.id in sent]
+    assert {3} == {report.revision for report in node.ledger.admin.study(KEY).reports if report.id in sent}
 
 
 def test_every_revision_is_reported_where_the_site_wants_it(node: Node) -> None:
@@ -148,7 +195,8 @@ def test_every_revision_is_reported_where_the_site_wants_it(node: Node) -> None:
 
     measure_job(always, _claimed(node, file_of(ct_slice(40)), now=300.0))
 
-    reports = {report.revision: report for report in node.ledger.admin.study(KEY).reports}
+    made = node.ledger.admin.study(KEY).reports
+    reports = {each.revision: each for each in made if (each.kind, each.choice) == ("sr", 0)}
     assert first.sop_instance_uid == reports[2].predecessor_uid
     written = pydicom.dcmread(node.spool.report(KEY, reports[2].file_name))
     named = written.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
@@ -196,8 +244,9 @@ def test_a_study_without_landmarks_is_measured_once_they_are_handed_in(node: Nod
     (l1,) = findings["vertebrae"]
     assert ("L1", "reviewed") == (l1["level"], l1["landmark_source"])
     assert {"anterior": 24.0, "middle": 21.0, "posterior": 25.0} == pytest.approx(l1["heights_mm"])
-    (report,) = node.ledger.admin.study(KEY).reports
-    assert b"landmarks placed: reviewed, by Reader One" in node.spool.report(KEY, report.file_name).read_bytes()
+    for report in node.ledger.admin.study(KEY).reports:
+        file = node.spool.report(KEY, report.file_name)
+        assert report.kind != "sr" or b"landmarks placed: reviewed, by Reader One" in file.read_bytes()
 
 
 def test_the_same_points_of_another_reader_are_another_report(node: Node) -> None:
@@ -208,7 +257,7 @@ def test_the_same_points_of_another_reader_are_another_report(node: Node) -> Non
         _work(node)
         _delivered(node, _deliveries(node))
 
-    first, second = node.ledger.admin.study(KEY).reports
+    first, second = (each for each in node.ledger.admin.study(KEY).reports if (each.kind, each.choice) == ("sr", 0))
     assert first.sop_instance_uid == second.predecessor_uid
     assert b"by Reader Two" in node.spool.report(KEY, second.file_name).read_bytes()
 

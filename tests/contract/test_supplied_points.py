@@ -192,14 +192,19 @@ def _person() -> Dataset:
         ({"VerificationFlag": "VERIFIED"}, "reviewed"),
         ({"VerificationFlag": "VERIFIED", "Manufacturer": "Viewer"}, "reviewed"),
         ({"Manufacturer": "Viewer"}, "supplied_sr"),
-        ({"person": _person()}, "supplied_sr"),
+        ({"person": _person()}, "reviewed"),
     ],
     ids=["verified under our name", "verified by a viewer", "saved by a viewer", "saved under our name by a person"],
 )
 def test_points_that_a_reader_moved_are_read_anew(tmp_path: Path, changes: dict[str, Any], source: str) -> None:
-    """Our report comes back with a moved point: verified, under another maker's name, or with a person's."""
-    t12 = _after_a_move(tmp_path / "study", **changes).vertebrae[0]
+    """Our report comes back with a moved point: verified, under another maker's name, or with a person's.
 
+    It states the protocol by which the points were placed before.
+    """
+    found = _after_a_move(tmp_path / "study", **changes)
+    t12 = found.vertebrae[0]
+
+    assert "spondyl-six-point/1" == found.protocol
     assert t12.landmarks is not None
     assert ("T12", source, MOVED) == (t12.level, t12.source, t12.landmarks.points["AS"])
 

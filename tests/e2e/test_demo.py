@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pydicom
 from nodes import SPONDYL, UNTRACED
+from small_study import make_small_study
 
 
 def _demo(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -15,7 +16,7 @@ def _demo(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_demo_makes_a_study_and_reports_it(tmp_path: Path) -> None:
-    """`spondyl demo` exits 0, prints each vertebra with its grade and certainty, and says where the report lies."""
+    """`spondyl demo` exits 0, prints each vertebra with grade and certainty, and says where each object lies."""
     shown = _demo(tmp_path)
 
     assert shown.returncode == 0, shown.stderr
@@ -25,9 +26,11 @@ def test_the_demo_makes_a_study_and_reports_it(tmp_path: Path) -> None:
     assert re.search(r" 2 .* anterior wedge ", rows["T12"])
     assert re.search(r"\+1\d\.\d \(outside limits\) +0 ", rows["L4"])
     assert all(re.search(r"\d %", rows[level]) for level in ("T9", "T12", "L1", "L4", "L5"))
-    path = next(word for word in shown.stdout.split() if word.endswith(".dcm"))
-    report = pydicom.dcmread(tmp_path / path)
-    assert ("SR", "UNVERIFIED") == (report.Modality, report.VerificationFlag)
+    paths = dict(line.split(": ") for line in shown.stdout.splitlines() if line.endswith(".dcm"))
+    back = {words: pydicom.dcmread(tmp_path / path) for words, path in paths.items()}
+    assert ["report", "overlay", "summary picture"] == list(back)
+    assert ("SR", "UNVERIFIED") == (back["report"].Modality, back["report"].VerificationFlag)
+    assert 1 == len({each.StudyInstanceUID for each in back.values()})
 
 
 def test_the_demo_runs_the_study_of_a_user(tmp_path: Path, test_data: Path) -> None:
@@ -43,9 +46,10 @@ def test_the_demo_runs_the_study_of_a_user(tmp_path: Path, test_data: Path) -> N
     assert "T11" in shown.stdout
 
 
-def test_measure_agrees_with_itself(tmp_path: Path, test_data: Path) -> None:
+def test_measure_agrees_with_itself(tmp_path: Path) -> None:
     """The same files, version and configuration give the same bytes."""
-    command = [*SPONDYL, "measure", str(test_data / "verse012" / "CT"), str(test_data / "verse012" / "SEG"), "--json"]
+    make_small_study(tmp_path / "study", patient_name="Phantom^Twice", patient_id="T-1", seed=6)
+    command = [*SPONDYL, "measure", str(tmp_path / "study"), "--json"]
     for run in ("first", "second"):
         done = subprocess.run(
             [*command, "--out", run], cwd=tmp_path, capture_output=True, text=True, check=False, env=UNTRACED
@@ -53,6 +57,8 @@ def test_measure_agrees_with_itself(tmp_path: Path, test_data: Path) -> None:
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["schema"] == "spondyl.findings/1"
 
-    first, second = ([path.read_bytes() for path in (tmp_path / run).rglob("*.dcm")] for run in ("first", "second"))
-    assert first
+    first, second = (
+        {path.name: path.read_bytes() for path in (tmp_path / run).iterdir()} for run in ("first", "second")
+    )
+    assert {"sr.dcm", "summary.dcm"} <= set(first)
     assert first == second

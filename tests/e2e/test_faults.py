@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from nodes import Running, reports_in, serving, storescu, wait_for_report, write_config
+from nodes import Running, pictures_in, reports_in, serving, storescu, wait_for_report, write_config
 from pydicom.uid import CTImageStorage
 from pynetdicom import AE
 from servers import Orthanc, free_port, run_orthanc, wait_until
+from small_study import make_small_study
 
 from service.spool import study_key
-from workers.phantom.study import make_study
 
 #: Long enough for a lease to end, the study to be measured again and the report to be sent.
 RECOVERY_S = 90.0
@@ -26,7 +26,7 @@ STILL_S = 8.0
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the phantom study."""
     folder = tmp_path_factory.mktemp("study")
-    make_study(folder, patient_name="Fault^Finder", patient_id="FF-1", seed=1)
+    make_small_study(folder, patient_name="Fault^Finder", patient_id="FF-1", seed=1)
     return folder
 
 
@@ -50,12 +50,12 @@ def node(orthanc: Orthanc, tmp_path: Path) -> Iterator[Running]:
 
 
 def _exactly_one_report(orthanc: Orthanc, node: Running, uid: str, files: list[Path]) -> None:
-    """One report is there, stays the only one, and the spool holds every object that was acknowledged."""
+    """One report and one picture are there and stay alone, and the spool holds every object that was acknowledged."""
     wait_for_report(orthanc, uid, seconds=RECOVERY_S)
     node.wait_for("reported", seconds=RECOVERY_S)
     end = time.monotonic() + STILL_S
     while time.monotonic() < end:
-        assert len(reports_in(orthanc, uid)) == 1
+        assert (1, 1) == (len(reports_in(orthanc, uid)), len(pictures_in(orthanc, uid)))
         time.sleep(1)
     assert len(node.spool.files(study_key(uid))) == len(files)
 

@@ -109,7 +109,7 @@ def test_dciodvfy_finds_no_error(job: Job) -> None:
 
 def test_pixelmed_finds_no_error(job: Job) -> None:
     """PixelMed's validator, which knows the templates, names no error."""
-    said = pixelmed(job.report)
+    said = pixelmed([job.report])[job.report]
 
     assert "Root Template Validation Complete" in said
     assert [] == [line for line in said if line.startswith("Error")]

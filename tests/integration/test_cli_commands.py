@@ -9,7 +9,7 @@ import pydicom
 import pytest
 import structlog
 from contract_findings import contract_findings
-from ledgers import arrive, claim, deliver, finish, new_report, settle
+from ledgers import arrive, claim, deliver, finish, measure, new_report, settle
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, RTDoseStorage
 from servers import free_port
@@ -93,6 +93,24 @@ def test_the_list_says_state_reason_and_who_must_act(ledger: Ledger) -> None:
     assert "1.2.8" not in _spondyl("studies", "--state", "failed").stdout
 
 
+def test_one_study_shows_each_object_with_its_delivery(ledger: Ledger) -> None:
+    """`studies UID` says of each object what it is, in which SOP class it was stored, and what was not taken."""
+    objects = [new_report("2.25.7"), new_report("2.25.8", choice=1), new_report("2.25.9", kind="gsps")]
+    report, overlay = measure(ledger, objects=objects)
+    held = claim(ledger, report, now=160.0)
+    ledger.jobs.finish_delivery(held, detail="0x0000", stored=held.choices[1], now=160.0)
+    ledger.jobs.decline(claim(ledger, overlay, now=161.0), why="no such class", now=161.0)
+
+    shown = _spondyl("studies", "1.2.3").stdout
+    for said in ("gsps", "Comprehensive 3D SR", "Comprehensive SR", "declined", "not taken by pacs: gsps"):
+        assert said in shown
+    found = json.loads(_spondyl("studies", "1.2.3", "--json").stdout)
+    assert [("sr", 0), ("sr", 1), ("gsps", 0)] == [(each["kind"], each["choice"]) for each in found["reports"]]
+    assert [("sr", "Comprehensive SR", "done"), ("gsps", "Grayscale Softcopy Presentation State", "declined")] == [
+        (each["kind"], each["sop_class"], each["state"]) for each in found["deliveries"]
+    ]
+
+
 @pytest.mark.parametrize("by", ["uid", "key"])
 def test_one_study_is_told_in_full(ledger: Ledger, by: str) -> None:
     """`studies UID` shows its jobs, reports, deliveries and events, by UID or by key."""
@@ -113,8 +131,8 @@ def test_one_study_shows_why_each_vertebra_was_not_measured(ledger: Ledger) -> N
         claimed,
         findings=json.dumps(contract_findings()),
         reason=None,
-        report=new_report("2.25.7"),
-        destinations=("pacs",),
+        objects=[new_report("2.25.7")],
+        wanted={"pacs": ["sr"]},
         now=150.0,
     )
 
@@ -191,8 +209,8 @@ def test_retry_measures_what_was_not_analysable(ledger: Ledger) -> None:
         claim(ledger, settle(ledger)),
         findings="{}",
         reason="NO_LANDMARKS",
-        report=None,
-        destinations=("pacs",),
+        objects=(),
+        wanted={},
         now=150.0,
     )
 
@@ -206,6 +224,15 @@ def test_ignore_takes_a_study_out_with_its_reason(ledger: Ledger) -> None:
     assert _spondyl("ignore", "1.2.3", "--why", "a test object").exit_code == 0
     study = ledger.admin.study("1.2.3").study
     assert ("ignored", "a test object") == (study.state, study.reason)
+
+
+def test_ignore_names_what_was_compared_with_it(ledger: Ledger) -> None:
+    """The administrator is told which reports rest on the study, and the command that makes them anew."""
+    arrive(ledger)
+    settle(ledger, "1.2.4")
+    ledger.priors.pin(ledger.admin.study("1.2.4").study.id, 1, '{"rests_on": ["1.2.3"]}')
+    said = _spondyl("ignore", "1.2.3", "--why", "wrong patient").stdout
+    assert ["ignored", "compared with it: 1.2.4: `spondyl retry 1.2.4 --measure`"] == said.splitlines()
 
 
 def test_nobody_must_act_on_a_study_that_was_ignored(ledger: Ledger) -> None:
@@ -303,7 +330,7 @@ def test_a_destination_that_takes_nothing_of_it_is_4(pacs: SmallPacs, tmp_path: 
 
 
 def test_measure_prints_and_writes_what_it_found(phantom: Path, tmp_path: Path) -> None:
-    """Findings go to stdout, the report to --out; a folder is walked, and what is no DICOM is named."""
+    """Findings go to stdout, the objects to --out; a folder is walked, and what is no DICOM is named."""
     (tmp_path / "notes.txt").write_text("hello", encoding="utf-8")
     shown = _spondyl("measure", str(phantom), str(tmp_path / "notes.txt"), "--out", "result", "--json")
     findings = json.loads(shown.stdout)
@@ -312,6 +339,7 @@ def test_measure_prints_and_writes_what_it_found(phantom: Path, tmp_path: Path) 
     assert "notes.txt" in shown.stderr
     report = pydicom.dcmread(tmp_path / "result" / "sr.dcm")
     assert (findings["study_instance_uid"], "SR") == (report.StudyInstanceUID, report.Modality)
+    assert ["gsps.dcm", "sr.dcm", "summary.dcm"] == sorted(path.name for path in (tmp_path / "result").iterdir())
     assert {"L1", "L4"} <= {vertebra["level"] for vertebra in findings["vertebrae"]}
 
 

@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from socketserver import BaseServer
+from typing import Any
 
 import pydicom
 import pytest
@@ -29,10 +30,24 @@ import service.deliver
 from service import peer, sop_classes
 from service.config import Destination, Settings, Tls
 from service.deliver import Deliverer, Unsendable
-from service.errors import PeerRefused, Unavailable
+from service.errors import NotTaken, PeerRefused, Unavailable
 from service.spool import Spool
 
-REPORT, REPORT_3D = sop_classes.REPORTS[:2]
+REPORT, REPORT_3D = sop_classes.REPORTS["comprehensive"], sop_classes.REPORTS["comprehensive_3d"]
+ENHANCED = sop_classes.REPORTS["enhanced"]
+#: A storescp that takes one SOP class.
+ONE_CLASS = """\
+[[TransferSyntaxes]]
+[Uncompressed]
+TransferSyntax1 = LocalEndianExplicit
+TransferSyntax2 = LittleEndianImplicit
+[[PresentationContexts]]
+[Only]
+PresentationContext1 = {sop_class}\\Uncompressed
+[[Profiles]]
+[Only]
+PresentationContexts = Only
+"""
 CONTEXTS = [build_context(REPORT, ExplicitVRLittleEndian)]
 
 
@@ -60,9 +75,9 @@ def report(path: Path, sop_class: str = REPORT, *, comment: str = "") -> Path:
     return path
 
 
-def at(port: int, *, ae_title: str = "PACS", timeout_s: float = 5.0, tls: Tls | None = None) -> Destination:
+def at(port: int, *, ae_title: str = "PACS", timeout_s: float = 5.0, **more: Any) -> Destination:
     """Return a destination on this machine."""
-    return Destination(name="pacs", ae_title=ae_title, host="127.0.0.1", port=port, timeout_s=timeout_s, tls=tls)
+    return Destination(name="pacs", ae_title=ae_title, host="127.0.0.1", port=port, timeout_s=timeout_s, **more)
 
 
 @dataclass
@@ -113,7 +128,7 @@ def pacs(*classes: str, port: int = 0, most: int = 10, idle_s: float = 30.0, cal
     entity.require_called_aet = True
     entity.maximum_associations = most
     entity.network_timeout = idle_s
-    for sop_class in classes or sop_classes.REPORTS:
+    for sop_class in classes or sop_classes.REPORTS.values():
         entity.add_supported_context(sop_class)
     handlers = [
         (evt.EVT_C_STORE, state.answer),
@@ -144,7 +159,7 @@ def pacs(*classes: str, port: int = 0, most: int = 10, idle_s: float = 30.0, cal
 
 def test_a_report_arrives_as_it_is(deliverer: Deliverer, storescp: StoreScp, tmp_path: Path) -> None:
     """Each SOP class of ours gets to a real storescp; the data set there is that of the file."""
-    for sop_class in sop_classes.REPORTS:
+    for sop_class in sop_classes.REPORTS.values():
         deliverer.send(at(storescp.port), report(tmp_path / "r.dcm", sop_class))
         sent = pydicom.dcmread(tmp_path / "r.dcm")
         assert sent in [pydicom.dcmread(path) for path in storescp.files()]
@@ -325,6 +340,49 @@ def test_an_sop_class_that_is_not_taken_is_refused_by_name(deliverer: Deliverer,
         assert len(state.received) == 1
 
 
+@pytest.mark.parametrize("taken", [ENHANCED, REPORT, REPORT_3D])
+def test_the_alternative_that_is_taken_goes(deliverer: Deliverer, tmp_path: Path, taken: str) -> None:
+    """A storescp that accepts one SOP class of the report gets the object in that class, and no other."""
+    profile = tmp_path / "profile.cfg"
+    profile.write_text(ONE_CLASS.format(sop_class=taken), encoding="ascii")
+    paths = {each: report(tmp_path / f"{each}.dcm", each) for each in sop_classes.REPORTS.values()}
+    with run_storescp(tmp_path / "scp", "-xf", str(profile), "Only") as scp:
+        sent = deliverer.send(at(scp.port), *paths.values())
+        [stored] = [pydicom.dcmread(path) for path in scp.files()]
+
+    assert (paths[taken], taken) == (sent, stored.SOPClassUID)
+
+
+def test_the_first_of_several_that_are_taken_goes(deliverer: Deliverer, storescp: StoreScp, tmp_path: Path) -> None:
+    """A PACS that takes them all gets the one that says most, once."""
+    paths = [report(tmp_path / f"{each}.dcm", each) for each in sop_classes.REPORTS.values()]
+
+    assert paths[0] == deliverer.send(at(storescp.port), *paths)
+    assert [REPORT_3D] == [pydicom.dcmread(path).SOPClassUID for path in storescp.files()]
+
+
+@pytest.mark.parametrize("status", [0x0122, 0xA900, 0xC000])
+def test_a_class_that_is_refused_only_by_the_answer_is_passed_over(
+    deliverer: Deliverer, tmp_path: Path, status: int
+) -> None:
+    """Some accept every presentation context and refuse by the answer; each alternative is offered once."""
+    paths = [report(tmp_path / f"{each}.dcm", each) for each in sop_classes.REPORTS.values()]
+    with pacs() as state:
+        state.status = status
+        with pytest.raises(NotTaken, match=f"0x{status:04X}"):
+            deliverer.send(at(state.port), *paths)
+        assert len(paths) == len(set(state.received))
+
+
+def test_only_what_a_destination_is_to_get_is_proposed(deliverer: Deliverer, tmp_path: Path) -> None:
+    """A destination that wants the report alone is not asked about pictures, though it would take them."""
+    picture = report(tmp_path / "picture.dcm", "1.2.840.10008.5.1.4.1.1.7")
+    with pacs(REPORT, "1.2.840.10008.5.1.4.1.1.7") as state:
+        with pytest.raises(NotTaken):
+            deliverer.send(at(state.port, send=("sr",)), picture)
+        assert state.received == []
+
+
 def test_a_peer_that_takes_no_report_at_all_refuses(deliverer: Deliverer, tmp_path: Path) -> None:
     """No presentation context is accepted."""
     with pacs("1.2.840.10008.5.1.4.1.1.2") as state, pytest.raises(PeerRefused, match="no presentation context"):
@@ -401,7 +459,7 @@ def test_a_peer_that_dies_under_the_send_is_unavailable(deliverer: Deliverer, tm
 def test_what_is_no_report_is_not_sent(deliverer: Deliverer, tmp_path: Path) -> None:
     """A missing file, text, or an image is our own fault; no peer is called for it."""
     (tmp_path / "text").write_text("no DICOM", encoding="ascii")
-    image = report(tmp_path / "image.dcm", "1.2.840.10008.5.1.4.1.1.2")
+    image = report(tmp_path / "image.dcm", "1.2.840.10008.5.1.4.1.1.1")
     for path in (tmp_path / "missing.dcm", tmp_path / "text", image):
         with pytest.raises(Unsendable):
             deliverer.send(at(free_port()), path)

@@ -28,6 +28,7 @@ from workers.cli import app
 
 #: PS3.6: Comprehensive SR and Comprehensive 3D SR, the two that a report of ours can be.
 SR, SR_3D = "1.2.840.10008.5.1.4.1.1.88.33", "1.2.840.10008.5.1.4.1.1.88.34"
+GSPS, SC = "1.2.840.10008.5.1.4.1.1.11.1", "1.2.840.10008.5.1.4.1.1.7"
 
 
 @pytest.fixture
@@ -60,12 +61,14 @@ def _listening(port: int) -> Iterator[None]:
 
 def test_nothing_is_wrong_with_a_new_node(document: dict[str, Any]) -> None:
     """Free ports, a writable spool, a migrated ledger: nothing failed; what does not run yet is a remark."""
+    document["report"] = {"dciodvfy": False}
     found = _found(document)
     ours = {name: check.verdict for name, check in found.items() if not name.startswith("package")}
 
     assert ours == {
         "configuration": Verdict.OK,
         "decoders": Verdict.OK,
+        "gate": Verdict.NOTE,
         "spool": Verdict.OK,
         f"DICOM port {document['node']['port']}": Verdict.OK,
         f"web port {document['web']['port']}": Verdict.OK,
@@ -197,6 +200,56 @@ def test_a_destination_that_is_well(document: dict[str, Any], tmp_path: Path) ->
     assert (Verdict.OK, True) == (check.verdict, "takes our reports" in check.found)
 
 
+@pytest.mark.parametrize(
+    ("wished", "installed", "verdict", "said"),
+    [
+        (True, True, Verdict.OK, "then dciodvfy"),
+        (True, False, Verdict.NOTE, "no dciodvfy is found"),
+        (False, True, Verdict.NOTE, "report.dciodvfy is false"),
+    ],
+)
+def test_who_looks_before_sending_is_said(
+    document: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    wished: bool,
+    installed: bool,
+    verdict: Verdict,
+    said: str,
+) -> None:
+    """Without dciodvfy, or where the site does not want it, our own check is all there is: no fault, but said."""
+    if installed:
+        _install(tmp_path, "echo 'Error - Missing attribute' >&2; exit 1")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    document["report"] = {"dciodvfy": wished}
+    check = machine.gate(Settings.model_validate(document))
+
+    assert (verdict, True) == (check.verdict, said in check.found)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("exit 127", "it ended with code 127 and named no error"), ("exit 0", "it finds nothing wrong")],
+)
+def test_a_dciodvfy_that_does_not_work_is_found(
+    document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    """It is run once, on an object that has nothing: being on PATH alone proves nothing."""
+    _install(tmp_path, text)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    document["report"] = {"dciodvfy": True}
+    check = machine.gate(Settings.model_validate(document))
+
+    assert (Verdict.FAILED, True) == (check.verdict, said in check.found)
+    assert "report.dciodvfy = false" in check.remedy
+
+
+def _install(folder: Path, text: str) -> None:
+    """Install a stand-in for dciodvfy."""
+    (folder / "dciodvfy").write_text(f"#!/bin/sh\n{text}\n", encoding="ascii")
+    (folder / "dciodvfy").chmod(0o755)
+
+
 def test_a_destination_that_is_down(document: dict[str, Any]) -> None:
     """A destination that does not answer is named with where it should be."""
     document["destinations"] = [_destination(free_port())]
@@ -222,33 +275,49 @@ def test_a_destination_that_does_not_know_us(document: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "taken", "missing"),
+    ("wish", "taken", "verdict", "said"),
     [
-        ("by_points", [], [SR, SR_3D]),
-        ("by_points", [SR], [SR_3D]),
-        ("by_points", [SR_3D], [SR]),
-        ("by_points", [SR, SR_3D], []),
-        ("comprehensive_3d", [SR], [SR_3D]),
-        ("comprehensive_3d", [SR_3D], []),
+        (["comprehensive_3d", "comprehensive"], [], Verdict.FAILED, f"Comprehensive 3D SR ({SR_3D}), Comprehensive SR"),
+        (["comprehensive_3d"], [SR], Verdict.FAILED, f"({SR_3D})"),
+        (["comprehensive_3d", "comprehensive"], [SR, GSPS, SC], Verdict.OK, "takes our reports as Comprehensive SR"),
+        (["comprehensive", "comprehensive_3d"], [SR, SR_3D, GSPS, SC], Verdict.OK, "as Comprehensive SR"),
+        (["comprehensive_3d"], [SR_3D, SC], Verdict.NOTE, "does not take gsps"),
     ],
 )
 def test_a_destination_that_does_not_take_our_reports(
-    document: dict[str, Any], wish: str, taken: list[str], missing: list[str]
+    document: dict[str, Any], wish: list[str], taken: list[str], verdict: Verdict, said: str
 ) -> None:
-    """Every SOP class that this configuration writes must be taken, and no other; what is missing is named."""
+    """One SOP class of the report must be taken, and the first that is is named; another kind of object need not."""
     ae = AE(ae_title="SMALLPACS")
     for sop_class in (Verification, CTImageStorage, *taken):
         ae.add_supported_context(sop_class)
     server = ae.start_server(("127.0.0.1", 0), block=False)
     document["destinations"] = [_destination(server.server_address[1])]  # type: ignore[union-attr]  # not blocking
-    document["report"] = {"sop_class": wish}
+    document["report"] = {"sop_classes": wish}
     try:
         check = next(peers.destinations(Settings.model_validate(document)))
     finally:
         server.shutdown()  # type: ignore[union-attr]  # as above
 
-    assert bool(missing) == check.failed
-    assert missing == [sop_class for sop_class in (SR, SR_3D) if f"({sop_class})" in check.found]
+    assert verdict is check.verdict
+    assert said in check.found
+
+
+def test_a_destination_without_the_section_that_reports_refer_to(document: dict[str, Any]) -> None:
+    """It is to get the sagittal section and takes no CT and no MR: its reports will refer to what it does not have."""
+    ae = AE(ae_title="SMALLPACS")
+    for sop_class in (Verification, SR_3D):
+        ae.add_supported_context(sop_class)
+    server = ae.start_server(("127.0.0.1", 0), block=False)
+    port = server.server_address[1]  # type: ignore[union-attr]  # not blocking
+    document["destinations"] = [{**_destination(port), "send": ["sr", "sagittal"]}]
+    try:
+        check = next(peers.destinations(Settings.model_validate(document)))
+    finally:
+        server.shutdown()  # type: ignore[union-attr]  # as above
+
+    assert Verdict.NOTE is check.verdict
+    assert "does not take sagittal; reports may refer to the section" in check.found
 
 
 @pytest.mark.parametrize(

@@ -54,9 +54,7 @@ def node(settings: Settings) -> Iterator[Node]:
         job = arrivals.settle(study.id, fingerprint=opened.spool.fingerprint(KEY), now=950.0)
         assert job is not None
         held = claim(opened.ledger, job, now=960.0)
-        opened.ledger.jobs.finish_measure(
-            held, findings="{}", reason="NO_LANDMARKS", report=None, destinations=(), now=970.0
-        )
+        opened.ledger.jobs.finish_measure(held, findings="{}", reason="NO_LANDMARKS", objects=(), wanted={}, now=970.0)
         yield opened
 
 

@@ -101,6 +101,24 @@ def test_a_ledger_of_another_version_is_refused(url: str) -> None:
             use(url)
 
 
+def test_a_ledger_of_a_state_between_releases_is_refused(url: str) -> None:
+    """Its revision is ours, its columns are not: nothing is written to it, and the words name what differs."""
+    migrate(url)
+    engine = open_engine(url)
+    with writing(engine) as connection:
+        connection.exec_driver_sql("DROP TABLE outputs")
+        connection.exec_driver_sql("ALTER TABLE reports DROP COLUMN kind")
+        connection.exec_driver_sql("ALTER TABLE reports ADD COLUMN title TEXT")
+    engine.dispose()
+
+    differs = (
+        "unreleased state of Spondyl: it lacks outputs.job_id, outputs.report_id, reports.kind and has reports.title"
+    )
+    for use in (Ledger.open, migrate):
+        with pytest.raises(Misconfigured, match=differs):
+            use(url)
+
+
 def test_a_ledger_is_private(tmp_path: Path) -> None:
     """Nobody but this user reads it: every folder that is made for it is 0700, its file and its journals 0600."""
     url = f"sqlite:///{tmp_path / 'made' / 'too' / 'ledger.sqlite'}"

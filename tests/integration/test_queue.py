@@ -73,8 +73,7 @@ max_attempts = 2
 """
 #: The end of a measure job that finds nothing to measure.
 FINISH = (
-    "node.ledger.jobs.finish_measure(claim, findings='{}', reason='no_images', report=None, destinations=[], "
-    "now=node.clock())"
+    "node.ledger.jobs.finish_measure(claim, findings='{}', reason='no_images', objects=(), wanted={}, now=node.clock())"
 )
 
 

@@ -487,7 +487,7 @@ def test_a_refusal_names_its_sender(ear: Ear, monkeypatch: pytest.MonkeyPatch) -
 def test_own_reports_come_back_without_consequence(ear: Ear, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A PACS that routes our report back is told success; the study has not arrived, and the report is kept apart."""
     monkeypatch.setattr(Admin, "is_own_report", lambda _self, uid: uid == "2.25.1")
-    report = dataset(sop_classes.REPORTS[0], SOPInstanceUID="2.25.1")
+    report = dataset(sop_classes.REPORTS["comprehensive"], SOPInstanceUID="2.25.1")
     assert storescu(ear.port, write(tmp_path / "sr.dcm", report)).returncode == 0
     [kept] = ear.stored()
     assert kept.name.endswith(".own.dcm")
@@ -496,9 +496,48 @@ def test_own_reports_come_back_without_consequence(ear: Ear, tmp_path: Path, mon
     assert ear.spool.newest(study_key(str(report.StudyInstanceUID))) is None
 
 
+@pytest.mark.parametrize(
+    ("maker", "flag", "action"),
+    [
+        ("Spondyl", "UNVERIFIED", "own_report_ignored"),
+        ("Spondyl", "VERIFIED", "own_report_changed"),
+        ("Workstation", "UNVERIFIED", "own_report_changed"),
+    ],
+)
+def test_an_edit_under_our_uid_is_said(
+    ear: Ear, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, maker: str, flag: str, action: str
+) -> None:
+    """A reader's tool that saves our report under the UID it had is not read, and not passed over in silence."""
+    monkeypatch.setattr(Admin, "is_own_report", lambda _self, _uid: True)
+    names = {"Manufacturer": maker, "ManufacturerModelName": "Spondyl"}
+    report = dataset(sop_classes.REPORTS["comprehensive"], VerificationFlag=flag, **names)
+    with capture_logs() as said:
+        assert storescu(ear.port, write(tmp_path / "sr.dcm", report)).returncode == 0
+    assert [action] == [line["action"] for line in said if line["action"].startswith("own_report")]
+    assert (1, []) == (ear.counted.own_reports, ear.ledger.admin.studies())
+
+
+@pytest.mark.parametrize(("maker", "own"), [("Spondyl", 1), ("Other", 0)])
+@pytest.mark.parametrize("sop_class", ["1.2.840.10008.5.1.4.1.1.11.1", "1.2.840.10008.5.1.4.1.1.104.1"])
+def test_whatever_else_we_made_comes_back_without_consequence(
+    ear: Ear, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sop_class: str, maker: str, own: int
+) -> None:
+    """A presentation state or PDF of ours brings nothing; of what does not bear our name the ledger is not asked."""
+    asked: list[str] = []
+
+    def is_own_report(_self: Admin, uid: str) -> bool:
+        asked.append(uid)
+        return True
+
+    monkeypatch.setattr(Admin, "is_own_report", is_own_report)
+    state = dataset(sop_class, Manufacturer=maker, ManufacturerModelName="Spondyl")
+    assert storescu(ear.port, write(tmp_path / "pr.dcm", state)).returncode == 0
+    assert (own, own, 1 - own) == (ear.counted.own_reports, len(asked), len(ear.ledger.admin.studies()))
+
+
 def test_a_report_that_the_ledger_does_not_know_is_an_object_like_any(ear: Ear, tmp_path: Path) -> None:
     """A reader's tool may keep our name on a report whose points were moved: it holds landmarks."""
-    report = dataset(sop_classes.REPORTS[0], Manufacturer="Spondyl", ManufacturerModelName="Spondyl")
+    report = dataset(sop_classes.REPORTS["comprehensive"], Manufacturer="Spondyl", ManufacturerModelName="Spondyl")
     assert storescu(ear.port, write(tmp_path / "sr.dcm", report)).returncode == 0
     assert (ear.counted.own_reports, len(ear.ledger.admin.studies())) == (0, 1)
 
@@ -513,7 +552,7 @@ def test_the_makers_name_counts_while_the_ledger_is_away(
         raise Unavailable
 
     monkeypatch.setattr(Admin, "is_own_report", away)
-    report = dataset(sop_classes.REPORTS[0], Manufacturer=maker, ManufacturerModelName="Spondyl")
+    report = dataset(sop_classes.REPORTS["comprehensive"], Manufacturer=maker, ManufacturerModelName="Spondyl")
     assert storescu(ear.port, write(tmp_path / "sr.dcm", report)).returncode == 0
     assert (ear.counted.own_reports, len(ear.stored())) == (own, 1)
 

@@ -25,6 +25,7 @@ from sr_templates.identity import MANUFACTURER
 
 ROUTE = (Path(__file__).resolve().parents[2] / "deploy" / "orthanc" / "route.lua").read_text(encoding="utf-8")
 SR = "1.2.840.10008.5.1.4.1.1.88.33"
+GSPS = "1.2.840.10008.5.1.4.1.1.11.1"
 #: The study that the objects of a test belong to where nothing else is said, and one that is about a spine.
 SPINE = 3
 #: Orthanc's stable age in these tests and time for its job, seconds.
@@ -189,6 +190,29 @@ def test_masks_and_landmarks_of_vertebrae_make_a_spine_study(routed: Routed) -> 
     routed.wait_for(4)
 
     assert {"1.2.10", "1.2.11"} == routed.studies()
+
+
+def test_what_a_reader_changed_comes_back_to_us(routed: Routed) -> None:
+    """Our name on it or not: a report that is verified or names a person, a presentation state with its creator."""
+    observer = Dataset()
+    observer.RelationshipType, observer.ValueType, observer.PersonName = "HAS OBS CONTEXT", "PNAME", "Doe^Jane"
+    concept = Dataset()
+    concept.CodeValue, concept.CodingSchemeDesignator, concept.CodeMeaning = "121008", "DCM", "Person Observer Name"
+    observer.ConceptNameCodeSequence = [concept]
+    ours: list[tuple[str, str, dict[str, Any]]] = [
+        (SR, "SR", {"VerificationFlag": "UNVERIFIED"}),
+        (GSPS, "PR", {"ContentCreatorName": ""}),
+        (SR, "SR", {"VerificationFlag": "VERIFIED"}),
+        (SR, "SR", {"VerificationFlag": "UNVERIFIED", "ContentSequence": [observer]}),
+        (GSPS, "PR", {"ContentCreatorName": "Doe^Jane"}),
+    ]
+    for series, (sop_class, modality, more) in enumerate(ours, 2):
+        routed.send(1, sop_class, modality, series=series, manufacturer=MANUFACTURER, **more)
+    routed.send(1, CTImageStorage, "CT")
+
+    routed.wait_for(4)
+    series_of = {str(dcmread(path, stop_before_pixels=True).SeriesInstanceUID) for path in routed.spondyl.files()}
+    assert {"1.2.3.1", "1.2.3.4", "1.2.3.5", "1.2.3.6"} == series_of
 
 
 def test_our_own_report_makes_no_spine_study(routed: Routed) -> None:

@@ -113,7 +113,7 @@ def test_nobody_there(tmp_path: Path) -> None:
 
 def test_what_a_peer_takes_is_found_without_sending(pacs: SmallPacs) -> None:
     """SOP classes that would be refused are found by negotiation alone."""
-    asked = [*sop_classes.REPORTS, RTDoseStorage]
+    asked = [*sop_classes.REPORTS.values(), RTDoseStorage]
 
     assert [RTDoseStorage] == sending.refused_classes(_at(pacs.port), asked, calling_ae="TEST")
 

@@ -17,6 +17,7 @@ from workers.tasks import Opened, register
 
 KEY = "ab" * 16
 REPORT = NewReport(
+    kind="sr",
     sop_instance_uid="2.25.1",
     sop_class_uid="1.2.840.10008.5.1.4.1.1.88.33",
     series_instance_uid="2.25.2",
@@ -75,7 +76,7 @@ def test_a_deliver_task_puts_off_what_cannot_be_delivered(settings: Settings, ap
         assert claim is not None
         node.spool.write_report(KEY, REPORT.file_name, minimal_file())
         (delivery,) = node.ledger.jobs.finish_measure(
-            claim, findings="{}", reason=None, report=REPORT, destinations=["pacs"], now=node.clock()
+            claim, findings="{}", reason=None, objects=[REPORT], wanted={"pacs": ["sr"]}, now=node.clock()
         )
         app.tasks[JobKind.DELIVER.value](delivery.id)
         study = node.ledger.admin.study(KEY)

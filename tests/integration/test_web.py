@@ -68,8 +68,8 @@ def _reported(node: Node, uid: str = "1.2.3") -> str:
         claimed,
         findings=json.dumps(contract_findings()),
         reason=None,
-        report=new_report("2.25.1"),
-        destinations=("pacs",),
+        objects=[new_report("2.25.1")],
+        wanted={"pacs": ["sr"]},
         now=150.0,
     )
     deliver(node.ledger, jobs[0])

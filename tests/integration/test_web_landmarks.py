@@ -69,7 +69,7 @@ def not_analysable(node: Node) -> Node:
     """Give the node after a study came, was measured and had no landmarks."""
     _settle(node, _receive(node))
     held = claim(node.ledger, node.ledger.admin.study(KEY).jobs[0], now=960.0)
-    node.ledger.jobs.finish_measure(held, findings="{}", reason="NO_LANDMARKS", report=None, destinations=(), now=970.0)
+    node.ledger.jobs.finish_measure(held, findings="{}", reason="NO_LANDMARKS", objects=(), wanted={}, now=970.0)
     return node
 
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from report_samples import FRAME_OF_REFERENCE, dx_lateral, image_points, patient_points
+from report_samples import FRAME_OF_REFERENCE, ct_slice, dx_lateral, image_points, patient_points
 
 from sr_templates.findings import LandmarkSource, Space
 from workers.landmarks.claims import Carrier, Claims, Item, Line, Reason, Shape, Spot, Study, enter, landmarks_of
@@ -119,3 +119,62 @@ def test_a_line_in_the_patient_is_turned_by_its_ends() -> None:
 def test_points_in_two_spaces_are_refused() -> None:
     """A corner in the image and another one in the patient are no one body."""
     assert _l1([*_spots(["AS", "AI"]), *_in_patient(["PS"])]).reason == "MIXED_SPACES"
+
+
+def _on_slice(number: int, names: Sequence[str]) -> list[Spot]:
+    """Return points on slice `number` of the CT sample, at x = 3 mm times it: column y + 100.5, row 128.5 - z."""
+    points = patient_points(0.0)
+    place: dict[str, Any] = {"space": Space.IMAGE, "sop_instance_uid": ct_slice(number).SOPInstanceUID}
+    return [Spot(name=name, point=(points[name][1] + 100.5, 128.5 - points[name][2]), **place) for name in names]
+
+
+def _turned(**levels: Sequence[Item]) -> dict[str, VertebraLandmarks]:
+    """Return what claims of image points on slices 1 and 2 give; slice 3 is of another frame of reference."""
+    images = {image.SOPInstanceUID: image for image in map(ct_slice, (1, 2, 3))}
+    images[ct_slice(3).SOPInstanceUID].FrameOfReferenceUID = "1.2.3"
+    claims: Claims = {}
+    for level, items in levels.items():
+        enter(claims, Naming(labels=(level,)), items)
+    found = landmarks_of(claims, CARRIER, Study(image_of=images.get, frames={FRAME_OF_REFERENCE, "1.2.3"}))
+    return {one.level: one for one in found}
+
+
+def test_a_body_on_two_slices_is_read_in_the_patient() -> None:
+    """Image points of two sections of one frame of reference are one body; its neighbours go there with it."""
+    turned = [*_on_slice(2, ["AS", "AI"]), *_on_slice(1, ["MS", "PS", "MI", "PI"])]
+    found = _turned(L1=turned, L2=_on_slice(1, ["AS", "PS", "AI", "PI"]))
+    l1, l2 = found["L1"].landmarks, found["L2"].landmarks
+
+    assert l1 is not None
+    assert l2 is not None
+    assert {(one.space, one.frame_of_reference_uid) for one in (l1, l2)} == {(Space.PATIENT, FRAME_OF_REFERENCE)}
+    expected = patient_points(0.0)
+    assert l1.points["AS"] == pytest.approx((6.0, *expected["AS"][1:]))
+    assert l1.points["PI"] == pytest.approx((3.0, *expected["PI"][1:]))
+    assert (found["L1"].plane, l1.sop_instance_uid) == (None, "1.2.9")
+
+
+def test_bodies_that_lie_on_one_slice_each_stay_there() -> None:
+    """Nothing needs the patient where each vertebra has an image of its own."""
+    corners = ["AS", "PS", "AI", "PI"]
+    found = _turned(L1=_on_slice(1, corners), L2=_on_slice(2, corners))
+
+    assert {level: one.landmarks and one.landmarks.space for level, one in found.items()} == {
+        "L1": Space.IMAGE,
+        "L2": Space.IMAGE,
+    }
+
+
+def test_images_of_two_frames_of_reference_are_no_one_body() -> None:
+    """They stay refused, and an image that is not there is named as the reason."""
+    corners = _on_slice(1, ["AS", "PS", "AI"])
+
+    assert _turned(L1=[*corners, *_on_slice(3, ["PI"])])["L1"].reason == "MIXED_SPACES"
+    assert _turned(L1=[*corners, *_on_slice(7, ["PI"])])["L1"].reason == "IMAGE_MISSING"
+
+
+def test_one_point_at_two_places_of_two_slices_is_refused() -> None:
+    """Two readings of a level do not become one by lying on different slices."""
+    twice = [*_on_slice(1, ["AS", "PS", "AI", "PI"]), *_on_slice(2, ["AS"])]
+
+    assert _turned(L1=twice)["L1"].reason == "LEVEL_DUPLICATED"

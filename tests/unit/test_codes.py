@@ -15,18 +15,31 @@ from sr_templates.levels import LEVELS
 #: What was published with scheme version 1: a value is never taken out or given another meaning.
 PUBLISHED = {
     "BORDERLINE": "Grade is borderline",
+    "CHANGE_ANT_MM": "Anterior height, change since prior study, mm",
+    "CHANGE_ANT_PCT": "Anterior height, change since prior study, percent",
+    "CHANGE_LOSS_ANT": "Anterior height loss, change since prior study, points",
+    "CHANGE_LOSS_MID": "Middle height loss, change since prior study, points",
+    "CHANGE_LOSS_POST": "Posterior height loss, change since prior study, points",
+    "CHANGE_MID_MM": "Middle height, change since prior study, mm",
+    "CHANGE_MID_PCT": "Middle height, change since prior study, percent",
+    "CHANGE_POST_MM": "Posterior height, change since prior study, mm",
+    "CHANGE_POST_PCT": "Posterior height, change since prior study, percent",
+    "CHANGE_REACHED": "A change reaches the least significant change",
+    "CHANGE_RULE": "A height is lower by at least 20 % and at least 4 mm",
+    "COMPARISON": "Comparison with a prior study",
+    "DEFORMED_COUNT": "Number of vertebrae with grade 1, 2 or 3",
     "DEFORMITY": "Type of height-loss deformity",
     "DEFORM_ANT": "Anterior wedge deformity",
     "DEFORM_BICONCAVE": "Biconcave deformity",
     "DEFORM_CRUSH": "Crush deformity",
     "DEFORM_NONE": "No height-loss deformity measured",
     "DEFORM_POST": "Posterior wedge deformity",
-    "DEFORMED_COUNT": "Number of vertebrae with grade 1, 2 or 3",
     "EXPECTED_ANT": "Expected anterior vertebral body height",
     "EXPECTED_MID": "Expected middle vertebral body height",
     "EXPECTED_POST": "Expected posterior vertebral body height",
     "FLAG": "Measurement flag",
     "GENANT_GRADE": "Genant-type grade of height-loss deformity",
+    "GENANT_PRIOR": "Genant-type grade in the prior study",
     "GRADED_COUNT": "Number of graded vertebrae",
     "GRADE_0": "Grade 0: no height loss of 20 % or more measured",
     "GRADE_0_PROB": "Probability of grade 0",
@@ -55,11 +68,25 @@ PUBLISHED = {
     "LOSS_MIDDLE": "Middle vertebral body height loss",
     "LOSS_POSTERIOR": "Posterior vertebral body height loss",
     "LOSS_SD": "Standard deviation of height loss, percentage points",
+    "LSC_ANT_MM": "Anterior height, least significant change, mm",
+    "LSC_LOSS_ANT": "Anterior height loss, least significant change, points",
+    "LSC_LOSS_MID": "Middle height loss, least significant change, points",
+    "LSC_LOSS_POST": "Posterior height loss, least significant change, points",
+    "LSC_MID_MM": "Middle height, least significant change, mm",
+    "LSC_POST_MM": "Posterior height, least significant change, mm",
     "MAX_GRADE": "Highest Genant-type grade in this study",
+    "NOT_ANALYSABLE": "Reason why the study is not analysable",
     "NOT_EVALUABLE": "Level that could not be evaluated",
     "NOT_GRADABLE": "Not gradable",
     "NO_LIMIT": "No limit is set for this level",
     "PATTERN": "Pattern of adjacent vertebrae",
+    "POINT_AI": "Anterior inferior landmark",
+    "POINT_AS": "Anterior superior landmark",
+    "POINT_MI": "Middle inferior landmark",
+    "POINT_MS": "Middle superior landmark",
+    "POINT_PI": "Posterior inferior landmark",
+    "POINT_PS": "Posterior superior landmark",
+    "PROJECTION": "Centre of the landmarks, projected onto the nearest image",
     "RATIO_BICONCAVE": "Biconcavity ratio, middle to posterior height",
     "RATIO_CRUSH_LOW": "Crush ratio, posterior height to that of vertebra below",
     "RATIO_CRUSH_UP": "Crush ratio, posterior height to that of vertebra above",
@@ -87,11 +114,11 @@ PUBLISHED = {
 
 
 def _all() -> list[Code]:
-    found: list[Code] = []
-    for held in vars(codes).values():
+    found: list[Code] = [codes.vertebra(level) for level in ("T13", "L6")]
+    for name, held in vars(codes).items():
         if isinstance(held, Code):
             found.append(held)
-        elif isinstance(held, dict):
+        elif isinstance(held, dict) and not name.startswith("_"):
             found.extend(item for item in held.values() if isinstance(item, Code))
         elif isinstance(held, tuple):
             found.extend(item for item in held if isinstance(item, Code))

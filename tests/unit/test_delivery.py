@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ledgers import claim, empty_sqlite, measure, sqlite_url, study_of
+from ledgers import claim, empty_sqlite, measure, new_report, sqlite_url, study_of
 from structlog.testing import capture_logs
 
 from service.config import Destination, Settings
 from service.deliver import Deliverer, Unsendable, backoff_s, check_status
-from service.delivery import deliver
-from service.errors import Misconfigured, PeerRefused, SpondylError, Unavailable
+from service.delivery import OPTIONAL_TRIES, deliver
+from service.errors import Misconfigured, NotNow, NotTaken, PeerRefused, SpondylError, Unavailable
 from service.ledger import DeliveryRow, JobRow, Ledger
 from service.spool import Spool
 from service.states import JobState, StudyState
@@ -31,11 +31,12 @@ class Played(Deliverer):
         self.failures: dict[str, SpondylError] = {}
         self.sent: list[tuple[str, Path]] = []
 
-    def send(self, destination: Destination, path: Path) -> None:
-        """Play the network."""
-        self.sent.append((destination.name, path))
+    def send(self, destination: Destination, *paths: Path) -> Path:
+        """Play the network; of several alternatives the last one is taken."""
+        self.sent.append((destination.name, paths[-1]))
         if destination.name in self.failures:
             raise self.failures[destination.name]
+        return paths[-1]
 
 
 @pytest.fixture
@@ -102,6 +103,51 @@ def test_waits_grow_with_every_failure(ledger: Ledger, played: Played, settings:
     assert ledger.jobs.destination("pacs")[0] == 0
 
 
+def test_an_answer_puts_off_its_object_alone(ledger: Ledger, played: Played, settings: Settings) -> None:
+    """Not now is an answer: this object waits, its destination's circuit closes, and the next one goes at once."""
+    [first] = measure(ledger)
+    [second] = measure(ledger, "1.2.4", report="2.25.4", now=160.0)
+    ledger.jobs.destination_failed("pacs", until=NOW, why="down", now=NOW)
+    played.failures["pacs"] = NotNow("pacs answered status 0x0110")
+    row = attempt(ledger, played, settings, first)
+
+    assert (row.state, row.error) == (JobState.WAITING, "pacs answered status 0x0110")
+    assert NOW <= row.not_before <= NOW + 5.0
+    assert ledger.jobs.destination("pacs") == (0, 0.0)
+    assert ledger.jobs.next_delivery("pacs", now=NOW + 10.0) == second.id
+    claim(ledger, second, now=NOW)
+
+
+def test_what_is_never_stored_waits_longer_and_longer(ledger: Ledger, played: Played, settings: Settings) -> None:
+    """The wait grows with the tries of the object, up to 300 s; the report is offered until the patience ends."""
+    [job] = measure(ledger)
+    played.failures["pacs"] = NotNow("0x0110")
+    now, waits = NOW, []
+    for _ in range(OPTIONAL_TRIES + 2):
+        row = attempt(ledger, played, settings, job, now=now)
+        waits.append(row.not_before - now)
+        now = row.not_before
+
+    assert row.state is JobState.WAITING
+    assert max(waits[6:]) > 20.0
+    assert max(waits) <= 300.0
+
+
+def test_what_need_not_be_taken_is_offered_a_few_times(ledger: Ledger, played: Played, settings: Settings) -> None:
+    """An overlay that the destination never stores is left out after 20 tries, and the study is reported."""
+    report, overlay = measure(ledger, objects=[new_report("2.25.1"), new_report("2.25.2", kind="gsps")])
+    deliver(claim(ledger, report, now=NOW), ledger, played, settings, lambda: NOW)
+    played.failures["pacs"] = NotNow("0x0110")
+    states, now = [], NOW
+    while StudyState.DELIVERING is study_of(ledger).state:
+        deliver(claim(ledger, overlay, now=now), ledger, played, settings, lambda now=now: now)  # type: ignore[misc]
+        states.append(ledger.admin.study("1.2.3").deliveries[-1].state)
+        now += 301.0
+
+    assert states == [JobState.WAITING] * 19 + [JobState.DECLINED]
+    assert study_of(ledger).state is StudyState.REPORTED
+
+
 def test_another_destination_is_not_affected(ledger: Ledger, played: Played, settings: Settings) -> None:
     """One is down, the other is served at once; the study is delivered when both have it."""
     pacs, archive = measure(ledger, destinations=("pacs", "archive"))
@@ -155,7 +201,48 @@ def test_a_destination_that_is_configured_no_more_is_given_up(ledger: Ledger, pl
     assert played.sent == []
 
 
-@pytest.mark.parametrize("error", [None, Unavailable("down"), PeerRefused("0xA900")])
+@pytest.mark.parametrize(
+    ("kind", "state", "ends"),
+    [("gsps", JobState.DECLINED, StudyState.DELIVERING), ("sr", JobState.FAILED, StudyState.FAILED)],
+)
+def test_only_the_report_must_be_taken(
+    ledger: Ledger, played: Played, settings: Settings, kind: str, state: JobState, ends: StudyState
+) -> None:
+    """An overlay of a SOP class that the destination does not take is left out; a report somebody must act on."""
+    jobs = measure(ledger, objects=[new_report("2.25.1"), new_report("2.25.2", kind="gsps")][: 1 + (kind == "gsps")])
+    played.failures["pacs"] = NotTaken("SOP class not supported")
+    with capture_logs() as said:
+        deliver(claim(ledger, jobs[-1], now=NOW), ledger, played, settings, lambda: NOW)
+
+    assert state is ledger.admin.study("1.2.3").deliveries[-1].state
+    assert ends is study_of(ledger).state
+    assert ["object_not_taken" if kind == "gsps" else "delivery_failed"] == [line["action"] for line in said]
+
+
+def test_what_was_stored_is_written_down(ledger: Ledger, played: Played, settings: Settings) -> None:
+    """Of the alternatives that were offered, the one that the destination took."""
+    [job] = measure(ledger, objects=[new_report(f"2.25.{choice}", choice=choice) for choice in range(3)])
+    row = attempt(ledger, played, settings, job)
+
+    assert (row.sop_instance_uid, row.sop_class_uid) == ("2.25.2", "1.2.840.10008.5.1.4.1.1.88.22")
+
+
+def test_what_the_gate_held_back_never_leaves(ledger: Ledger, played: Played, settings: Settings) -> None:
+    """No destination is called for it; the developers must act, however often it is tried."""
+    held_back = new_report("2.25.2", kind="gsps", finding="structure: 1 error")
+    report, overlay = measure(ledger, objects=[new_report(), held_back])
+    for job in (report, overlay):
+        deliver(claim(ledger, job, now=NOW), ledger, played, settings, lambda: NOW)
+
+    assert [JobState.DONE, JobState.FAILED] == [each.state for each in ledger.admin.study("1.2.3").deliveries]
+    assert 1 == len(played.sent)
+    assert study_of(ledger).reason == "pacs: held back, gsps: structure: 1 error"
+    assert study_of(ledger).who == "developers"
+
+
+@pytest.mark.parametrize(
+    "error", [None, Unavailable("down"), NotNow("0x0110"), PeerRefused("0x0124"), NotTaken("0x0122")]
+)
 def test_who_lost_the_claim_says_nothing_of_it(
     ledger: Ledger, played: Played, settings: Settings, error: SpondylError | None
 ) -> None:
@@ -190,18 +277,33 @@ def test_success_and_warnings(status: int) -> None:
     check_status(status, "pacs")
 
 
-@pytest.mark.parametrize("status", [0xA700, 0xA701, 0xA7FF, 0x0110, 0x0213, 0xFE00, 0x1234, None])
-def test_passing_statuses(status: int | None) -> None:
-    """Out of resources, processing failure, what nobody knows, and no answer at all: again, later."""
-    with pytest.raises(Unavailable, match=r"^pacs "):
+@pytest.mark.parametrize("status", [0xA700, 0xA701, 0xA7FF, 0x0110, 0x0213, 0xFE00, 0x1234])
+def test_passing_statuses(status: int) -> None:
+    """Out of resources, processing failure, and what nobody knows: this object again, later; the peer is there."""
+    with pytest.raises(NotNow, match=f"^pacs answered status 0x{status:04X}"):
         check_status(status, "pacs")
 
 
-@pytest.mark.parametrize("status", [0xA800, 0xA900, 0xA9FF, 0xC000, 0xCFFF, 0x0117, 0x0122, 0x0124, 0x0210, 0x0212])
+def test_no_answer_says_nothing_good_of_the_peer() -> None:
+    """No answer at all: again, later, and nothing else meanwhile."""
+    with pytest.raises(Unavailable, match="pacs gave no answer") as raised:
+        check_status(None, "pacs")
+    assert not isinstance(raised.value, NotNow)
+
+
+@pytest.mark.parametrize("status", [0xA800, 0xA900, 0xA9FF, 0xC000, 0xCFFF, 0x0122])
+def test_statuses_of_an_object(status: int) -> None:
+    """Not this class, or this object does not match it, or is not understood: in another class it may be."""
+    with pytest.raises(NotTaken, match=f"0x{status:04X}"):
+        check_status(status, "pacs")
+
+
+@pytest.mark.parametrize("status", [0x0117, 0x0124, 0x0210, 0x0212])
 def test_permanent_statuses(status: int) -> None:
-    """Not this object, not this class, not from us: somebody must act."""
-    with pytest.raises(PeerRefused, match=f"0x{status:04X}"):
+    """Not from us, whatever the class: somebody must act."""
+    with pytest.raises(PeerRefused, match=f"0x{status:04X}") as raised:
         check_status(status, "pacs")
+    assert not isinstance(raised.value, NotTaken)
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,18 @@ from datetime import timedelta
 from io import BytesIO
 
 import pytest
+from plain_report import dressed, plain_report
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from report_samples import (
+    COMPREHENSIVE,
     CT,
     FRAME_OF_REFERENCE,
     SEG,
     STARTED,
     STUDY,
     Sample,
+    build,
     context,
     ct_slice,
     findings,
@@ -27,11 +30,9 @@ from report_samples import (
 )
 
 from sr_templates import identity
-from sr_templates.document import Predecessor, build_report, to_bytes
+from sr_templates.document import SOP_CLASSES, Predecessor, to_bytes
 from sr_templates.findings import Reference, ReferenceRule, Triple
 
-COMPREHENSIVE = "1.2.840.10008.5.1.4.1.1.88.33"
-COMPREHENSIVE_3D = "1.2.840.10008.5.1.4.1.1.88.34"
 SAMPLES: tuple[Sample, ...] = ("patient", "image", "uncalibrated")
 #: One vertebra, where the rest would say no more.
 SMALL = replace(findings("image"), vertebrae=findings("image").vertebrae[:1])
@@ -46,7 +47,17 @@ def test_equal_inputs_give_equal_bytes(sample: Sample) -> None:
     """Two builds agree byte for byte, whatever order the sources come in: a retry sends what was sent."""
     turned = replace(context(sample), images=context(sample).images[::-1])
 
-    assert report_bytes(sample) == to_bytes(build_report(findings(sample), turned))
+    assert report_bytes(sample) == to_bytes(build(findings(sample), turned))
+
+
+@pytest.mark.parametrize("sop_class_uid", SOP_CLASSES)
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_the_document_is_the_one_that_highdicom_makes(sample: Sample, sop_class_uid: str) -> None:
+    """Put together without highdicom's SR classes, the report is what these make of the same tree, byte for byte."""
+    made = report(sample, sop_class_uid)
+    plain = plain_report(findings(sample), context(sample), made)
+
+    assert to_bytes(dressed(plain, context(sample), made)) == report_bytes(sample, sop_class_uid)
 
 
 def _other_heights() -> tuple[object, object]:
@@ -78,18 +89,27 @@ OTHERS = {
 @pytest.mark.parametrize("what", OTHERS)
 def test_anything_else_is_another_object(what: str) -> None:
     """A PACS silently drops a second object with a known UID, so whatever changes the report changes its UID."""
-    made = build_report(*OTHERS[what])  # type: ignore[arg-type]  # pairs of findings and context
+    made = build(*OTHERS[what])  # type: ignore[arg-type]  # pairs of findings and context
 
-    assert made.SOPInstanceUID != build_report(SMALL, context("image")).SOPInstanceUID
+    assert made.SOPInstanceUID != build(SMALL, context("image")).SOPInstanceUID
 
 
-def test_points_decide_the_sop_class() -> None:
-    """Image points make a Comprehensive SR; patient points, or a site that wants it, a Comprehensive 3D SR."""
-    wanted = replace(context("image"), sop_class="comprehensive_3d")
+def test_a_report_is_made_in_each_class_that_a_destination_may_take() -> None:
+    """Comprehensive 3D, Comprehensive and Enhanced SR (PS3.4 B.5) are three objects of one series, each with a UID."""
+    made = [report("image", sop_class_uid) for sop_class_uid in SOP_CLASSES]
 
-    assert report("image").SOPClassUID == COMPREHENSIVE
-    assert report("patient").SOPClassUID == COMPREHENSIVE_3D
-    assert build_report(SMALL, wanted).SOPClassUID == COMPREHENSIVE_3D
+    assert ["88.34", "88.33", "88.22"] == [one.SOPClassUID[-5:] for one in made]
+    assert [one.file_meta.MediaStorageSOPClassUID for one in made] == [one.SOPClassUID for one in made]
+    assert len({one.SOPInstanceUID for one in made}) == len(made)
+    assert len({one.SeriesInstanceUID for one in made}) == 1
+
+
+def test_a_class_that_is_no_report_is_refused() -> None:
+    """Basic Text SR (88.11) cannot hold a number, so nothing is made of it."""
+    with pytest.raises(
+        ValueError, match=r"expected one of the SOP classes .* found 1\.2\.840\.10008\.5\.1\.4\.1\.1\.88\.11"
+    ):
+        build(SMALL, context("image"), "1.2.840.10008.5.1.4.1.1.88.11")
 
 
 def test_the_report_is_preliminary_and_unverified() -> None:
@@ -132,7 +152,7 @@ def test_times_are_the_start_of_the_analysis() -> None:
     """Content and instance creation date are the given moment, never the clock's, shown on the source's clock."""
     shifted = deepcopy(context("image").images[0])
     shifted.TimezoneOffsetFromUTC = "-0600"
-    made = build_report(SMALL, replace(context("image"), images=(shifted,)))
+    made = build(SMALL, replace(context("image"), images=(shifted,)))
 
     assert (str(report("image").ContentDate), str(report("image").ContentTime)) == ("20260304", "050607")
     assert (str(made.ContentDate), str(made.ContentTime)) == ("20260303", "230607")
@@ -144,7 +164,7 @@ def test_the_maker_is_named_everywhere() -> None:
     """Equipment, observer, contributing algorithm (IHE AIR), private scheme and file meta say who made the report."""
     made = _read("image")
     (algorithm,) = made.ContributingEquipmentSequence
-    (scheme,) = made.CodingSchemeIdentificationSequence
+    scheme, _ = made.CodingSchemeIdentificationSequence
 
     assert identity.is_own(made.Manufacturer, made.ManufacturerModelName)
     assert made.SoftwareVersions == "spondyl 1.2.3"
@@ -185,17 +205,17 @@ def test_the_image_library_lists_the_images_once() -> None:
 def test_images_of_an_unknown_modality_are_listed_without_one() -> None:
     """A modality outside the table is not guessed, and a radiograph has no frame of reference."""
     odd = header("1.2.840.10008.5.1.4.1.1.7", 1, "OT")
-    made = build_report(SMALL, replace(context("image"), images=(odd,)))
+    made = build(SMALL, replace(context("image"), images=(odd,)))
     (group,) = named(named(made, "Image Library")[0], "Image Library Group")
 
     assert [item.ValueType for item in group.ContentSequence] == ["IMAGE"]
 
 
-def test_a_study_of_a_segmentation_alone_has_no_library() -> None:
-    """Without images the report rests on the segmentation, whose patient and study it takes."""
-    made = build_report(findings("patient"), replace(context("patient"), images=()))
+def test_a_study_of_a_segmentation_alone_has_an_empty_library() -> None:
+    """Without images the report rests on the segmentation; OHIF looks into the library all the same."""
+    made = build(findings("patient"), replace(context("patient"), images=()))
 
-    assert not named(made, "Image Library")
+    assert "ContentSequence" not in named(made, "Image Library")[0]
     assert made.PatientID == "P-4711"
     assert len(groups(made)) == 3
 
@@ -205,7 +225,7 @@ def test_sources_with_stripped_headers_are_reported() -> None:
     bare = Dataset()
     for keyword in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
         setattr(bare, keyword, ct_slice(1)[keyword].value)
-    made = build_report(findings("patient"), replace(context("patient"), images=(bare,)))
+    made = build(findings("patient"), replace(context("patient"), images=(bare,)))
 
     assert not made.PatientName
     assert not made.StudyDate
@@ -216,7 +236,7 @@ def test_sources_of_any_sop_class_are_reported() -> None:
     """A private SOP class, or a newer one than highdicom knows, is evidence like any other."""
     private = deepcopy(context("image").images[0])
     private.SOPClassUID = "1.3.12.2.1107.5.9.1"
-    made = build_report(SMALL, replace(context("image"), images=(private,)))
+    made = build(SMALL, replace(context("image"), images=(private,)))
     evidence = made.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
 
     assert ["1.3.12.2.1107.5.9.1"] == [item.ReferencedSOPClassUID for item in evidence.ReferencedSOPSequence]
@@ -224,23 +244,24 @@ def test_sources_of_any_sop_class_are_reported() -> None:
 
 
 def test_a_corrected_report_names_what_it_replaces() -> None:
-    """The predecessor is referred to in the same study (PS3.3 C.17.2), and the revision is the instance number."""
-    earlier = Predecessor(sop_class_uid=COMPREHENSIVE, sop_instance_uid="1.2.7", series_instance_uid="1.2.6")
-    made = build_report(SMALL, replace(context("image"), predecessor=earlier, revision=2))
+    """Each predecessor is referred to in the same study (PS3.3 C.17.2); the revision is the instance number."""
+    earlier = tuple(
+        Predecessor(sop_class_uid=COMPREHENSIVE, sop_instance_uid=uid, series_instance_uid="1.2.6")
+        for uid in ("1.2.7", "1.2.5")
+    )
+    made = build(SMALL, replace(context("image"), predecessors=earlier, revision=2))
     (study,) = made.PredecessorDocumentsSequence
     (series,) = study.ReferencedSeriesSequence
 
     assert (study.StudyInstanceUID, series.SeriesInstanceUID) == (STUDY, "1.2.6")
-    assert series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == "1.2.7"
+    assert ["1.2.7", "1.2.5"] == [item.ReferencedSOPInstanceUID for item in series.ReferencedSOPSequence]
     assert made.InstanceNumber == 2
     assert made.SeriesInstanceUID == report("image").SeriesInstanceUID
 
 
 def test_a_root_is_used_for_every_uid_of_ours() -> None:
     """Report, series, device and tracking UIDs lie under the site's root."""
-    made = build_report(
-        findings("image"), replace(context("image"), uid_root="1.2.826.0.1.99", institution_name="Klinik")
-    )
+    made = build(findings("image"), replace(context("image"), uid_root="1.2.826.0.1.99", institution_name="Klinik"))
     ours = [made.SOPInstanceUID, made.SeriesInstanceUID, named(made, "Device Observer UID")[0].UID]
     ours += [named(group, "Tracking Unique Identifier")[0].UID for group in groups(made)]
 
@@ -248,16 +269,16 @@ def test_a_root_is_used_for_every_uid_of_ours() -> None:
     assert made.InstitutionName == "Klinik"
 
 
-def test_without_a_measured_vertebra_there_is_no_report() -> None:
-    """No numbers, no report: the reason is the study's disposition."""
-    with pytest.raises(ValueError, match="expected measured vertebrae, each level once, found none"):
-        build_report(replace(findings("image"), vertebrae=(unmeasured("L4"),)), context("image"))
+def test_neither_numbers_nor_a_reason_is_no_report() -> None:
+    """What has no numbers has a reason: findings without both are a mistake of the caller."""
+    with pytest.raises(ValueError, match="expected a reason, or measured vertebrae, each level once, found none"):
+        build(replace(findings("image"), vertebrae=(unmeasured("L4"),)), context("image"))
 
 
 def test_a_level_stands_once() -> None:
     """Two groups of one level would share a tracking UID, and viewers merge them: refused."""
     with pytest.raises(ValueError, match="each level once"):
-        build_report(replace(findings("image"), vertebrae=findings("image").vertebrae[:1] * 2), context("image"))
+        build(replace(findings("image"), vertebrae=findings("image").vertebrae[:1] * 2), context("image"))
 
 
 @pytest.mark.parametrize("study", [None, "1.2.3"])
@@ -267,7 +288,7 @@ def test_the_evidence_is_of_the_measured_study(study: str | None) -> None:
     measured = replace(findings("image"), study_instance_uid=study or STUDY)
 
     with pytest.raises(ValueError, match="objects of the measured study as evidence"):
-        build_report(measured, sources)
+        build(measured, sources)
 
 
 def test_the_within_vertebra_reference_is_stated() -> None:
@@ -278,7 +299,7 @@ def test_the_within_vertebra_reference_is_stated() -> None:
         rule=ReferenceRule.WITHIN_VERTEBRA, levels=(), heights=Triple(anterior=25.0, middle=25.0, posterior=25.0)
     )
     alone = replace(vertebra, measured=replace(vertebra.measured, reference=own))
-    (group,) = groups(build_report(replace(findings("image"), vertebrae=(alone,)), context("image")))
+    (group,) = groups(build(replace(findings("image"), vertebrae=(alone,)), context("image")))
 
     assert ["Same vertebra; crush not assessable"] == [
         item.ConceptCodeSequence[0].CodeMeaning for item in named(group, "Rule for the expected heights")

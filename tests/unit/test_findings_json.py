@@ -2,11 +2,13 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from earlier import NOW, THEN, before, findings
 from outlines import FILM, film, patient, stack
 
 from sr_templates.findings import StudyFindings
 from sr_templates.findings_json import to_json
 from workers.landmarks.points import VertebraLandmarks
+from workers.morphometry.comparison import compare
 from workers.morphometry.findings import Policy, measure
 
 #: The keys of the contract, word for word; a dict stands for an object with these keys.
@@ -16,6 +18,7 @@ VERTEBRA = {
     "reason": None,
     "landmark_source": None,
     "flags": None,
+    "tracking_uid": None,
     "landmarks": {"space": None, "sop_instance_uid": None, "points": None},
     "heights_mm": {"anterior": None, "middle": None, "posterior": None},
     "ratios": {"wedge": None, "biconcavity": None, "crush_above": None, "crush_below": None},
@@ -55,7 +58,12 @@ STUDY = {
     "definitions",
     "vertebrae",
     "summary",
+    "observers",
+    "reader_interpretation",
+    "comparison",
 }
+COMPARISON = {"prior", "reason", "remarks", "rule", "levels"}
+KINDS = (("DX",), ("CT",))
 WEDGED = {"T12": (28.0, 27.0, 28.0), "L1": (19.0, 23.0, 28.0), "L2": (28.0, 27.0, 28.0)}
 
 
@@ -225,14 +233,39 @@ def test_a_pattern_is_said_with_its_levels() -> None:
 
 def test_definitions_are_of_keys_that_exist() -> None:
     """Every definition names a number of the document by its path, and none is empty."""
-    study = document([*stack(WEDGED), patient("L4", at=(0, -10, 40)), patient("L5")])
-    vertebra, summary = study["vertebrae"][1], study["summary"]
+    compared = compare(findings(THEN), before())
+    study = document([*stack(WEDGED), patient("L4", at=(0, -10, 40)), patient("L5")], comparison=compared)
+    vertebra, of_study = study["vertebrae"][1], {key: study[key] for key in ("summary", "comparison")}
     for path, words in study["definitions"].items():
-        place = {"summary": summary} | vertebra
+        place = of_study | vertebra
         for step in path.split("."):
             place = place[step][0] if isinstance(place[step], list) else place[step]
         assert isinstance(place, float | dict), path
         assert len(words) > 10
+
+
+def test_a_comparison_has_its_keys_whether_compared_or_not() -> None:
+    """Prior, reason, remarks, rule and levels are always there; without a prior there is null."""
+    assert None is document([])["comparison"]
+    made = [document([], comparison=compare(findings(NOW, modalities=kind), before()))["comparison"] for kind in KINDS]
+    compared, not_compared = made
+    assert COMPARISON == set(compared) == set(not_compared)
+    assert (None, 3) == (compared["reason"], len(compared["levels"]))
+    assert ("OTHER_MODALITY", []) == (not_compared["reason"], not_compared["levels"])
+    assert {"sop_class_uid", "sop_instance_uid", "series_instance_uid"} == set(compared["prior"]["report"])
+    l1 = compared["levels"][1]
+    assert ("L1", "1.2.3.1.1", None) == (l1["level"], l1["tracking_uid"], l1["reason"])
+    assert {"then": 0, "now": 1} == l1["genant_grade"]
+    assert (25.0, 19.0, -6.0, True) == tuple(
+        l1["heights"]["anterior"][key] for key in ("then_mm", "now_mm", "change_mm", "meets_rule")
+    )
+    assert (None, None) == (l1["heights"]["reason"], l1["losses"]["reason"])
+
+
+def test_who_placed_the_points_is_named() -> None:
+    """Observers are a list of names as DICOM writes them, empty where nobody is named."""
+    assert [] == document([])["observers"]
+    assert ["Doe^Jane"] == document([], observers=("Doe^Jane",))["observers"]
 
 
 def test_images_that_the_points_lie_on() -> None:

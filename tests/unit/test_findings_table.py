@@ -1,9 +1,13 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from contract_findings import contract_findings
+from earlier import NOW, THEN, before, findings
 
 from service import findings_table
+from sr_templates.findings_json import to_json
+from workers.morphometry.comparison import compare
 
 
 def _cells(**changes: object) -> dict[str, str]:
@@ -92,3 +96,24 @@ def test_the_summary_invents_nothing() -> None:
     findings["summary"].update(graded=0, ungradable=[], max_grade=None, spinal_deformity_index=None)
 
     assert "0 graded; not gradable: none; highest grade -; spinal deformity index -" == findings_table.summary(findings)
+
+
+def test_what_changed_since_an_earlier_study_is_told() -> None:
+    """Heights that changed significantly; losses where heights are not compared; else that nothing did, or why not."""
+    made = {
+        "lower": to_json(replace(findings(NOW), comparison=compare(findings(NOW), before()))),
+        "same": to_json(replace(findings(THEN), comparison=compare(findings(THEN), before()))),
+        "other": to_json(replace(findings(NOW), comparison=compare(findings(NOW), before(modalities=("CT",))))),
+    }
+    assert "; since the earlier study: L1 anterior -6.0 mm" in findings_table.summary(made["lower"])
+    assert findings_table.summary(made["same"]).endswith("; since the earlier study: no significant change")
+    assert findings_table.summary(made["other"]).endswith("; earlier study not compared: OTHER MODALITY")
+    for level in made["lower"]["comparison"]["levels"]:
+        level["heights"] = {"reason": "UNCALIBRATED", **dict.fromkeys(("anterior", "middle", "posterior"))}
+    assert "L1 anterior +24.0 points of loss" in findings_table.summary(made["lower"])
+
+
+def test_without_an_earlier_study_nothing_is_told_of_one() -> None:
+    """Findings of an older version have no such key at all."""
+    assert "earlier" not in findings_table.summary(to_json(findings(NOW)))
+    assert "earlier" not in findings_table.summary(contract_findings())

@@ -20,7 +20,7 @@ from workers.inputs import REPORTS, SEGMENTATIONS, NotOneStudy, newest_date, rea
 STUDY = "1.2.826.0.1.3680043.8.498.1"
 
 
-def _write(folder: Path, name: str, **attributes: str) -> Path:
+def _write(folder: Path, name: str, **attributes: object) -> Path:
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -54,6 +54,70 @@ def test_the_order_of_files_does_not_matter(tmp_path: Path) -> None:
     orders = [[h.SOPInstanceUID for h in read_inputs(order).headers] for order in (files, files[::-1])]
 
     assert sorted(orders[0]) == orders[0] == orders[1]
+
+
+OURS = {"Manufacturer": "Spondyl", "ManufacturerModelName": "Spondyl"}
+PATIENT = {"PatientID": "P-1", "PatientBirthDate": "19500203"}
+
+
+def test_our_reports_on_other_studies_of_the_patient_are_kept_apart(tmp_path: Path) -> None:
+    """They are no objects of this study; of what else we made of those studies nothing is needed."""
+    image = _write(tmp_path, "image", **PATIENT)
+    own = _write(tmp_path, "own", SOPClassUID=ComprehensiveSRStorage, **OURS, **PATIENT)
+    earlier = _write(tmp_path, "sr", SOPClassUID=ComprehensiveSRStorage, StudyInstanceUID="1.2.3", **OURS, **PATIENT)
+    picture = _write(tmp_path, "sc", StudyInstanceUID="1.2.3", **OURS, **PATIENT)
+
+    inputs = read_inputs([image, own, earlier, picture])
+    assert STUDY == inputs.study_instance_uid
+    assert {image, own} == {inputs.files[header.SOPInstanceUID] for header in inputs.headers}
+    assert [earlier] == [inputs.files[header.SOPInstanceUID] for header in inputs.other_reports]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {**OURS, **PATIENT, "PatientID": "P-2"},
+        {**OURS, **PATIENT, "PatientBirthDate": "19500204"},
+        {**OURS, "PatientID": ""},
+        {**PATIENT, "Manufacturer": "Other"},
+    ],
+    ids=["another patient", "another birth date", "nobody", "another maker"],
+)
+def test_any_other_object_of_another_study_is_another_study(tmp_path: Path, other: dict[str, str]) -> None:
+    """What we did not make, or not of this patient, makes two studies of the files."""
+    files = [
+        _write(tmp_path, "image", **{**PATIENT, "PatientID": other["PatientID"] and "P-1"}),
+        _write(tmp_path, "sr", SOPClassUID=ComprehensiveSRStorage, StudyInstanceUID="1.2.3", **other),
+    ]
+    with pytest.raises(NotOneStudy, match="found 2"):
+        read_inputs(files)
+
+
+def test_reports_of_two_studies_alone_are_not_one_study(tmp_path: Path) -> None:
+    """Without anything else nobody can tell which of them is to be measured."""
+    files = [
+        _write(tmp_path, name, SOPClassUID=ComprehensiveSRStorage, StudyInstanceUID=uid, **OURS, **PATIENT)
+        for name, uid in (("one", "1.2.3"), ("two", "1.2.4"))
+    ]
+    with pytest.raises(NotOneStudy, match="found 2"):
+        read_inputs(files)
+
+
+def test_a_section_of_ours_is_a_place_and_no_object(tmp_path: Path) -> None:
+    """Its header is there for points; what else we made, of another study, another maker's, or received, is not."""
+    image = _write(tmp_path, "image")
+    place = {"FrameOfReferenceUID": "1.2.9", "Rows": 4, **OURS}
+    section = _write(tmp_path, "section", **place)
+    others = [
+        _write(tmp_path, "page", Rows=4, **OURS),
+        _write(tmp_path, "elsewhere", **{**place, "StudyInstanceUID": "1.2.3"}),
+        _write(tmp_path, "foreign", **{**place, "Manufacturer": "Somebody"}),
+    ]
+
+    inputs = read_inputs([image], sections=[*others, section, section])
+    assert [pydicom.dcmread(section).SOPInstanceUID] == [header.SOPInstanceUID for header in inputs.sections]
+    assert [image] == list(inputs.files.values())
+    assert () == read_inputs([image, section], sections=[section]).sections
 
 
 def test_what_is_no_dicom_is_kept_aside(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from report_samples import (
     FRAME_OF_REFERENCE,
     STUDY,
     Sample,
+    build,
     context,
     findings,
     groups,
@@ -18,7 +19,6 @@ from report_samples import (
 )
 
 from sr_templates import codes
-from sr_templates.document import build_report
 from sr_templates.findings import Landmarks, Measured, Space, StudyFindings, Triple, VertebraFinding
 
 SAMPLES: tuple[Sample, ...] = ("patient", "image", "uncalibrated")
@@ -50,7 +50,7 @@ def _first(found: StudyFindings, **changes: object) -> StudyFindings:
 
 
 def _only_group(found: StudyFindings, sample: Sample) -> Dataset:
-    return groups(build_report(found, context(sample)))[0]
+    return groups(build(found, context(sample)))[0]
 
 
 def test_the_first_five_numbers_are_those_a_viewer_draws() -> None:
@@ -153,7 +153,7 @@ def test_points_in_a_multi_frame_image_name_the_frame(stated: int | None, expect
     many = header(CT, 1, "CT")
     many.NumberOfFrames = 20
     points = Landmarks(space=Space.IMAGE, points=image_points(0.0), sop_instance_uid=many.SOPInstanceUID, frame=stated)
-    made = build_report(_first(findings("image"), landmarks=points), replace(context("image"), images=(many,)))
+    made = build(_first(findings("image"), landmarks=points), replace(context("image"), images=(many,)))
     line = named(groups(made)[0], "Anterior vertebral body height")[0].ContentSequence[0]
 
     assert expected == line.ContentSequence[0].ReferencedSOPSequence[0].ReferencedFrameNumber
@@ -221,7 +221,7 @@ def test_shape_wedging_and_source_are_coded() -> None:
 
 def test_the_algorithm_is_identified() -> None:
     """TID 4019: name, version, and as parameters the landmark protocol, the configuration and the site's settings."""
-    made = build_report(findings("image"), replace(context("image"), parameters=("severe border is grade 2",)))
+    made = build(findings("image"), replace(context("image"), parameters=("severe border is grade 2",)))
     group = groups(made)[0]
 
     assert named(group, "Algorithm Version")[0].TextValue == "spondyl 1.2.3"
@@ -267,6 +267,15 @@ def test_probabilities_have_one_decimal() -> None:
     assert [98.8, 0.0, 1.2, 98.8, 0.0] == list(written.values())
 
 
+def test_no_number_says_that_a_grade_is_certain() -> None:
+    """What rounds to 100.0 % is reported as 99.9 %."""
+    made = _only_group(_first(findings("image"), grade_probabilities=(0.0, 0.0, 0.99999, 0.00001)), "image")
+    percent = [value for _, value, unit in _numbers(made) if unit == "%"]
+
+    assert percent.count(99.9) == 2
+    assert 100.0 not in percent
+
+
 def test_four_points_give_no_middle_height() -> None:
     """Without mid-points there is no middle height, and the outline has four corners."""
     four = {name: point for name, point in patient_points(0.0).items() if name[0] != "M"}
@@ -295,7 +304,7 @@ def test_points_in_an_unknown_image_are_refused() -> None:
     points = Landmarks(space=Space.IMAGE, points=image_points(0.0), sop_instance_uid="1.2.3")
 
     with pytest.raises(ValueError, match="expected the image that the points lie in"):
-        build_report(_first(findings("image"), landmarks=points), context("image"))
+        build(_first(findings("image"), landmarks=points), context("image"))
 
 
 def test_patient_points_take_the_frame_of_reference_of_the_images() -> None:
@@ -306,7 +315,7 @@ def test_patient_points_take_the_frame_of_reference_of_the_images() -> None:
 
     assert line.ReferencedFrameOfReferenceUID == FRAME_OF_REFERENCE
     with pytest.raises(ValueError, match="expected a frame of reference"):
-        build_report(bare, context("image"))
+        build(bare, context("image"))
 
 
 def test_a_finding_without_flags_has_no_flag_item() -> None:

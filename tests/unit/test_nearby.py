@@ -32,6 +32,18 @@ def _vertebra(
     return VertebraLandmarks(level="L1", source=LandmarkSource.SEGMENTATION, landmarks=landmarks)
 
 
+def test_what_we_computed_is_no_place_that_points_were_found_on() -> None:
+    """A section of ours is nearer than any slice and is not taken; a point that a reader placed on it lies on it."""
+    slices = _slices(3)
+    own = _slices(1)[0]
+    own.SOPInstanceUID, own.ImagePositionPatient = "1.2.9", [1.0, 0.0, 0.0]
+    own.Manufacturer = own.ManufacturerModelName = "Spondyl"
+    found = images_at([_vertebra((1.0, 5.0, 5.0))], [*slices, own])
+    placed = images_at([_vertebra((1.0, 5.0), space=Space.IMAGE, image="1.2.9")], [*slices, own])
+
+    assert (["1.2.1"], ["1.2.9"]) == ([i.SOPInstanceUID for i in found], [i.SOPInstanceUID for i in placed])
+
+
 def test_the_nearest_slice_is_taken() -> None:
     """A point between two slices belongs to the nearer one, each slice is named once, in the order given."""
     found = images_at([_vertebra((13.0, 5.0, 5.0), (4.0, 5.0, 5.0), (3.2, 0.0, 0.0))], _slices(10))

@@ -1,7 +1,7 @@
 import pytest
 from pydicom.dataset import Dataset
 
-from workers.landmarks.observer import creator, observers
+from workers.landmarks.observer import creator, observers, person, shown
 
 
 def _item(**values: object) -> Dataset:
@@ -20,7 +20,7 @@ def test_the_person_observers_of_a_report_are_named_once() -> None:
     """Who observed (TID 1003) is read from the root, each person once, as text in older files too."""
     report = _item(ContentSequence=[_named("Doe^Jane"), _named("Roe", "TEXT", "TextValue"), _named("Doe^Jane")])
 
-    assert observers(report) == ("Doe Jane", "Roe")
+    assert observers(report) == ("Doe^Jane", "Roe")
 
 
 def test_who_verified_comes_before_who_observed() -> None:
@@ -31,9 +31,9 @@ def test_who_verified_comes_before_who_observed() -> None:
         VerifyingObserverSequence=[_item(VerifyingObserverName="Roe^Richard^^Dr")],
     )
 
-    assert observers(report) == ("Roe Richard Dr",)
+    assert observers(report) == ("Roe^Richard^^Dr",)
     report.VerificationFlag = "UNVERIFIED"
-    assert observers(report) == ("Doe Jane",)
+    assert observers(report) == ("Doe^Jane",)
 
 
 def test_authors_count_where_they_are_persons() -> None:
@@ -45,7 +45,7 @@ def test_authors_count_where_they_are_persons() -> None:
         ]
     )
 
-    assert observers(report) == ("Doe Jane",)
+    assert observers(report) == ("Doe^Jane",)
 
 
 @pytest.mark.parametrize("name", ["", "unknown^unknown", "Anonymous", "^^", "="])
@@ -70,4 +70,20 @@ def test_a_name_is_shown_in_one_short_line(name: str, expected: str) -> None:
     found = Dataset()
     found.add_new("ContentCreatorName", "UT", name)
 
-    assert creator(found) == (expected,)
+    assert tuple(map(shown, creator(found))) == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Doe^Jane", "Doe^Jane"),
+        ("Yamada^Tarou=山田^太郎=やまだ^たろう", "Yamada^Tarou=山田^太郎=やまだ^たろう"),
+        ("Reader, One", "Reader, One"),
+        ("Doe^Jane^^", "Doe^Jane"),
+        ("Doe\\Roe\n", "Doe Roe"),
+        ("A" * 100, "A" * 64),
+    ],
+)
+def test_a_name_is_kept_as_a_value_of_pn(name: str, expected: str) -> None:
+    """All component groups of one value (PS3.5 6.2.1): no line break, no backslash, 64 characters a group at most."""
+    assert expected == person(name)

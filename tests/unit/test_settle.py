@@ -109,6 +109,13 @@ def test_late_objects_may_be_left_alone() -> None:
     assert Verdict(action=Action.UNCHANGED, why="late_instances = never") == found
 
 
+def test_a_report_whose_files_were_removed_stands_until_somebody_asks() -> None:
+    """What is sent again long after may be less than the report rests on: it replaces nothing by itself."""
+    found = verdict(REPORTED, fingerprint="b", stands=True, study=RULE)
+
+    assert (Action.UNCHANGED, True) == (found.action, "retry measures what is there now" in found.why)
+
+
 def test_late_instances_never_does_not_keep_a_study_from_its_first_revision() -> None:
     """The policy is about late objects: a study without a revision has none."""
     assert Verdict(action=Action.MEASURE) == verdict(ROW, fingerprint="a", study=Study(late_instances="never"))

@@ -141,6 +141,7 @@ def test_own_reports_are_kept_and_never_counted(spool: Spool, store: Store) -> N
     own = store("2", b"our report", own=True)
 
     assert own.path.name.endswith(".own.dcm")
+    assert [own.path] == spool.own_files(KEY)
     assert own.path.read_bytes() == b"headour report"
     assert spool.fingerprint(KEY) == before
     assert spool.newest(KEY) == 1000.0
@@ -303,6 +304,30 @@ def test_the_reserve_is_kept(tmp_path: Path) -> None:
     assert refusal.value.status == 0xA700
     assert spool.free_bytes() == 0
     assert (spool.files(KEY), parts(tmp_path)) == ([], [])
+
+
+def test_the_reserve_is_kept_from_what_is_made_too(tmp_path: Path) -> None:
+    """Neither a report nor a copy for a program takes the room that is kept free; nothing is left behind."""
+    spool = Spool(tmp_path, min_free_bytes=2**62)
+    spool.prepare()
+    with pytest.raises(OutOfSpace, match="0 bytes are free"):
+        spool.write_report(KEY, "sr.dcm", b"x")
+    with pytest.raises(OutOfSpace, match="0 bytes are free"), spool.aside(b"x"):
+        pass
+
+    assert (False, []) == (spool.report(KEY, "sr.dcm").exists(), parts(tmp_path))
+
+
+def test_a_copy_for_a_program_is_gone_afterwards(spool: Spool, tmp_path: Path) -> None:
+    """It holds the bytes while it is looked at, for this user alone; also where looking at it fails."""
+    with spool.aside(b"bytes") as copy:
+        found, mode, lies_in = copy.read_bytes(), stat.S_IMODE(copy.stat().st_mode), copy.parent
+    assert (b"bytes", 0o600, tmp_path / "root" / "incoming") == (found, mode, lies_in)
+    assert [] == parts(tmp_path / "root")
+
+    with pytest.raises(TypeError), spool.aside(b"bytes") as copy:
+        int(copy)  # type: ignore[call-overload]
+    assert [] == parts(tmp_path / "root")
 
 
 def test_remove_takes_objects_and_reports(spool: Spool, store: Store, tmp_path: Path) -> None:

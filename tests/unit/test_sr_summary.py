@@ -2,10 +2,11 @@ from dataclasses import replace
 
 import pytest
 from pydicom.dataset import Dataset
-from report_samples import context, findings, groups, named, report, report_bytes
+from report_samples import build, context, findings, groups, named, report, report_bytes, unmeasured
 
-from sr_templates.document import build_report
+from sr_templates.document import SOP_CLASSES
 from sr_templates.findings import StudyFindings, Summary
+from sr_templates.narrative import narrative
 from sr_templates.summary import RESEARCH_ONLY
 
 
@@ -19,7 +20,7 @@ def _texts(made: Dataset, meaning: str) -> list[str]:
 
 def _with(summary: Summary) -> Dataset:
     found: StudyFindings = replace(findings("image"), summary=summary, notes=("NO_SPACING",))
-    return build_report(found, context("image"))
+    return build(found, context("image"))
 
 
 def test_the_study_is_summed_up() -> None:
@@ -72,7 +73,7 @@ def test_a_study_without_any_grade_says_so() -> None:
         spinal_deformity_index=None,
         sdi_is_lower_bound=True,
     )
-    made = build_report(
+    made = build(
         replace(findings("image"), vertebrae=(ungraded, replace(ungraded, level="L1", flags=())), summary=empty),
         context("image"),
     )
@@ -118,3 +119,33 @@ def test_the_report_makes_no_diagnosis(word: bytes) -> None:
 def test_normal_stands_in_the_standards_words_only() -> None:
     """The software never calls a vertebra normal; only CID 4254 has the word, and this sample has no limit."""
     assert b"normal" not in report_bytes("patient").lower()
+
+
+def test_the_evaluations_stand_in_the_order_of_a_reading() -> None:
+    """Highest grade, counts, index, alignment, what is missing, patterns, the text, notes on the input, fixed lines."""
+    names = [item.ConceptNameCodeSequence[0].CodeValue for item in _summary(report("patient")).ContentSequence]
+
+    assert names == [
+        *("MAX_GRADE", "GRADED_COUNT", "DEFORMED_COUNT", "SDI", "KYPHOSIS", "KYPHOSIS", "LISTHESIS"),
+        *("NOT_EVALUABLE", "PATTERN", "121111", "121106", "121106"),
+    ]
+
+
+def test_the_study_is_told_in_plain_language() -> None:
+    """The Summary (121111, DCM) is the narrative of the findings."""
+    assert _texts(report("patient"), "Summary") == [narrative(findings("patient"))]
+
+
+@pytest.mark.parametrize("sop_class_uid", SOP_CLASSES)
+def test_a_study_that_cannot_be_analysed_is_reported_with_its_reason(sop_class_uid: str) -> None:
+    """The reason and the levels are told; the empty container and the Image Library are there, or OHIF fails."""
+    nothing = Summary(
+        graded=0, deformed=0, ungradable=("L4",), max_grade=None, spinal_deformity_index=None, sdi_is_lower_bound=True
+    )
+    found = replace(findings("image"), vertebrae=(unmeasured("L4"),), summary=nothing, reason="NO_VERTEBRA_MEASURED")
+    made = build(found, context("image"), sop_class_uid)
+
+    assert _texts(made, "Reason why the study is not analysable") == ["NO_VERTEBRA_MEASURED"]
+    assert _texts(made, "Level that could not be evaluated") == ["L4: TOUCHES_BORDER"]
+    assert "ContentSequence" not in named(made, "Imaging Measurements")[0]
+    assert named(made, "Image Library")

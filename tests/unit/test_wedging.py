@@ -80,10 +80,19 @@ def test_borderline_needs_a_measured_spread(percent: float, sd: float | None, ex
 
 
 @pytest.mark.parametrize("limit", [L4, None])
-@pytest.mark.parametrize("percent", [-30.0, 0.0, 5.0, 30.0])
+@pytest.mark.parametrize("percent", [-30.0, 0.1, 5.0, 30.0])
 def test_a_deformity_is_outside_any_limit(percent: float, limit: WedgingLimit | None) -> None:
     """What neighbours show to be deformed is beyond limits at every level, also where the level's own are kept."""
     assert OUTSIDE is assess(percent, limit, is_deformed=True)
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(L4, WITHIN), (None, NO_LIMIT)])
+@pytest.mark.parametrize("percent", [0.0, 0.04, -0.04])
+def test_what_is_not_wedged_is_outside_no_limit(
+    percent: float, limit: WedgingLimit | None, expected: WedgingAssessment
+) -> None:
+    """An even crush prints a wedging of 0.0 %, direction none: nothing of that lies beyond a limit."""
+    assert expected is assess(percent, limit, is_deformed=True)
 
 
 @pytest.mark.parametrize(

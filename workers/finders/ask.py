@@ -20,6 +20,7 @@ from workers.inputs import Inputs, NotOneStudy, read_inputs
 from workers.landmarks.document import LandmarksError
 from workers.landmarks.points import VertebraLandmarks
 from workers.landmarks.reasons import Note
+from workers.nearby import is_computed
 from workers.sources import Found, find_landmarks
 
 
@@ -29,7 +30,9 @@ def ask_finder(inputs: Inputs, found: Found, settings: Settings) -> Found:
     Raises Misconfigured where the finder is not installed or cannot be set up.
     """
     require_finder(settings)
-    images = [header for header in inputs.headers if headers.text(header, "SOPClassUID") in IMAGES]
+    images = [
+        header for header in inputs.headers if headers.text(header, "SOPClassUID") in IMAGES and not is_computed(header)
+    ]
     with scratch(settings.storage.root) as folder:
         answer = run(
             settings.finder,

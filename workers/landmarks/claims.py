@@ -4,7 +4,7 @@ A carrier is read for what it certainly says. What names no vertebra, or places 
 vertebra and cannot be used gives the coded reason.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
@@ -20,7 +20,9 @@ from workers.landmarks.document import CORNERS
 from workers.landmarks.image_plane import number_of_frames, plane_of
 from workers.landmarks.labels import Naming
 from workers.landmarks.levels import level_from_code
+from workers.landmarks.lifted import lifted, shared_frame
 from workers.landmarks.points import ImagePlane, VertebraLandmarks
+from workers.nearby import is_computed
 
 #: Points of a shape that may be a vertebra's four corners, or its six points.
 SHAPE_SIZES: Final = (len(CORNERS), len(POINT_NAMES))
@@ -33,7 +35,7 @@ class Reason(StrEnum):
     LEVEL_CONFLICT = "LEVEL_CONFLICT"
     #: One point has two places: two readings of the same level.
     LEVEL_DUPLICATED = "LEVEL_DUPLICATED"
-    #: Image points and patient points, or two images, or two frames of reference.
+    #: Image points and patient points, or two frames of reference, or two images of which one is no placed section.
     MIXED_SPACES = "MIXED_SPACES"
     #: One of the four corner points is missing.
     INCOMPLETE_POINTS = "INCOMPLETE_POINTS"
@@ -55,6 +57,17 @@ class Reason(StrEnum):
     BOX = "BOX"
     #: A fiducial of a shape whose points mark a line or a plane, not its ends.
     NO_END_POINTS = "NO_END_POINTS"
+    #: A report of ours could draw nothing of this level, so that no reader can have moved its points.
+    NOT_DRAWN = "NOT_DRAWN"
+    #: A report of ours that somebody saved does not have this level, which another source of the study has.
+    NOT_IN_REVIEW = "NOT_IN_REVIEW"
+
+
+class Flag(StrEnum):
+    """What a reader should know of points that were taken."""
+
+    #: In an object of ours the outline of the body was moved and its heights were not, or the other way round.
+    OUTLINE_DIFFERS = "OUTLINE_DIFFERS"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +116,8 @@ class Claim:
     flags: list[str] = field(default_factory=list)
     #: Why something that it says of this level gives no points.
     reasons: list[Reason] = field(default_factory=list)
+    #: Lines of ours around the body: they place no point beside heights, but must go through these.
+    outlines: list[tuple[Spot, ...]] = field(default_factory=list)
 
 
 Claims = dict[str, Claim]
@@ -149,12 +164,63 @@ def enter(
 
 def landmarks_of(claims: Mapping[str, Claim], carrier: Carrier, study: Study) -> list[VertebraLandmarks]:
     """Return points or a reason for each level that is claimed, from cranial to caudal."""
-    return [_vertebra(level, claims[level], carrier, study) for level in sorted(claims, key=ORDER.__getitem__)]
+    is_spread = any(len(_images_of(_counting(claim))) > 1 or _on_ours(claim, study) for claim in claims.values())
+    # One body that needs it takes all into the patient: neighbours in another space would not be looked at beside it.
+    placed = {level: _in_patient(claim, study) for level, claim in claims.items()} if is_spread else claims
+    return [_vertebra(level, placed[level], carrier, study) for level in sorted(placed, key=ORDER.__getitem__)]
+
+
+def _counting(claim: Claim) -> list[Item]:
+    """Return what counts: a named point, not an outline without names that was left behind when it was moved."""
+    return [item for item in claim.items if not isinstance(item, Shape)] or claim.items
+
+
+def _on_ours(claim: Claim, study: Study) -> bool:
+    """Whether points lie on a section that we computed: it shows where in the patient they are, and is no image."""
+    images = (_image(spot, study.image_of) for item in _counting(claim) for spot in item.spots)
+    return any(image is not None and is_computed(image) for image in images)
+
+
+def _images_of(items: Iterable[Item]) -> set[tuple[str, int | None]]:
+    """Return the images and frames that image points lie in."""
+    spots = (spot for item in items for spot in item.spots if spot.space is Space.IMAGE)
+    return {(spot.sop_instance_uid, spot.frame) for spot in spots}
+
+
+def _in_patient(claim: Claim, study: Study) -> Claim:
+    """Return a claim with its image points in the patient, where they lie on sections of one frame of reference.
+
+    On one image that is known not to show the side they stay, to be refused.
+    """
+    items = _counting(claim)
+    spots = [spot for item in items for spot in item.spots]
+    images = [_image(spot, study.image_of) for spot in spots]
+    uid = shared_frame(images)
+    if not uid or (len(_images_of(items)) == 1 and _is_sideless(images[0], spots[0].frame)):
+        return claim
+    points = lifted((spot.point, image, spot.frame) for spot, image in zip(spots, images, strict=True))
+    if points is None:
+        return claim
+    left = iter(points)
+    return replace(claim, items=[_moved(item, left, uid) for item in items])
+
+
+def _is_sideless(image: Dataset | None, frame: int | None) -> bool:
+    plane = None if image is None else plane_of(image, frame)
+    return plane is not None and plane.is_lateral is False
+
+
+def _moved(item: Item, points: Iterator[Point], frame_of_reference_uid: str) -> Item:
+    """Return an item at the next of these patient points."""
+    spots = tuple(
+        Spot(name=spot.name, point=next(points), space=Space.PATIENT, frame_of_reference_uid=frame_of_reference_uid)
+        for spot in item.spots
+    )
+    return spots[0] if isinstance(item, Spot) else replace(item, spots=spots)
 
 
 def _vertebra(level: str, claim: Claim, carrier: Carrier, study: Study) -> VertebraLandmarks:
-    # A named point counts, not an outline without names that was left behind when it was moved.
-    items = [item for item in claim.items if not isinstance(item, Shape)] or claim.items
+    items = _counting(claim)
     flags = tuple(dict.fromkeys(claim.flags))
     if Reason.LEVEL_CONFLICT in claim.reasons or not items:
         reason = Reason.LEVEL_CONFLICT if Reason.LEVEL_CONFLICT in claim.reasons else claim.reasons[0]
@@ -162,7 +228,7 @@ def _vertebra(level: str, claim: Claim, carrier: Carrier, study: Study) -> Verte
     first = items[0].spots[0]
     image = _image(first, study.image_of)
     plane = None if image is None else plane_of(image, first.frame)
-    unplaced = _unplaced([spot for item in items for spot in item.spots], image, plane, study.frames)
+    unplaced = _unplaced([spot for item in items for spot in item.spots], image, plane, study)
     points = unplaced or _points(items, plane)
     if isinstance(points, Reason):
         # What else was said of this level and could not be used explains why a point is missing.
@@ -207,17 +273,17 @@ def _points(items: Sequence[Item], plane: ImagePlane | None) -> dict[str, Point]
     return {name: points[name] for name in wanted}
 
 
-def _unplaced(
-    spots: Sequence[Spot], image: Dataset | None, plane: ImagePlane | None, frames: Collection[str]
-) -> Reason | None:
+def _unplaced(spots: Sequence[Spot], image: Dataset | None, plane: ImagePlane | None, study: Study) -> Reason | None:
     """Return why these points lie in no one image and no one frame of reference of the study."""
     if len({(spot.space, spot.sop_instance_uid, spot.frame, spot.frame_of_reference_uid) for spot in spots}) > 1:
-        return Reason.MIXED_SPACES
+        is_flat = all(spot.space is Space.IMAGE for spot in spots)
+        is_missing = is_flat and any(_image(spot, study.image_of) is None for spot in spots)
+        return Reason.IMAGE_MISSING if is_missing else Reason.MIXED_SPACES
     if spots[0].space is Space.PATIENT:
         frame_of_reference_uid = spots[0].frame_of_reference_uid
         if not frame_of_reference_uid:
             return Reason.FRAME_OF_REFERENCE_UNKNOWN
-        return None if frame_of_reference_uid in frames else Reason.IMAGE_MISSING
+        return None if frame_of_reference_uid in study.frames else Reason.IMAGE_MISSING
     if image is None or plane is None:
         return Reason.IMAGE_MISSING
     if spots[0].frame is None and number_of_frames(image) > 1:

@@ -12,9 +12,9 @@ from pydicom.dataset import Dataset
 
 from sr_templates.findings import POINT_NAMES, Landmarks, LandmarkSource, Point, Space
 from sr_templates.levels import LEVELS
+from sr_templates.slices import frame_of_reference
 from workers.landmarks.image_plane import number_of_frames, plane_of
 from workers.landmarks.points import ImagePlane, VertebraLandmarks
-from workers.landmarks.slices import frame_of_reference
 from workers.morphometry.flags import INPUT_WORDS
 
 SCHEMA: Final = "spondyl.landmarks/1"

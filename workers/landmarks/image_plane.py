@@ -8,6 +8,7 @@ from pydicom import uid
 from pydicom.dataset import Dataset
 
 from sr_templates import headers
+from sr_templates.slices import cosines, geometry, is_localizer
 from workers.landmarks.points import ImagePlane, PixelScale
 from workers.landmarks.scale import Projection, radiograph_scale, square_pixels
 from workers.landmarks.views import views
@@ -49,15 +50,6 @@ _OUT_OF_SIGHT: Final = frozenset({"L", "R"})
 _SIDES: Final = frozenset(_LETTERS) | _OUT_OF_SIGHT
 #: Edges of a rectangular collimator or shutter (0018,1702) to (0018,1708), (0018,1602) to (0018,1608).
 _EDGES: Final = ("LeftVertical", "RightVertical", "UpperHorizontal", "LowerHorizontal")
-#: Functional groups that state geometry (PS3.3 C.7.6.16.2, C.8.19.6.4).
-_GEOMETRY: Final = (
-    "PixelMeasuresSequence",
-    "PlaneOrientationSequence",
-    "PlanePositionSequence",
-    "FramePixelDataPropertiesSequence",
-)
-#: How far a direction cosine's length or right angle may be off by rounding.
-_ROUNDING: Final = 0.02
 _Vector = tuple[float, float]
 
 
@@ -86,11 +78,6 @@ def plane_of(image: Dataset, frame: int | None = None) -> ImagePlane | None:
 def is_section(image: Dataset) -> bool:
     """Whether an image is a section of the patient; the scout of a CT is a projection."""
     return headers.text(image, "SOPClassUID") in _SECTIONS and not is_scout(image)
-
-
-def is_localizer(image: Dataset) -> bool:
-    """Whether an image only shows the way: Image Type, value 3 (PS3.3 C.8.2.1.1.1, C.8.3.1.1.1)."""
-    return "LOCALIZER" in headers.text(image, "ImageType").upper().split("\\")
 
 
 def is_projection(image: Dataset) -> bool:
@@ -178,37 +165,6 @@ def _scale(image: Dataset, parts: Sequence[Dataset]) -> PixelScale | None:
             source_to_patient_mm=_number(image, "DistanceSourceToPatient"),
         )
     )
-
-
-def geometry(image: Dataset, frame: int) -> list[Dataset]:
-    """Return what states the geometry of a frame, counted from 1: its own functional groups, the shared, the image.
-
-    PS3.3 C.7.6.16 has it in functional groups only; what an older header left at the top of an image is stale.
-    """
-    per_frame = headers.items(image, "PerFrameFunctionalGroupsSequence")[frame - 1 : frame]
-    groups = [
-        item
-        for group in (*per_frame, *headers.items(image, "SharedFunctionalGroupsSequence"))
-        for keyword in _GEOMETRY
-        for item in headers.items(group, keyword)
-    ]
-    return [*groups, image]
-
-
-def cosines(parts: Sequence[Dataset]) -> list[float]:
-    """Return the first Image Orientation (Patient) of `parts` that is one, as two LPS unit vectors; else []."""
-    found = (headers.numbers(part, "ImageOrientationPatient") for part in parts)
-    six = next((six for six in found if _are_directions(six)), [])
-    return [value / hypot(*vector) for vector in (six[:3], six[3:]) for value in vector]
-
-
-def _are_directions(six: Sequence[float]) -> bool:
-    """Whether these are two unit vectors at right angles to each other, give or take a writer's rounding."""
-    if len(six) != 6:  # noqa: PLR2004 - two LPS vectors
-        return False
-    lengths = hypot(*six[:3]), hypot(*six[3:])
-    askew = sum(a * b for a, b in zip(six[:3], six[3:], strict=True))
-    return all(abs(length - 1) < _ROUNDING for length in lengths) and abs(askew) < _ROUNDING
 
 
 def _from_cosines(six: Sequence[float]) -> dict[str, _Vector]:

@@ -1,4 +1,7 @@
-"""Who placed points, as the object says that holds them. A person's name belongs into the report, never into a log."""
+"""Who placed points, as the object says that holds them. A person's name belongs into the report, never into a log.
+
+Names are as DICOM writes them (PN, PS3.5 6.2): "Doe^Jane"; `shown` is what a line of text has of one.
+"""
 
 from collections.abc import Iterable
 from typing import Final
@@ -42,13 +45,25 @@ def _authors(report: Dataset) -> Iterable[str]:
             yield headers.text(item, "PersonName")
 
 
-def _persons(names: Iterable[str]) -> tuple[str, ...]:
-    shown = [_shown(name) for name in names]
-    return tuple(dict.fromkeys(name for name in shown if name.lower() not in _NOBODY))
+def person(name: str) -> str:
+    """Return a name as a value of PN: one line, no backslash, which would begin another value."""
+    groups = (_line(group.replace("\\", " "))[:_LONGEST].strip() for group in name.split("="))
+    return "=".join(groups).rstrip("=^ ")
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     """Return "Doe^Jane" as "Doe Jane": the first component group, in one line."""
     alphabetic = next((group for group in name.split("=") if group.strip("^ ")), "")
-    words = "".join(sign if sign.isprintable() else " " for sign in alphabetic.replace("^", " ")).split()
-    return " ".join(words)[:_LONGEST]
+    return _line(alphabetic.replace("^", " "))[:_LONGEST]
+
+
+def _persons(names: Iterable[str]) -> tuple[str, ...]:
+    """Return each person once."""
+    found: dict[str, str] = {}
+    for name in names:
+        found.setdefault(shown(name), person(name))
+    return tuple(name for words, name in found.items() if words.lower() not in _NOBODY)
+
+
+def _line(text: str) -> str:
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())

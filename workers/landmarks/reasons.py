@@ -78,10 +78,16 @@ class Note(StrEnum):
     PRESENTATIONS_NOT_USED = "PRESENTATIONS_NOT_USED"
     #: Spatial Fiducials that hold points of vertebrae and were not used.
     FIDUCIALS_NOT_USED = "FIDUCIALS_NOT_USED"
+    #: Reports and presentation states of ours with points that were not measured, and nobody named who placed them.
+    OWN_REPORT_UNSIGNED = "OWN_REPORT_UNSIGNED"
     #: A landmarks document was given and not used.
     DOCUMENT_NOT_USED = "DOCUMENT_NOT_USED"
     #: Vertebrae of the study's own points or masks, none of which could be used: the site's finder was asked instead.
     OWN_SOURCES_UNUSABLE = "OWN_SOURCES_UNUSABLE"
+    #: Reviews that may be newer than the one that was used: one of both clocks does not state its offset from UTC.
+    REVIEW_ORDER_UNSURE = "REVIEW_ORDER_UNSURE"
+    #: Objects that name a patient whom others contradict: nothing is compared with the study, nor the study with it.
+    PATIENTS_DIFFER = "PATIENTS_DIFFER"
 
     def told(self, count: int) -> str:
         """Return the word with how many objects it is about."""

@@ -13,6 +13,7 @@ from pydicom import Dataset
 
 from sr_templates import headers
 from sr_templates.findings import Landmarks
+from sr_templates.slices import frame_of_reference
 from workers.landmarks.points import MM_DECIMALS, VertebraLandmarks
 from workers.landmarks.reasons import Flag, Reason
 from workers.landmarks.regions.claims import Claim, claim_of, named, settle
@@ -20,7 +21,6 @@ from workers.landmarks.regions.contours import Drawn, draw
 from workers.landmarks.regions.devices import Filled, device_flag, parts
 from workers.landmarks.regions.image_stacks import ImageStack, image_stacks
 from workers.landmarks.regions.placing import landmarks_of
-from workers.landmarks.slices import frame_of_reference
 from workers.landmarks.volumes import Array
 from workers.morphometry.uncertainty import FULL_SAMPLING_MM
 

@@ -13,8 +13,8 @@ from pydicom.dataset import Dataset
 
 from sr_templates import headers
 from sr_templates.findings import Landmarks, Space
+from sr_templates.slices import Slice, slices_of
 from workers.landmarks.points import ImagePlane, VertebraLandmarks
-from workers.landmarks.slices import Slice, slices_of
 from workers.landmarks.volumes import Array, step_mm
 from workers.morphometry.uncertainty import FULL_SAMPLING_MM
 

@@ -10,12 +10,12 @@ import numpy as np
 from pydicom import Dataset
 
 from sr_templates import headers
+from sr_templates.slices import frame_of_reference
 from workers.landmarks.points import VertebraLandmarks
 from workers.landmarks.reasons import Reason
 from workers.landmarks.regions.claims import Claim, claim_of, named, settle
 from workers.landmarks.regions.devices import Device, Filled, device_flag
 from workers.landmarks.regions.placing import landmarks_of
-from workers.landmarks.slices import frame_of_reference
 from workers.landmarks.volumes import UNREADABLE, Volume, read_filled, read_segments, read_stack
 from workers.morphometry.flags import Flag
 

@@ -15,7 +15,7 @@ from pydicom import Dataset
 from pydicom.pixels.utils import iter_pixels
 
 from sr_templates import headers
-from workers.landmarks.image_plane import cosines
+from sr_templates.slices import cosines
 from workers.landmarks.reasons import Reason
 
 Array = npt.NDArray[np.float64]

@@ -47,14 +47,14 @@ def assess(
 ) -> WedgingAssessment:
     """Return where signed wedging stands.
 
-    What `is_deformed` lies outside any limit. Else only posterior wedging has a limit, and anterior wedging is within
-    it; but of anterior wedging by 20 % and more that neighbours do not show no limit speaks. It is borderline where
-    the limit lies within one SD, and only where that SD was measured (`sd_percent`): what readers scatter in general
-    would make all of L4 borderline.
+    What `is_deformed` lies outside any limit, unless it is an even crush, which is not wedged at all. Else only
+    posterior wedging has a limit, and anterior wedging is within it; but of anterior wedging by 20 % and more that
+    neighbours do not show no limit speaks. It is borderline where the limit lies within one SD, and only where that SD
+    was measured (`sd_percent`): what readers scatter in general would make all of L4 borderline.
     """
-    if is_deformed:
-        return WedgingAssessment.OUTSIDE_LIMITS
     seen = printed(percent)
+    if is_deformed and seen != 0:
+        return WedgingAssessment.OUTSIDE_LIMITS
     if limit is None or seen <= -MILD:
         return WedgingAssessment.NO_LIMIT_FOR_LEVEL
     if seen > 0 and sd_percent is not None and settled(abs(percent - limit.upper_percent)) <= settled(sd_percent):

@@ -8,7 +8,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from sr_templates import headers
-from workers.landmarks.slices import Slice, slices_of
+from sr_templates.slices import Slice, slices_of
 from workers.landmarks.volumes import Array, Volume
 
 Triple = tuple[int, int, int]

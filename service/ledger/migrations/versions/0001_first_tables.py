@@ -12,7 +12,18 @@ branch_labels = None
 depends_on = None
 
 #: Children first.
-TABLES = ("attempts", "jobs", "deliveries", "reports", "revisions", "events", "studies", "destinations")
+TABLES = ("attempts", "outputs", "jobs", "deliveries", "reports", "revisions", "events", "studies", "destinations")
+
+#: Whose study it is and of when.
+IDENTITY = (
+    "patient_id",
+    "issuer_of_patient_id",
+    "patient_birth_date",
+    "patient_sex",
+    "study_date",
+    "study_time",
+    "accession_number",
+)
 
 
 def upgrade() -> None:
@@ -23,6 +34,7 @@ def upgrade() -> None:
     _reports()
     _deliveries()
     _jobs()
+    _outputs()
     _attempts()
     _destinations()
 
@@ -54,11 +66,14 @@ def _studies() -> None:
         sa.Column("updated_at", sa.Float(53), nullable=False),
         sa.Column("files_removed_at", sa.Float(53)),
         sa.Column("document", sa.String(32)),
+        *(sa.Column(name, sa.Text()) for name in IDENTITY),
+        sa.Column("own_report", sa.Text()),
         sa.PrimaryKeyConstraint("id", name="pk_studies"),
         sa.UniqueConstraint("key", name="uq_studies_key"),
         sa.UniqueConstraint("study_instance_uid", name="uq_studies_study_instance_uid"),
     )
     op.create_index("ix_studies_state", "studies", ["state"])
+    op.create_index("ix_studies_patient_id", "studies", ["patient_id"])
     op.create_index("ix_studies_last_received_at", "studies", ["last_received_at"])
     unsettled = sa.text("unsettled_since IS NOT NULL")
     op.create_index(
@@ -90,7 +105,9 @@ def _revisions() -> None:
         sa.Column("document", sa.String(32)),
         sa.Column("started_at", sa.Float(53), nullable=False),
         sa.Column("measured_at", sa.Float(53)),
+        sa.Column("prior", sa.Text()),
         sa.Column("findings", sa.Text()),
+        sa.Column("reason", sa.Text()),
         sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name="fk_revisions_study_id"),
         sa.PrimaryKeyConstraint("study_id", "number", name="pk_revisions"),
     )
@@ -102,12 +119,15 @@ def _reports() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("study_id", sa.Integer(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(32), nullable=False),
+        sa.Column("choice", sa.Integer(), nullable=False),
         sa.Column("sop_instance_uid", sa.String(64), nullable=False),
         sa.Column("sop_class_uid", sa.String(64), nullable=False),
         sa.Column("series_instance_uid", sa.String(64), nullable=False),
         sa.Column("file_name", sa.String(128), nullable=False),
         sa.Column("findings_digest", sa.String(64), nullable=False),
         sa.Column("predecessor_uid", sa.String(64)),
+        sa.Column("finding", sa.Text()),
         sa.Column("created_at", sa.Float(53), nullable=False),
         _of_revision("reports"),
         sa.PrimaryKeyConstraint("id", name="pk_reports"),
@@ -157,6 +177,18 @@ def _jobs() -> None:
     )
     op.create_index("ix_jobs_state_destination", "jobs", ["state", "destination"])
     op.create_index("ix_jobs_study_id_revision", "jobs", ["study_id", "revision"])
+
+
+def _outputs() -> None:
+    op.create_table(
+        "outputs",
+        sa.Column("job_id", sa.Integer(), nullable=False),
+        sa.Column("report_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name="fk_outputs_job_id"),
+        sa.ForeignKeyConstraint(["report_id"], ["reports.id"], name="fk_outputs_report_id"),
+        sa.PrimaryKeyConstraint("job_id", "report_id", name="pk_outputs"),
+    )
+    op.create_index("ix_outputs_report_id", "outputs", ["report_id"])
 
 
 def _attempts() -> None:

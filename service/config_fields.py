@@ -1,0 +1,92 @@
+"""The types of the configuration's values: what may stand in a key, said in words where it may not."""
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+
+
+class Table(BaseModel):
+    """A table of the file: refuses unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+def matching(pattern: str, words: str) -> AfterValidator:
+    """Return a validator for text; `words` say what is allowed to somebody who does not read patterns."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"must be {words}")
+        return text
+
+    return AfterValidator(check)
+
+
+#: PS3.5 6.2, VR AE: at most 16 characters of the default repertoire, no backslash, not only spaces.
+AeTitle = Annotated[
+    str,
+    matching(
+        r"(?=.*[!-\[\]-~])[ -\[\]-~]{1,16}", "an AE title: 1 to 16 ASCII characters, no backslash, not only spaces"
+    ),
+]
+#: A name we give ourselves; it appears in queue names, metrics and on the command line.
+Name = Annotated[
+    str,
+    matching(r"[a-z0-9][a-z0-9_-]{0,31}", "a name: 1 to 32 of a-z, 0-9, '-' and '_', the first a letter or digit"),
+]
+Port = Annotated[int, Field(ge=1, le=65535)]
+#: Port 0 lets the system choose; only a server may ask for it.
+BindPort = Annotated[int, Field(ge=0, le=65535)]
+
+
+def _network(text: str) -> str:
+    ipaddress.ip_network(text)
+    return text
+
+
+Network = Annotated[str, AfterValidator(_network)]
+
+
+def _not_empty(value: object) -> object:
+    if value == "":
+        raise ValueError("must name a file or folder")
+    return value
+
+
+def _anchored(path: Path, info: ValidationInfo) -> Path:
+    """Resolve a relative path against the folder of the configuration file, where there is one."""
+    path = path.expanduser()
+    return (info.context or Path()) / path
+
+
+File = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_anchored)]
+
+
+#: The kinds of objects that a study comes back as.
+ObjectWord = Literal["sr", "gsps", "summary", "pdf", "sagittal"]
+
+
+def each_once(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a word that stands there twice, and no word at all."""
+    if not words:
+        raise ValueError("must name one at least")
+    if len(set(words)) < len(words):
+        raise ValueError("must name each once")
+    return words
+
+
+def with_the_report(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse kinds of objects without the structured report."""
+    if "sr" not in words:
+        raise ValueError('must name "sr": the others are no report')
+    return words
+
+
+SeriesNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
+#: PS3.5 6.2, VR LO: at most 64 characters, no backslash; ASCII, so that every character set of a PACS holds it.
+SeriesDescription = Annotated[
+    str, matching(r"(?=.*[!-~])[ -\[\]-~]{1,64}", "1 to 64 ASCII characters, no backslash, not only spaces")
+]
