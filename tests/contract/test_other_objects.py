@@ -219,7 +219,7 @@ def test_the_page_names_its_sources_and_no_patient(sections: Made) -> None:
     # Sagittal slices that say nothing of their pixels: it is type 3 in the page, type 1 in the document.
     assert (None, "YES") == (page.get("BurnedInAnnotation"), document.BurnedInAnnotation)
     assert "113073" == page.DerivationCodeSequence[0].CodeValue
-    assert "Not measured: L4: TOUCHES_BORDER" in text.replace("\n", " ")
+    assert "Not measured: L4: the body is cut off by the edge of the image (TOUCHES_BORDER)" in text.replace("\n", " ")
     for word in ("Müller", "P-4711", "A77", "1950", "2026"):
         assert word not in text
 
