@@ -13,7 +13,7 @@ from small_study import make_small_study
 
 from service.spool import study_key
 
-ROUNDS = int(os.environ.get("SPONDYL_TEST_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("SPONDYL_TEST_ROUNDS", "3"))
 #: A study takes about so long from the first object to its report, seconds: kills fall anywhere in it.
 LONGEST_WAIT_S = 6.0
 #: For all studies together: every lease that ended, every back-off, every restart.
