@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from plain_settings import REPORT_ALONE
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
@@ -45,7 +46,7 @@ def whole(outcome: Outcome) -> StudyFindings:
 
 
 def _findings(files: Iterable[Path]) -> StudyFindings:
-    return measure_files(list(files), settings=Settings()).findings
+    return measure_files(list(files), settings=REPORT_ALONE).findings
 
 
 def _alone(seg: Dataset, number: int, uid: str) -> Dataset:
