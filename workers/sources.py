@@ -74,9 +74,10 @@ def find_landmarks(inputs: Inputs, supplied: bytes | None = None, *, supplied_at
     ranked = sorted(found, key=rank)
     chosen = ranked[0] if ranked else Found(vertebrae=())
     best = _with_devices(_settled(ranked, inputs) or chosen, inputs)
+    study = _study(inputs)
     unused = {
         Note.DOCUMENT_NOT_USED: len(document) if not best.from_document else 0,
-        Note.OWN_REPORT_UNSIGNED: sum(is_moved(claims, best.vertebrae, _study(inputs)) for claims in _unsigned(inputs)),
+        Note.OWN_REPORT_UNSIGNED: sum(is_moved(claims, best.vertebrae, study) for claims in _unsigned(inputs)),
         **{note: len(_holders(carried, classes) - uids(best.others)) for note, classes in _CARRIERS.items()},
         Note.SEGMENTATIONS_NOT_USED: len(uids(segmentations(inputs)) - uids(best.others)),
         Note.STRUCTURE_SETS_NOT_USED: len(uids(structure_sets(inputs)) - uids(best.others)),

@@ -14,6 +14,7 @@ from measuring_node import arrive, deliver, findings, measure, measuring_node, w
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from report_samples import STUDY, groups, named
+from reviewing import verified
 from spooled import file_of
 from two_studies import SOUND, document, slice_of
 
@@ -88,13 +89,7 @@ def by_tool(report: Dataset) -> Dataset:
 def by_workstation(report: Dataset) -> Dataset:
     """Verify it as another maker's workstation does (PS3.3 C.17.2)."""
     report.Manufacturer, report.ManufacturerModelName = "Somebody", "Workstation"
-    report.VerificationFlag = "VERIFIED"
-    verifier = Dataset()
-    verifier.VerifyingObserverName, verifier.VerifyingOrganization = READER, "Hospital"
-    verifier.VerificationDateTime = "20260305101500"
-    verifier.VerifyingObserverIdentificationCodeSequence = []
-    report.VerifyingObserverSequence = [verifier]
-    return report
+    return verified(report, READER)
 
 
 def by_other_tool(report: Dataset) -> Dataset:

@@ -12,6 +12,7 @@ from pictured import ct
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from report_samples import STUDY, groups, named
+from reviewing import verified
 from spooled import file_of, landmarks
 
 from service.landmarks import supply
@@ -57,17 +58,6 @@ def come_back(node: Node, edited: Dataset) -> None:
     work(node, arrive(node, STUDY, out.getvalue()))
 
 
-def verified(report: Dataset) -> Dataset:
-    """Verify a report (PS3.3 C.17.2)."""
-    report.VerificationFlag = "VERIFIED"
-    verifier = Dataset()
-    verifier.VerifyingObserverName, verifier.VerifyingOrganization = READER, "Hospital"
-    verifier.VerificationDateTime = "20260305101500"
-    verifier.VerifyingObserverIdentificationCodeSequence = []
-    report.VerifyingObserverSequence = [verifier]
-    return report
-
-
 def lower(line: Dataset, section: Dataset, by_mm: float) -> None:
     """Move the first point of a line on the section, its superior one, towards the feet."""
     column, row, *inferior = line.GraphicData
@@ -97,7 +87,7 @@ def test_a_report_whose_points_lie_on_our_section_comes_back(
     (group,) = groups(report)
     (height,) = named(group, "Anterior vertebral body height")
     lower(height.ContentSequence[0], section, moved_mm)
-    come_back(node, verified(report))
+    come_back(node, verified(report, READER))
 
     check(node, section, 24.0 - moved_mm)
 

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 
 from sr_templates.findings import Landmarks, Space
 from sr_templates.projection import projected
-from sr_templates.slices import slices_of
+from sr_templates.slices import slice_of
 from workers.landmarks.claims import Claim, Flag, Shape, Spot, Study
 from workers.landmarks.points import VertebraLandmarks
 
@@ -83,9 +83,8 @@ def _seen(landmarks: Landmarks, spot: Spot, image_of: Callable[[str], Dataset | 
         )
         return points if is_same else None
     image = image_of(spot.sop_instance_uid) if spot.space is Space.IMAGE else None
-    planes = [] if image is None else slices_of(image)
-    plane = next((one for one in planes if one.frame == (spot.frame or 1) and one.pixel_mm), None)
-    if plane is None:
+    plane = None if image is None else slice_of(image, spot.frame or 1)
+    if plane is None or plane.pixel_mm is None:
         return None
     found = projected(points, plane)
     return np.empty((0, 2)) if found is None else found

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 
 from sr_templates.findings import Landmarks, Point, Space
 from sr_templates.projection import unprojected
-from sr_templates.slices import frame_of_reference, slices_of
+from sr_templates.slices import frame_of_reference, slice_of
 from workers.landmarks.image_plane import is_section, number_of_frames
 from workers.landmarks.points import MM_DECIMALS, VertebraLandmarks
 
@@ -35,7 +35,7 @@ def lifted(drawn: Iterable[Drawn]) -> list[Point] | None:
     for point, image, frame in drawn:
         if image is None or (frame is None and number_of_frames(image) > 1):
             return None
-        one = next((one for one in slices_of(image) if one.frame == (frame or 1)), None)
+        one = slice_of(image, frame or 1)
         place = None if one is None else unprojected(np.array([point]), one)
         if place is None:
             return None
