@@ -107,7 +107,7 @@ class Destination(Table):
     host: Annotated[str, StringConstraints(min_length=1)]
     port: Port
     #: The report always; of the rest what the destination is to get.
-    objects: Annotated[tuple[ObjectWord, ...], AfterValidator(each_once), AfterValidator(with_the_report)] = (
+    send: Annotated[tuple[ObjectWord, ...], AfterValidator(each_once), AfterValidator(with_the_report)] = (
         "sr",
         "gsps",
         "summary",
@@ -342,6 +342,11 @@ class Settings(Table):
             if twice:
                 raise ValueError(f"{kind}: the name {twice[0]!r} is used twice")
         return self
+
+    @property
+    def cites_sections(self) -> bool:
+        """Whether objects may refer to the sagittal sections: every destination, which gets the report, has them."""
+        return all("sagittal" in destination.send for destination in self.destinations)
 
     def destination(self, name: str) -> Destination:
         """Return the destination called `name`; Misconfigured where there is none."""

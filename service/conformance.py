@@ -80,7 +80,7 @@ class Receiver:
     port: int
     tls: bool
     timeout_s: float
-    objects: tuple[str, ...]
+    send: tuple[str, ...]
     #: What closes a delivery: commitment, query, qido, status.
     proof: str
     proposes: tuple[Offer, ...]
@@ -99,14 +99,14 @@ class Network:
     provides_commitment: bool
     acceptor: Acceptor
     senders: tuple[Sender, ...]
-    #: What can be proposed with any configuration of `objects` and `proof`.
+    #: What can be proposed with any configuration of `send` and `proof`.
     may_propose: tuple[Offer, ...]
     receivers: tuple[Receiver, ...]
 
 
 def network(settings: Settings) -> Network:
     """Return what a node with this configuration negotiates."""
-    everything = Destination(name="any", ae_title="ANY", host="any", port=104, objects=("sr", *sop_classes.WRITTEN))
+    everything = Destination(name="any", ae_title="ANY", host="any", port=104, send=("sr", *sop_classes.WRITTEN))
     return Network(
         version=service.__version__,
         implementation_class_uid=peer.IMPLEMENTATION_CLASS_UID,
@@ -158,7 +158,7 @@ def _receiver(destination: Destination, settings: Settings) -> Receiver:
         port=destination.port,
         tls=destination.tls is not None,
         timeout_s=destination.timeout_s,
-        objects=destination.objects,
+        send=destination.send,
         proof=destination.proven_by,
         proposes=_proposes(destination, {destination.proven_by}, provides=settings.node.storage_commitment),
     )

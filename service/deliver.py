@@ -91,7 +91,7 @@ def backoff_s(failures: int, rng: random.Random) -> float:
 
 def proposed(destination: Destination) -> list[PresentationContext]:
     """Return the presentation contexts that a delivery to `destination` proposes."""
-    classes = sorted(sop_classes.written(destination.objects))
+    classes = sorted(sop_classes.written(destination.send))
     return [build_context(sop_class, syntax) for sop_class in classes for syntax in sorted(_SYNTAXES)]
 
 

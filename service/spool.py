@@ -138,6 +138,10 @@ class Spool:
             newest[instance] = max(newest.get(instance, (0, "")), (modified_ns, name))
         return sorted(self._folder(key) / name for _, name in newest.values())
 
+    def own_files(self, key: str) -> list[Path]:
+        """Return what we made of a study and was routed back, sorted by name."""
+        return sorted(self._folder(key).glob("*.own.dcm"))
+
     def instance(self, key: str, sop_instance_uid: str) -> Path | None:
         """Return the file of one SOP instance of a study, None where it was not received."""
         name = _digest(sop_instance_uid.encode())
@@ -155,13 +159,13 @@ class Spool:
 
     def holds_own_reports(self, key: str) -> bool:
         """Whether a report of ours that was routed back lies with a study."""
-        return any(self._folder(key).glob("*.own.dcm"))
+        return bool(self.own_files(key))
 
     def only_own_reports_since(self, key: str) -> float | None:
         """Return when the last report of ours came back to a study of which nothing else is here, else None."""
         if any(True for _ in self._listing(key)):
             return None
-        return max((path.stat().st_mtime for path in self._folder(key).glob("*.own.dcm")), default=None)
+        return max((path.stat().st_mtime for path in self.own_files(key)), default=None)
 
     def newest(self, key: str) -> float | None:
         """Return when the last object of a study arrived, or None where it has none."""

@@ -69,8 +69,6 @@ _LONGEST: Final[Mapping[str, int]] = {
     "DT": 26,
     "AS": 4,
 }
-#: One text of many lines, in which a backslash is a character.
-_WHOLE: Final = frozenset({"LT", "ST", "UT"})
 
 
 def _codes(found: object) -> Iterator[Code]:
@@ -138,7 +136,7 @@ def _values(item: Dataset, path: str) -> Iterator[str]:
 
 def _value(element: DataElement, where: str) -> Iterator[str]:
     longest = _LONGEST.get(element.VR)
-    values = element.value if element.VM > 1 and element.VR not in _WHOLE else [element.value]
+    values = element.value if element.VM > 1 and element.VR not in headers.WHOLE else [element.value]
     for text in map(str, values if element.VM else ()):
         if element.VR == "UI" and not is_uid(text):
             yield f"{where}: is no UID"

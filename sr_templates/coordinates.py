@@ -1,10 +1,10 @@
 """Where a vertebra was measured, as the SOP class of the report can say it.
 
-Points of an image are SCOORD in every class. Points of the patient are SCOORD3D in Comprehensive 3D SR. The other
-classes have no SCOORD3D: there a line is drawn on a referenced slice that shows both its ends, a landmark on one that
-shows it (a received slice before a section that we computed), and what none shows is not drawn. OHIF cannot open a
-report that has a group without coordinates: so such a group has one point on the nearest image, named as what it is, a
-projection.
+Points of an image are SCOORD in every class. Points of the patient are SCOORD3D in Comprehensive 3D SR, but for the
+outline of a body that a referenced slice shows whole: OHIF draws no SCOORD3D on a stack of slices. The other classes
+have no SCOORD3D: there a line is drawn on a referenced slice that shows both its ends, a landmark on one that shows it
+(a received slice before a section that we computed), and what none shows is not drawn. OHIF cannot open a report that
+has a group without coordinates: so such a group has one point on the nearest image, named as what it is, a projection.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -93,7 +93,12 @@ def line(landmarks: Landmarks, names: Sequence[str], imaging: Imaging) -> Coordi
         return _on_image(GraphicTypeValues.POLYLINE, points, image, landmarks.frame or 1)
     if imaging.has_3d:
         return CoordinatesForMeasurement3D(GraphicTypeValues3D.POLYLINE, points, imaging.frame_of(landmarks))
-    spot = _spot(landmarks, names, imaging)
+    return _on_one_slice(landmarks, names, imaging)
+
+
+def _on_one_slice(landmarks: Landmarks, names: Sequence[str], imaging: Imaging) -> CoordinatesForMeasurement | None:
+    """Return a line through points of the patient on the slice that shows them; None for points of an image, too."""
+    spot = _spot(landmarks, names, imaging) if landmarks.space is Space.PATIENT else None
     return None if spot is None else _on_slice(GraphicTypeValues.POLYLINE, spot)
 
 
@@ -114,7 +119,8 @@ def group_coordinates(landmarks: Landmarks, imaging: Imaging) -> list[ContentIte
     and where no image says where it lies, references to the images alone.
     """
     names = [name for name in _OUTLINE if name in landmarks.points]
-    outline = line(landmarks, (*names, names[0]), imaging)
+    closed = (*names, names[0])
+    outline = _on_one_slice(landmarks, closed, imaging) or line(landmarks, closed, imaging)
     if outline is not None:
         return [_named(outline, codes.OUTLINE)]
     shown = list(_landmarks(landmarks, imaging))

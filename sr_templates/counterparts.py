@@ -12,8 +12,8 @@ from pydicom.dataset import Dataset
 
 from sr_templates import headers
 from sr_templates.findings import Landmarks, Point, Space, StudyFindings
-from sr_templates.projection import HALF_PIXEL, Stack, stacks_of
-from sr_templates.slices import frame_of_reference, slices_of
+from sr_templates.projection import Stack, stacks_of, unprojected
+from sr_templates.slices import frame_of_reference, slice_of
 
 #: Decimals of a computed pixel and of a computed mm: far finer than any image.
 _DECIMALS = 6
@@ -57,12 +57,9 @@ def _in_images(landmarks: Landmarks, stack: Stack) -> Iterator[Landmarks]:
 
 def _in_patient(landmarks: Landmarks, image: Dataset) -> Iterator[Landmarks]:
     frame_of_reference_uid = frame_of_reference(image)
-    slices = [one for one in slices_of(image) if one.frame == (landmarks.frame or 1)]
-    for one in slices if frame_of_reference_uid else ():
-        if one.pixel_mm is None:
-            continue
-        pixels = np.array(list(landmarks.points.values()), dtype=float) - HALF_PIXEL
-        places = one.origin + (pixels * np.array(one.pixel_mm)) @ one.axes[:2]
+    one = slice_of(image, landmarks.frame or 1)
+    places = None if one is None else unprojected(np.array(list(landmarks.points.values())), one)
+    if frame_of_reference_uid and places is not None:
         points = {name: _rounded(place) for name, place in zip(landmarks.points, places, strict=True)}
         yield Landmarks(space=Space.PATIENT, points=points, frame_of_reference_uid=frame_of_reference_uid)
 

@@ -23,6 +23,7 @@ from pydicom.uid import (
 from sr_templates import codes, headers, identity, uids
 from sr_templates.content import report_content
 from sr_templates.context import Predecessor, ReportContext
+from sr_templates.envelope import scheme_of_ihe
 from sr_templates.evidence import Instance, hierarchical, instance_of
 from sr_templates.findings import StudyFindings
 from sr_templates.objects import ObjectKind
@@ -132,15 +133,19 @@ def _identify(report: Dataset, findings: StudyFindings, context: ReportContext) 
     report.InstanceCreationDate, report.InstanceCreationTime = report.ContentDate, report.ContentTime
     report.file_meta.ImplementationClassUID = UID(identity.IMPLEMENTATION_CLASS_UID)
     report.file_meta.ImplementationVersionName = identity.version_name(findings.software)
+    report.CodingSchemeIdentificationSequence = [_own_scheme(), scheme_of_ihe()]
+    device_uid = uids.device_uid(context.uid_root, software=findings.software)
+    report.ContributingEquipmentSequence = [_algorithm_as_equipment(report, device_uid)]
+
+
+def _own_scheme() -> Dataset:
     scheme = Dataset()
     scheme.CodingSchemeDesignator = codes.SCHEME
     scheme.CodingSchemeUID = codes.SCHEME_UID
     scheme.CodingSchemeName = codes.SCHEME_NAME
     scheme.CodingSchemeVersion = codes.SCHEME_VERSION
     scheme.CodingSchemeResponsibleOrganization = identity.MANUFACTURER
-    report.CodingSchemeIdentificationSequence = [scheme]
-    device_uid = uids.device_uid(context.uid_root, software=findings.software)
-    report.ContributingEquipmentSequence = [_algorithm_as_equipment(report, device_uid)]
+    return scheme
 
 
 def _algorithm_as_equipment(report: Dataset, device_uid: str) -> Dataset:

@@ -114,6 +114,14 @@ def code_item(code: Code) -> Dataset:
     return item
 
 
+def scheme_of_ihe() -> Dataset:
+    """Return whose the code of the algorithm's purpose is, as PS3.3 C.12.1 asks for designators that begin with 99."""
+    item = Dataset()
+    item.CodingSchemeDesignator = codes.PROCESSING_ALGORITHM.scheme_designator
+    item.CodingSchemeResponsibleOrganization = "IHE International"
+    return item
+
+
 def _add_series(made: Dataset, kind: ObjectKind, context: ReportContext) -> None:
     made.SeriesNumber = context.series_numbers[kind]
     made.SeriesDescription = context.series_descriptions[kind]
@@ -142,6 +150,7 @@ def _add_equipment(made: Dataset, findings: StudyFindings, context: ReportContex
     item.SoftwareVersions = findings.software
     item.DeviceUID = uids.device_uid(context.uid_root, software=findings.software)
     made.ContributingEquipmentSequence = [item]
+    made.CodingSchemeIdentificationSequence = [scheme_of_ihe()]
 
 
 def _add_file_meta(made: Dataset, findings: StudyFindings) -> None:

@@ -35,7 +35,7 @@ DAMAGE: Final = (
     struct.error,
 )
 #: One text of many lines, in which a backslash is a character.
-_WHOLE: Final = frozenset({"LT", "ST", "UT"})
+WHOLE: Final = frozenset({"LT", "ST", "UT"})
 #: The range of a Timezone Offset From UTC is -1200 to +1400.
 _FARTHEST_OFFSET_MIN: Final = 14 * 60
 #: Type 2 in the Patient and General Study Modules: present, if need be empty (PS3.3 C.7.1.1, C.7.2.1).
@@ -88,7 +88,12 @@ _REQUEST: Final = (
 
 def value(source: Dataset, keyword: str) -> object:
     """Return the value of an attribute; None where it is missing or damaged beyond reading."""
+    if keyword not in source:
+        return None
     try:
+        element = source.get_item(keyword)
+        if not element.is_raw:
+            return element.value
         with warnings.catch_warnings():
             # pydicom's warnings quote values, which may be a patient's.
             warnings.simplefilter("ignore")
@@ -109,7 +114,7 @@ def fitting(source: Dataset, keyword: str) -> str:
     """Return an attribute as text where its values keep to their VR (PS3.5 6.2), else "": what need not be repeated."""
     found, vr = text(source, keyword), dictionary_VR(keyword)
     try:
-        for part in [found] if vr in _WHOLE else found.split("\\"):
+        for part in [found] if vr in WHOLE else found.split("\\"):
             validate_value(vr, part, config.RAISE)
     except ValueError:
         return ""

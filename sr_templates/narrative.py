@@ -7,7 +7,7 @@ cause, age or treatment, and never that something is healthy (docs/morphometry 6
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from sr_templates.comparison import Comparison
+from sr_templates.comparison import Comparison, HeightChange, LevelComparison, LossChange
 from sr_templates.findings import (
     Deformity,
     LandmarkSource,
@@ -18,6 +18,7 @@ from sr_templates.findings import (
     WedgingAssessment,
     WedgingDirection,
 )
+from sr_templates.reason_words import explained
 
 _SHAPES: Final = {
     Deformity.NONE: "no height-loss deformity by shape",
@@ -44,6 +45,9 @@ _AGAINST_LIMIT: Final = {
 #: Characters of a date, YYYYMMDD (PS3.5 6.2).
 _DATE_LENGTH: Final = 8
 _NEARLY_CERTAIN: Final = 0.99
+#: Levels whose change is told in words; the tables of the report have them all.
+_MOST_LEVELS: Final = 5
+_POSITIONS: Final = ("anterior", "middle", "posterior")
 _Found = tuple[VertebraFinding, Measured]
 
 
@@ -55,7 +59,7 @@ def narrative(findings: StudyFindings) -> str:
 def _sentences(findings: StudyFindings) -> Iterator[str]:
     measured = [(one, one.measured) for one in findings.vertebrae if one.measured is not None]
     if not measured:
-        yield f"No vertebra was measured: {findings.reason}."
+        yield f"No vertebra was measured: {explained(findings.reason or 'reason not stated')}."
     else:
         yield _scope(findings, measured)
         yield from _landmarks([one for one, _ in measured])
@@ -64,8 +68,7 @@ def _sentences(findings: StudyFindings) -> Iterator[str]:
         yield from _posterior_wedging(measured)
         if any(numbers.heights_mm is None for _, numbers in measured):
             yield "The image has no known pixel size: heights are not given in mm."
-    if left_out := [f"{one.level} ({one.reason})" for one in findings.vertebrae if one.measured is None]:
-        yield f"Not evaluable: {_listed(left_out)}."
+    yield from _not_evaluable(findings.vertebrae)
     if findings.comparison is not None:
         yield _comparison(findings.comparison)
 
@@ -83,8 +86,13 @@ def _scope(findings: StudyFindings, measured: Sequence[_Found]) -> str:
 
 
 def _landmarks(measured: Sequence[VertebraFinding]) -> Iterator[str]:
-    for source in dict.fromkeys(one.landmark_source for one in measured):
-        yield f"The points {_SOURCES.get(source, 'were supplied; whether they were reviewed is not stated')}."
+    """Give who placed the points, of several each with its levels: no reader has seen what stands beside a review."""
+    sources = dict.fromkeys(one.landmark_source for one in measured)
+    for source in sources:
+        levels = _listed([one.level for one in measured if one.landmark_source is source])
+        of_levels = f" of {levels}" if len(sources) > 1 else ""
+        placed = _SOURCES.get(source, "were supplied; whether they were reviewed is not stated")
+        yield f"The points{of_levels} {placed}."
 
 
 def _greatest(findings: StudyFindings, measured: Sequence[_Found]) -> str:
@@ -134,24 +142,68 @@ def _posterior_wedging(measured: Sequence[_Found]) -> Iterator[str]:
             yield f"Posterior wedging of {one.level} is {numbers.wedging_percent:.1f} %, {against}."
 
 
+def _not_evaluable(vertebrae: Sequence[VertebraFinding]) -> Iterator[str]:
+    """Give each reason once, with the levels that have it."""
+    left_out = [one for one in vertebrae if one.measured is None]
+    for reason in dict.fromkeys(one.reason or "" for one in left_out):
+        levels = [one.level for one in left_out if one.reason == reason]
+        are = "are" if len(levels) > 1 else "is"
+        yield f"{_listed(levels)} {are} not evaluable: {explained(reason)}."
+
+
 def _comparison(comparison: Comparison) -> str:
     when = f"the study of {shown_date(comparison.prior.study_date)}"
     if comparison.reason is not None:
-        return f"Not compared with {when}: {comparison.reason}."
-    known = {
-        level.level: [
-            one.is_significant
-            for part in (level.heights, level.losses)
-            for one in (part.anterior, part.middle, part.posterior)
-            if one is not None
+        return f"Not compared with {when}: {explained(comparison.reason)}."
+    if not any(_compared(level) for level in comparison.levels):
+        reasons = dict.fromkeys(reason for level in comparison.levels for reason in _not_compared(level))
+        return f"No number could be compared with {when}{': ' if reasons else ''}{'; '.join(map(explained, reasons))}."
+    changed = [level for level in comparison.levels if any(one.is_significant for one in _compared(level))]
+    if not changed:
+        return f"Compared with {when}, no change reaches the least significant change."
+    largest = sorted(changed, key=_largest, reverse=True)[:_MOST_LEVELS]
+    told = [f"{level.level} {_change(level)}" for level in changed if level in largest]
+    if more := len(changed) - len(told):
+        told.append(f"and {more} more {'level' if more == 1 else 'levels'}")
+    return f"Compared with {when}, these changes reach the least significant change: {'; '.join(told)}."
+
+
+def _compared(level: LevelComparison) -> list[HeightChange | LossChange]:
+    parts = (level.heights, level.losses)
+    return [one for part in parts for one in (part.anterior, part.middle, part.posterior) if one is not None]
+
+
+def _not_compared(level: LevelComparison) -> list[str]:
+    return [reason for reason in (level.reason, level.heights.reason, level.losses.reason) if reason is not None]
+
+
+def _largest(level: LevelComparison) -> float:
+    """Return the largest change that counts, percent of a height or points of a loss."""
+    return max(_size(one) for one in _compared(level) if one.is_significant)
+
+
+def _size(change: HeightChange | LossChange) -> float:
+    return abs(change.change_percent if isinstance(change, HeightChange) else change.change_points)
+
+
+def _change(level: LevelComparison) -> str:
+    """Return which heights are lower or higher, and by how much; of a level without such a height, which losses."""
+    heights = (level.heights.anterior, level.heights.middle, level.heights.posterior)
+    told = [
+        f"{position} height {'lower' if one.change_mm < 0 else 'higher'} by {abs(one.change_mm):.1f} mm"
+        f" ({abs(one.change_percent):.1f} %)"
+        for position, one in zip(_POSITIONS, heights, strict=True)
+        if one is not None and one.is_significant
+    ]
+    losses = (level.losses.anterior, level.losses.middle, level.losses.posterior)
+    return _listed(told) or _listed(
+        [
+            f"{position} height loss {'smaller' if one.change_points < 0 else 'greater'} by"
+            f" {abs(one.change_points):.1f} points"
+            for position, one in zip(_POSITIONS, losses, strict=True)
+            if one is not None and one.is_significant
         ]
-        for level in comparison.levels
-    }
-    if not any(known.values()):
-        return f"No number could be compared with {when}."
-    changed = [level for level, reached in known.items() if any(reached)]
-    where = f"at {_listed(changed)}" if changed else "at no level"
-    return f"Compared with {when}, a change reaches the least significant change {where}."
+    )
 
 
 def _counted(count: int) -> str:

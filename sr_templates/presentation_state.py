@@ -136,7 +136,9 @@ def _state(number: int, group: Sequence[_Shown], findings: StudyFindings, contex
     del made.ContentDate, made.ContentTime
     measured = sum(one.measured is not None for one in findings.vertebrae)
     made.ContentLabel = LABEL
-    made.ContentDescription = f"Vertebral morphometry, unverified: {len(group)} of {measured} vertebrae"
+    # In a viewer's list this tells one revision from another; 64 characters at most (LO).
+    what = f"Morphometry, unverified: {len(group)} of {measured} vertebrae"
+    made.ContentDescription = f"{what}, revision {context.revision}"
     # Type 2, a person: nobody has drawn or seen it. Our own reader knows by it that no reader changed it.
     made.ContentCreatorName = ""
     images = {(_uid(each.image), each.frames): each for each in group}
@@ -250,7 +252,7 @@ def _annotation(group: Sequence[_Shown], findings: StudyFindings, context: Repor
         item.GraphicObjectSequence.append(_line(shown, [*names, names[0]], f"{level} vertebra", uid))
         for position, ends in LINES.items():
             if set(ends) <= shown.points.keys():
-                own = uids.derived_uid(context.uid_root, "height", uid, position)
+                own = uids.height_uid(context.uid_root, tracking_uid=uid, position=position)
                 item.GraphicObjectSequence.append(_line(shown, ends, f"{level} {position} height", own))
     return item
 

@@ -5,11 +5,11 @@ of what an object depends on is complete; its own bytes are.
 """
 
 import hashlib
-from typing import Final
+from collections.abc import Iterator
+from typing import Any, Final
 
+import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset
 from pydicom.uid import UID
 
 from sr_templates import uids
@@ -42,14 +42,40 @@ def seal(made: Dataset, kind: ObjectKind, *, uid_root: str) -> Dataset:
     study, shared = str(made.StudyInstanceUID), {keyword: str(made.get(keyword, "")) for keyword in _SHARED}
     made.SeriesInstanceUID = uids.series_uid(uid_root, study_instance_uid=study, kind=kind, shared=shared)
     made.SOPInstanceUID = UNSEALED
-    made.SOPInstanceUID = uids.derived_uid(uid_root, kind, hashlib.sha256(_written(made)).hexdigest())
+    made.SOPInstanceUID = uids.derived_uid(uid_root, kind, digest(made))
     made.file_meta.MediaStorageSOPInstanceUID = UID(made.SOPInstanceUID)
     return made
 
 
-def _written(made: Dataset) -> bytes:
-    """Return the elements as they stand in the file (Explicit VR Little Endian), without preamble and file meta."""
-    with DicomBytesIO() as file:
-        file.is_little_endian, file.is_implicit_VR = True, False
-        write_dataset(file, made)
-        return file.getvalue()
+def digest(made: Dataset) -> str:
+    """Return the SHA-256 of all elements as they will stand in the file: tag, VR, value; no preamble, no file meta.
+
+    It takes a fifth of the time that writing them takes (benchmarks/report.py). Values are written out by `repr`, which
+    escapes what could be taken for the end of one.
+    """
+    found = hashlib.sha256()
+    for part in _parts(made):
+        found.update(part)
+    return found.hexdigest()
+
+
+def _parts(item: Dataset) -> Iterator[bytes]:
+    for stored in item.elements():
+        # What was copied without being read is read now, so that it does not count whether somebody has.
+        element = item[stored.tag] if stored.is_raw else stored
+        yield b"%08x%s" % (element.tag, str(element.VR).encode())
+        value: Any = element.value
+        if element.VR == "SQ":
+            for below in value:
+                yield b"("
+                yield from _parts(below)
+            yield b")"
+        elif isinstance(value, bytes):
+            yield b"%d:" % len(value)
+            yield value
+        elif element.VR == "FL" and value is not None:
+            # What single precision does not hold is not in the file.
+            yield np.asarray(value, dtype="<f4").tobytes()
+        else:
+            yield repr(value).encode()
+        yield b"\n"

@@ -50,9 +50,13 @@ def slices_of(image: Dataset) -> list[Slice]:
     """Return every plane of `image` that states where it lies; [] for a localizer, which only shows the way."""
     if is_localizer(image):
         return []
-    frames = max(1, len(headers.items(image, "PerFrameFunctionalGroupsSequence")))
-    found = (_slice(image, frame) for frame in range(1, frames + 1))
+    found = (_slice(image, frame) for frame in range(1, _frames(image) + 1))
     return [one for one in found if one is not None]
+
+
+def slice_of(image: Dataset, frame: int) -> Slice | None:
+    """Return the plane of one frame, counted from 1; None where there is no such frame, or it does not say where."""
+    return _slice(image, frame) if 1 <= frame <= _frames(image) and not is_localizer(image) else None
 
 
 def is_localizer(image: Dataset) -> bool:
@@ -86,6 +90,10 @@ def cosines(parts: Sequence[Dataset]) -> list[float]:
     found = (headers.numbers(part, "ImageOrientationPatient") for part in parts)
     six = next((six for six in found if _are_directions(six)), [])
     return [value / hypot(*vector) for vector in (six[:3], six[3:]) for value in vector]
+
+
+def _frames(image: Dataset) -> int:
+    return max(1, len(headers.items(image, "PerFrameFunctionalGroupsSequence")))
 
 
 def _slice(image: Dataset, frame: int) -> Slice | None:

@@ -14,6 +14,10 @@ from uuid import UUID, uuid5
 
 #: Longest UID, characters (PS3.5 9.1).
 MAX_LENGTH: Final = 64
+#: Root of UUID-derived UIDs (PS3.5 B.2).
+_UUID_DERIVED: Final = "2.25"
+#: Longest root that leaves room for a dot and 39 digits.
+_LONGEST_ROOT: Final = 24
 #: uuid5(NAMESPACE_URL, "urn:spondyl:uid"): permanent.
 _NAMESPACE: Final = UUID("00aa3418-45f0-5be7-a4c6-ebd0ee3b040c")
 
@@ -31,7 +35,7 @@ def derived_uid(root: str, *seed: object) -> str:
     """
     named = digest(seed)
     if not root:
-        return f"2.25.{uuid5(_NAMESPACE, named).int}"
+        return f"{_UUID_DERIVED}.{uuid5(_NAMESPACE, named).int}"
     uid = f"{root}.{int(named[:32], 16)}"
     if len(uid) > MAX_LENGTH:
         raise ValueError(f"expected a UID root of at most 24 characters, found {len(root)}: {root}")
@@ -53,6 +57,17 @@ def tracking_uid(root: str, *, study_instance_uid: str, level: str) -> str:
     survive some de-identifiers. Between studies a vertebra is matched by patient and Finding Site.
     """
     return derived_uid(root, "tracking", study_instance_uid, level)
+
+
+def height_uid(root: str, *, tracking_uid: str, position: str) -> str:
+    """Return the Tracking UID of a vertebra's anterior, middle or posterior height: it follows from the vertebra's."""
+    return derived_uid(root, "height", tracking_uid, position)
+
+
+def root_of(uid: str) -> str | None:
+    """Return the root under which `derived_uid` could have made a UID: "" for a UUID-derived one; None without any."""
+    root = uid.rpartition(".")[0]
+    return "" if root == _UUID_DERIVED else root if 0 < len(root) <= _LONGEST_ROOT else None
 
 
 def device_uid(root: str, *, software: str) -> str:

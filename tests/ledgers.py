@@ -89,7 +89,7 @@ def claim(ledger: Ledger, job: JobRow, *, now: float = 140.0, worker: str = "w1"
 
 def new_report(uid: str = "2.25.1", *, kind: str = "sr", choice: int = 0, finding: str | None = None) -> NewReport:
     """Return an object to be entered."""
-    classes = {"sr": ("88.34", "88.33", "88.22")[choice], "gsps": "11.1", "summary": "7"}
+    classes = {"sr": ("88.34", "88.33", "88.22")[choice], "gsps": "11.1", "summary": "7", "sagittal": "2"}
     return NewReport(
         kind=kind,
         choice=choice,
@@ -134,7 +134,7 @@ def finish(
         findings="{}",
         reason=reason,
         objects=objects or [new_report(report)],
-        wanted=dict.fromkeys(destinations, ("sr", "gsps", "summary")),
+        wanted=dict.fromkeys(destinations, ("sr", "gsps", "summary", "sagittal")),
         now=now,
     )
 

@@ -25,10 +25,14 @@ NOW: Final = 200.0
 
 
 @contextmanager
-def measuring_node(ledger_url: str, root: Path) -> Iterator[Node]:
-    """Open the node; it writes its report in one SOP class, since one tells all of it, and reports reasons too."""
-    report = Report(sop_classes=("comprehensive_3d",), not_analysable=True)
-    pacs = Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=104, objects=("sr", "gsps"))
+def measuring_node(ledger_url: str, root: Path, *send: str, **changes: Any) -> Iterator[Node]:
+    """Open the node; it writes its report in one SOP class, since one tells all of it, and reports reasons too.
+
+    Its destination gets report and overlay, or `send`; `changes` are of [report].
+    """
+    report = Report.model_validate({"sop_classes": ("comprehensive_3d",), "not_analysable": True, **changes})
+    about = {"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": 104}
+    pacs = Destination.model_validate({**about, "send": send or ("sr", "gsps")})
     settings = Settings(storage=Storage(root=root), report=report, destinations=(pacs,))
     spool = Spool(root)
     spool.prepare()

@@ -171,6 +171,35 @@ def _compared(sop_class_uid: str) -> Case:
     return replace(_ct(sop_class_uid), findings=replace(_spine(*_FEW), comparison=_comparison()))
 
 
+def _reviewed() -> Case:
+    """Return points that a reader went over, so that there is a person observer."""
+    case = _ct(Comprehensive3DSRStorage, *_FEW)
+    vertebrae = tuple(replace(one, landmark_source=LandmarkSource.REVIEWED) for one in case.findings.vertebrae)
+    return replace(case, findings=replace(case.findings, vertebrae=vertebrae, observers=("Doe^Jane", "Roe^Rick")))
+
+
+def _beside(sop_class_uid: str, *, has_section: bool) -> Case:
+    """Return points 27 mm beside the slices, on a section of ours if there is one."""
+    case, images = _ct(sop_class_uid, *_FEW), tuple(_slice(number) for number in (10, 11))
+    section = _slice(1)
+    section.SeriesInstanceUID, section.SOPInstanceUID = f"{samples.STUDY}.6", f"{samples.STUDY}.6.1"
+    derived = (section,) if has_section else ()
+    return replace(case, context=replace(case.context, images=images, derived=derived))
+
+
+def _no_geometry() -> Case:
+    """Return points of a segmentation whose images do not say where they lie: no coordinates in this class."""
+    case, image = _ct(EnhancedSRStorage, *_FEW), _slice(1)
+    del image.ImageOrientationPatient, image.ImagePositionPatient
+    return replace(case, context=replace(case.context, images=(image,)))
+
+
+def _none_measured() -> Case:
+    case = _not_analysable(ComprehensiveSRStorage)
+    vertebrae = (samples.unmeasured("L1"), samples.unmeasured("L4"))
+    return replace(case, findings=replace(case.findings, vertebrae=vertebrae, reason="NO_VERTEBRA_MEASURED"))
+
+
 #: What independent programs are asked about, by name.
 CASES: Final[Mapping[str, Callable[[], Case]]] = {
     "ct-17-levels-3d": lambda: _ct(Comprehensive3DSRStorage, *LEVELS),
@@ -187,6 +216,11 @@ CASES: Final[Mapping[str, Callable[[], Case]]] = {
     "not-analysable-enhanced": lambda: _not_analysable(EnhancedSRStorage),
     "comparison-3d": lambda: _compared(Comprehensive3DSRStorage),
     "comparison-enhanced": lambda: _compared(EnhancedSRStorage),
+    "reviewed-3d": _reviewed,
+    "section-comprehensive": lambda: _beside(ComprehensiveSRStorage, has_section=True),
+    "projection-only-enhanced": lambda: _beside(EnhancedSRStorage, has_section=False),
+    "images-only-enhanced": _no_geometry,
+    "not-analysable-no-vertebra-comprehensive": _none_measured,
 }
 #: Those with measured vertebrae.
 MEASURED: Final = tuple(name for name in CASES if not name.startswith("not-analysable"))

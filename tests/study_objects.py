@@ -1,16 +1,19 @@
 """Whole studies with every kind of object that comes back of them, a CT and a radiograph."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import films
 import numpy as np
+import pytest
 
 from service.config import Destination, Settings
 from sr_templates.findings import StudyFindings
 from sr_templates.objects import ObjectKind
-from workers.phantom.study import make_study
+from workers.phantom import study
+from workers.phantom.column import column
+from workers.phantom.vertebra import Vertebra
 from workers.pipeline import measure_files
 
 
@@ -23,8 +26,10 @@ class Study:
     made: Mapping[str, bytes]
 
 
+#: Amplitude of a scoliosis, and how often it turns from side to side over the column.
+_CURVE_MM, _TURNS = 25.0, 0.9
 #: The same node gets every kind of object; nothing is sent to it.
-_EVERYTHING = Destination(name="everything", ae_title="PACS", host="127.0.0.1", port=104, objects=tuple(ObjectKind))
+_EVERYTHING = Destination(name="everything", ae_title="PACS", host="127.0.0.1", port=104, send=tuple(ObjectKind))
 
 
 def measured(*folders: Path) -> Study:
@@ -41,7 +46,30 @@ def measured(*folders: Path) -> Study:
 
 def ct_study(folder: Path) -> Study:
     """Return the phantom of the demo, made in `folder`: 60 sagittal slices and a segmentation of T9 to L5."""
-    make_study(folder, patient_name="Phantom^Spine", patient_id="PHANTOM", seed=1)
+    study.make_study(folder, patient_name="Phantom^Spine", patient_id="PHANTOM", seed=1)
+    return measured(folder)
+
+
+def scoliotic_column() -> tuple[Vertebra, ...]:
+    """Return the column of the demo along a double curve of 25 mm to each side, each body at right angles to it."""
+    straight = column()
+    heights = np.array([one.centre[2] for one in straight])
+    length = float(np.ptp(heights))
+    phase = 2 * np.pi * _TURNS * (heights - (heights.max() + heights.min()) / 2) / length
+    # Downwards along the curve it leans by the curve's own slope.
+    leans = np.arctan(-_CURVE_MM * 2 * np.pi * _TURNS / length * np.sin(phase))
+    bent = []
+    for one, x, lean in zip(straight, _CURVE_MM * np.cos(phase) - _CURVE_MM / 2, leans, strict=True):
+        turn = np.array([[np.cos(lean), 0, -np.sin(lean)], [0, 1, 0], [np.sin(lean), 0, np.cos(lean)]])
+        bent.append(replace(one, centre=one.centre + np.array([x, 0, 0]), axes=one.axes @ turn))
+    return tuple(bent)
+
+
+def scoliotic_study(folder: Path) -> Study:
+    """Return the study of the scoliotic column, made in `folder`: slices are sagittal, and none shows all of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study, "column", scoliotic_column)
+        study.make_study(folder, patient_name="Phantom^Curved", patient_id="CURVED", seed=2)
     return measured(folder)
 
 

@@ -27,6 +27,7 @@ from pydicom.uid import (
 from service.errors import SpondylError
 from sr_templates.headers import DAMAGE, offset, text
 from sr_templates.identity import is_own
+from sr_templates.slices import frame_of_reference
 from workers.patient import identity_of, is_same_patient
 
 #: Label Map Segmentation Storage (PS3.4 B.5); pydicom 3.0 does not name it.
@@ -81,6 +82,8 @@ class Inputs:
     unreadable: tuple[Path, ...] = ()
     #: Headers of our reports on other studies of the same patient.
     other_reports: tuple[Dataset, ...] = ()
+    #: Headers of sections that we computed of this study and that were not received: points may lie on them, no more.
+    sections: tuple[Dataset, ...] = ()
 
     def of_classes(self, sop_classes: frozenset[str]) -> list[Dataset]:
         """Return the headers of these SOP classes, ordered by SOP Instance UID."""
@@ -95,8 +98,8 @@ class Inputs:
         return _read(self.files[text(header, "SOPInstanceUID")]) or header
 
 
-def read_inputs(files: Iterable[Path]) -> Inputs:
-    """Read the headers of `files`.
+def read_inputs(files: Iterable[Path], *, sections: Iterable[Path] = ()) -> Inputs:
+    """Read the headers of `files`, and of `sections` that we made of the study before; of one UID the last one counts.
 
     Files that are no DICOM are kept aside by name, and what we made of other studies of the same patient. Raises
     NotOneStudy where the rest is empty, spans several studies, or lacks the UIDs that a report must refer to.
@@ -116,12 +119,15 @@ def read_inputs(files: Iterable[Path]) -> Inputs:
     found = [headers[uid] for uid in sorted(headers)]
     others = _made_of_other_studies(found)
     own = [header for header in found if not any(header is other for other in others)]
+    study = _one_study(own, unreadable)
+    made = {uid: one for path in sections if (one := _section(path, study)) and (uid := text(one, "SOPInstanceUID"))}
     return Inputs(
-        study_instance_uid=_one_study(own, unreadable),
+        study_instance_uid=study,
         headers=tuple(own),
         files=paths,
         unreadable=tuple(unreadable),
         other_reports=tuple(other for other in others if text(other, "SOPClassUID") in REPORTS),
+        sections=tuple(made[uid] for uid in sorted(made.keys() - paths.keys())),
     )
 
 
@@ -145,6 +151,14 @@ def _read(path: Path, *, stop_before_pixels: bool = False) -> Dataset | None:
     except (*DAMAGE, InvalidDicomError, zlib.error):
         # What pydicom raises for a truncated or damaged file is not one family.
         return None
+
+
+def _section(path: Path, study_instance_uid: str) -> Dataset | None:
+    """Return the header of a section of ours; None where the file is another object of ours, or gone."""
+    header = _read(path, stop_before_pixels=True)
+    if header is None or text(header, "StudyInstanceUID") != study_instance_uid:
+        return None
+    return header if _is_ours(header) and "Rows" in header and frame_of_reference(header) else None
 
 
 def _is_one(uid: str) -> bool:

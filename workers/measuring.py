@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from service.dispatch import dispatch_all
 from service.errors import BadLandmarks
@@ -17,7 +18,7 @@ from sr_templates.objects import ObjectKind
 from workers.gate import Found, Gate
 from workers.landmarks.document import LandmarksError
 from workers.ledger_priors import LedgerPriors
-from workers.pipeline import Outcome, measure_files
+from workers.pipeline import Outcome, StudyReason, measure_files
 from workers.reporting import ReportFile
 
 
@@ -45,7 +46,7 @@ def measure_job(node: Node, claim: Claim) -> None:
         reason=outcome.findings.reason,
         objects=objects,
         unchecked=gate.unchecked,
-        wanted={destination.name: destination.objects for destination in node.settings.destinations},
+        wanted={destination.name: destination.send for destination in node.settings.destinations},
         now=node.clock(),
     )
     log.info(
@@ -67,16 +68,33 @@ def _measured(node: Node, claim: Claim, earlier: Earlier | None, gate: Gate) -> 
         return measure_files(
             node.spool.files(claim.study.key),
             settings=node.settings,
-            started_at=datetime.fromtimestamp(claim.started_at, UTC),
+            # In the site's own time, which a source without an offset from UTC keeps too.
+            started_at=datetime.fromtimestamp(claim.started_at, UTC).astimezone(),
             supplied=_document(node, claim),
             supplied_at=_moment(claim.document_since),
             predecessors=[_predecessor(report) for report in earlier.arrived] if earlier else (),
             revision=claim.job.revision,
             recall=LedgerPriors(priors=node.ledger.priors, claim=claim),
             fit=lambda file, received: gate.examine(file, known=received) is None,
+            sections=_sections(node, claim),
+            reported=_reported(node, claim),
         )
     except LandmarksError as error:
         raise BadLandmarks(f"the landmarks that were put: {error}") from None
+
+
+def _sections(node: Node, claim: Claim) -> list[Path]:
+    """Return the sagittal sections that we made of the study: those that came back, then those kept, which count."""
+    rows = node.ledger.admin.study(claim.study.key).reports
+    made = [row.file_name for row in rows if row.kind == ObjectKind.SAGITTAL and row.finding is None]
+    kept = (node.spool.report(claim.study.key, name) for name in made)
+    return [*node.spool.own_files(claim.study.key), *filter(Path.is_file, kept)]
+
+
+def _reported(node: Node, claim: Claim) -> list[str]:
+    """Return the levels that the revision before spoke of."""
+    said = node.ledger.priors.own(claim.study.id, before_revision=claim.job.revision)[:1]
+    return [vertebra["level"] for one in said for vertebra in json.loads(one.findings)["vertebrae"]]
 
 
 def _moment(seconds: float | None) -> datetime | None:
@@ -117,11 +135,14 @@ def _stand(node: Node, claim: Claim, earlier: Earlier, digest: str) -> bool:
 
 
 def _differs(node: Node, claim: Claim, outcome: Outcome) -> bool:
-    """Whether a destination has a report of this very revision which is none of those that came out now."""
+    """Whether a destination has a report of this very revision which is none of those that came out now.
+
+    So it is where none came out at all: numbers that hold no more must not stand.
+    """
     newest = node.ledger.admin.last_report(claim.study.id, before_revision=claim.job.revision + 1)
     had = {each.sop_instance_uid for each in newest.arrived if each.revision == claim.job.revision} if newest else set()
     made = {each.sop_instance_uid for each in outcome.objects if each.kind == ObjectKind.SR}
-    return bool(had and made) and not had & made
+    return bool(had) and not had & made and outcome.findings.reason != StudyReason.ONLY_OWN_REPORTS
 
 
 def _begin_another(node: Node, claim: Claim) -> None:

@@ -17,7 +17,7 @@ from sr_templates.findings import Triple
 from sr_templates.levels import LEVELS
 from workers.inputs import REPORTS
 from workers.landmarks.claims import coded_level
-from workers.landmarks.sr import groups
+from workers.landmarks.sr import groups, not_evaluable
 from workers.morphometry.flags import Flag
 from workers.morphometry.kept import KeptStudy, KeptVertebra
 from workers.morphometry.levels import sort_key
@@ -58,7 +58,7 @@ def read_back(report: Dataset) -> KeptStudy | None:
     found = {one.level: one for group in groups(report) if (one := _vertebra(group, modalities)) is not None}
     if not found:
         return None
-    missing = [level for level in _not_evaluable(report) if level in LEVELS and level not in found]
+    missing = [level for level, _ in not_evaluable(report) if level in LEVELS and level not in found]
     vertebrae = [*found.values(), *(KeptVertebra(level=level, is_measured=False) for level in dict.fromkeys(missing))]
     first = next(iter(groups(report)))
     positions = _parameter(_texts(first, _ALGORITHM_PARAMETERS), _POSITIONS)
@@ -160,12 +160,6 @@ def _modalities(report: Dataset) -> Iterator[str]:
     for library in _items(report, _key(codes.IMAGE_LIBRARY)):
         for group in _items(library, _key(codes.IMAGE_LIBRARY_GROUP)):
             yield from (value for _, value in _codes(group, _key(codes.MODALITY)))
-
-
-def _not_evaluable(report: Dataset) -> Iterator[str]:
-    """Give the levels that the report names as without numbers, or without a grade."""
-    for container in _items(report, _key(codes.QUALITATIVE_EVALUATIONS)):
-        yield from (text.partition(":")[0].strip() for text in _texts(container, _key(codes.NOT_EVALUABLE)))
 
 
 def _parameter(parameters: Iterable[str], begins: str) -> str:

@@ -22,6 +22,7 @@ from sr_templates.counterparts import with_counterparts
 from sr_templates.findings import LandmarkSource, StudyFindings
 from sr_templates.identity import is_own
 from sr_templates.objects import ObjectKind
+from workers.amended import with_reported
 from workers.finders.ask import ask_finder
 from workers.inputs import Inputs, newest_date, read_inputs
 from workers.landmarks.reasons import Note
@@ -35,14 +36,13 @@ from workers.pictures.objects import computed_from, other_objects
 from workers.prior import Recall, of_files, set_beside, told_by
 from workers.reporting import (
     ReportFile,
-    cites_sections,
     file_of,
     reports,
     series_descriptions,
     series_numbers,
     wanted_kinds,
 )
-from workers.sources import Found, find_landmarks
+from workers.sources import Found, find_landmarks, with_finder
 
 _IMAGES: Final = frozenset(sop_classes.IMAGES)
 #: Whether an object may be sent, given the SOP Instance UIDs of what was received.
@@ -62,7 +62,7 @@ class StudyReason(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came of a study; objects only where a vertebra was measured, or the site wants the reason told."""
+    """What came of a study; objects only where a vertebra was measured, or the reason is to be told."""
 
     findings: StudyFindings
     #: The structured report in its SOP classes first.
@@ -89,24 +89,27 @@ def measure_files(
     revision: int = 1,
     recall: Recall = of_files,
     fit: Fit = lambda _file, _received: True,
+    sections: Sequence[Path] = (),
+    reported: Sequence[str] = (),
 ) -> Outcome:
     """Measure the one study that `files` are; `supplied` is a landmarks document (spondyl.landmarks/1).
 
     `supplied_at` is when it was handed in; without it, it is the newest of all reviews.
     `started_at` is the report's content date; without it the newest date of the inputs, so that the same files
     always give the same bytes. `predecessors` are the reports on this study that a destination has,
-    `recall` returns the prior, `fit` tells whether an object may be sent; what may not, no other one refers to. Raises
-    NotOneStudy, and LandmarksError for a bad document.
+    `recall` returns the prior, `fit` tells whether an object may be sent; what may not, no other one refers to.
+    `sections` are sagittal sections that we made of the study before: places that a reader's points may lie on;
+    `reported` are the levels of the report before, none of which a review may lose without a word. Raises NotOneStudy,
+    and LandmarksError for a bad document.
     """
-    inputs = read_inputs(files)
+    inputs = read_inputs(files, sections=sections)
     found = find_landmarks(inputs, supplied, supplied_at=supplied_at)
-    if not found.placed and settings.finder.name:
-        found = ask_finder(inputs, found, settings)
+    found = with_reported(_asked(found, inputs, settings), reported)
     context = _context(inputs, found, settings, started_at=started_at, revision=revision)
     source = context.evidence[0]
     findings = _beside_prior(_findings(inputs, found, settings), inputs, source, settings, recall)
     received = frozenset(inputs.files)
-    if findings.reason == StudyReason.ONLY_OWN_REPORTS or (findings.reason and not settings.report.not_analysable):
+    if findings.reason and not _is_told(findings.reason, settings, predecessors):
         return Outcome(findings=findings, received=received)
     tracking = {one.level: one.tracking_uid for one in findings.vertebrae if one.tracking_uid}
     context = replace(context, tracking=tracking)
@@ -114,7 +117,7 @@ def measure_files(
     is_cited = partial(_is_cited, settings=settings, received=received, fit=fit)
     others = other_objects(inputs, found, findings, context, kinds, is_cited=is_cited)
     derived = [made for kind, made in others if kind is ObjectKind.SAGITTAL and is_cited(made)]
-    alternatives = reports(findings, context, settings.report, predecessors, derived=derived)
+    alternatives = reports(findings, context, settings, predecessors, derived=derived)
     return Outcome(
         findings=findings,
         objects=(*alternatives, *(file_of(kind, made) for kind, made in others)),
@@ -133,9 +136,24 @@ def measure_files(
     )
 
 
+def _asked(found: Found, inputs: Inputs, settings: Settings) -> Found:
+    """Return what the study holds; where that is nothing, or a review of some of what it placed, with the finder's."""
+    if not settings.finder.name or (found.placed and not found.open_reviews):
+        return found
+    if not found.placed:
+        return ask_finder(inputs, found, settings)
+    return with_finder(found, ask_finder(inputs, Found(vertebrae=()), settings), inputs)
+
+
+def _is_told(reason: str, settings: Settings, predecessors: Sequence[Predecessor]) -> bool:
+    """Whether a report says why nothing was measured: the site wants it, or numbers that hold no more would stand."""
+    wanted = settings.report.not_analysable or bool(predecessors)
+    return wanted and reason != StudyReason.ONLY_OWN_REPORTS
+
+
 def _is_cited(section: Dataset, *, settings: Settings, received: frozenset[str], fit: Fit) -> bool:
     """Whether other objects may refer to a section of ours: who gets them gets it too, and it is fit to be sent."""
-    return cites_sections(settings) and fit(file_of(ObjectKind.SAGITTAL, section), received)
+    return settings.cites_sections and fit(file_of(ObjectKind.SAGITTAL, section), received)
 
 
 def _context(
@@ -216,7 +234,8 @@ def _protocol(found: Found, measure: Measure) -> str:
     """Return how the points were placed: by our protocol, by that of a model, else only their supplier knows."""
     if found.from_masks or all(vertebra.source is LandmarkSource.SEGMENTATION for vertebra in found.vertebrae):
         return measure.protocol
-    if found.protocol and all(vertebra.source is LandmarkSource.REVIEWED for vertebra in found.vertebrae):
+    reviewed = {LandmarkSource.REVIEWED, LandmarkSource.MODEL}
+    if found.protocol and all(vertebra.source in reviewed for vertebra in found.vertebrae):
         return found.protocol
     by_a_model = all(vertebra.source is LandmarkSource.MODEL for vertebra in found.vertebrae)
     return found.origin if by_a_model else SUPPLIED_PROTOCOL

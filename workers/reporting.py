@@ -18,7 +18,7 @@ from sr_templates.findings import StudyFindings
 from sr_templates.objects import ObjectKind
 
 #: What is made where no destination says what it wants.
-_DEFAULT: Final = frozenset(map(ObjectKind, Destination.model_fields["objects"].default))
+_DEFAULT: Final = frozenset(map(ObjectKind, Destination.model_fields["send"].default))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,13 +37,8 @@ class ReportFile:
 
 def wanted_kinds(settings: Settings) -> frozenset[ObjectKind]:
     """Return the kinds that at least one destination is to get; the default ones where there is no destination."""
-    wanted = {ObjectKind(word) for destination in settings.destinations for word in destination.objects}
+    wanted = {ObjectKind(word) for destination in settings.destinations for word in destination.send}
     return frozenset(wanted) or _DEFAULT
-
-
-def cites_sections(settings: Settings) -> bool:
-    """Whether other objects may refer to the sagittal sections: each destination, which gets the report, has them."""
-    return all(ObjectKind.SAGITTAL in destination.objects for destination in settings.destinations)
 
 
 def series_numbers(report: Report) -> Mapping[ObjectKind, int]:
@@ -59,21 +54,22 @@ def series_descriptions(report: Report) -> Mapping[ObjectKind, str]:
 def reports(
     findings: StudyFindings,
     context: ReportContext,
-    report: Report,
+    settings: Settings,
     predecessors: Sequence[Predecessor],
     *,
     derived: Sequence[Dataset] = (),
 ) -> Iterator[ReportFile]:
     """Yield the structured report in each SOP class of the configuration, the preferred one first.
 
+    Where there is no destination to take another one, the preferred one is all.
     Each names the earlier reports of its own SOP class where there are any: a destination has only those that it takes.
     Where destinations have different ones it names them all, so that each of them finds its own.
-    `derived` are images of ours for the classes without coordinates in the patient (PS3.3 C.18.9).
+    `derived` are images of ours to draw on what no received slice shows.
     """
-    for choice, word in enumerate(report.sop_classes):
+    words = settings.report.sop_classes
+    for choice, word in enumerate(words if settings.destinations else words[:1]):
         earlier = tuple(p for p in predecessors if p.sop_class_uid == REPORTS[word]) or tuple(predecessors)
-        images = () if word == "comprehensive_3d" else tuple(derived)
-        dataset = build_report(findings, replace(context, predecessors=earlier, derived=images), REPORTS[word])
+        dataset = build_report(findings, replace(context, predecessors=earlier, derived=tuple(derived)), REPORTS[word])
         yield replace(
             file_of(ObjectKind.SR, dataset),
             choice=choice,

@@ -1,12 +1,13 @@
 """Which objects of a study say where the six points are: a document, reports and other carriers, segmentations.
 
 One source serves the whole study, since heights from two protocols must not be compared with each other. All
-segmentations of one frame of reference are one source.
+segmentations of one frame of reference are one source; a review of what we measured amends the source below it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import partial
 from typing import Final
 
 from pydicom.dataset import Dataset
@@ -15,22 +16,31 @@ from sr_templates import headers
 from sr_templates.findings import LandmarkSource
 from sr_templates.identity import is_own
 from sr_templates.slices import frame_of_reference
+from workers.amended import amended, is_review, once
+from workers.found import Found
 from workers.inputs import FIDUCIALS, PRESENTATIONS, REPORTS, SEGMENTATIONS, Inputs, newest_date
-from workers.landmarks.claims import Study
+from workers.landmarks.agreement import is_moved
+from workers.landmarks.claims import Claims, Study
 from workers.landmarks.document import LandmarksDocument, LandmarksError, landmarks_of, parse
 from workers.landmarks.fiducials import from_fiducials
 from workers.landmarks.observer import creator, observers, person, shown
 from workers.landmarks.outline.devices import told
 from workers.landmarks.points import VertebraLandmarks
+from workers.landmarks.presentation import claims_of as claims_of_state
 from workers.landmarks.presentation import from_presentation
+from workers.landmarks.presentation import is_ours as is_our_state
 from workers.landmarks.reasons import Note
 from workers.landmarks.sampling import sampled
-from workers.landmarks.sr import from_report, is_ours
+from workers.landmarks.sr import claims_of as claims_of_report
+from workers.landmarks.sr import from_report
+from workers.landmarks.sr import is_ours as is_our_report
 from workers.mask_sources import Measured, measure_masks, of_series, segmentations, structure_sets, uids
 from workers.morphometry.levels import sort_key
 from workers.nearby import images_at, is_computed
 from workers.outline_sources import devices_on_films, measure_outlines
 from workers.own_report import stated_protocol
+
+__all__ = ["Found", "find_landmarks", "with_finder"]
 
 _ORDER: Final = list(LandmarkSource)
 #: What is said of the carriers that were not used.
@@ -45,36 +55,6 @@ _CLOCKS_APART: Final = timedelta(hours=14)
 _MOST_PERSONS: Final = 3
 
 
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """Landmarks with the objects they rest on."""
-
-    vertebrae: tuple[VertebraLandmarks, ...]
-    #: Headers of the images that the points lie on or were derived from.
-    images: tuple[Dataset, ...] = ()
-    #: Headers of the segmentations, the report or the other carrier that the points come from.
-    others: tuple[Dataset, ...] = ()
-    #: How the points came about, in words, where that is stated.
-    origin: str = ""
-    #: The persons who reviewed them, as DICOM writes names.
-    observers: tuple[str, ...] = ()
-    #: Protocol of ours by which they were placed before a reader went over them; "" where that is not stated.
-    protocol: str = ""
-    #: When a document was handed in; of anything else its objects tell.
-    supplied_at: datetime | None = None
-    #: What was not used, as coded words.
-    notes: tuple[str, ...] = ()
-    #: Whether a finder's masks, not its points, were measured: then our own protocol holds.
-    from_masks: bool = False
-    #: Coded reason why the finder that was asked gave nothing.
-    finder_gave: str | None = None
-
-    @property
-    def placed(self) -> int:
-        """How many vertebrae have points."""
-        return sum(vertebra.landmarks is not None for vertebra in self.vertebrae)
-
-
 def find_landmarks(inputs: Inputs, supplied: bytes | None = None, *, supplied_at: datetime | None = None) -> Found:
     """Return the landmarks of the first source that has any: reviewed, supplied (SR, GSPS, fiducials, JSON), masks.
 
@@ -84,22 +64,66 @@ def find_landmarks(inputs: Inputs, supplied: bytes | None = None, *, supplied_at
     document = [] if supplied is None else [_from_document(inputs, parse(supplied), supplied_at)]
     carried = [one for one in _carried(inputs) if one.vertebrae]
     found = [one for one in (*document, *carried) if one.vertebrae]
-    if not any(one.placed for one in found):
-        acquired = _acquired(inputs)
-        measured = [*measure_masks(inputs, acquired), *measure_outlines(inputs, acquired)]
-        masks = [_of_masks(one, inputs) for one in measured if one.vertebrae]
-        carried, found = [*carried, *masks], [*found, *masks]
     zone = next(filter(None, map(headers.offset, inputs.headers)), None)
-    chosen = min(found, key=lambda one: _preference(one, zone), default=Found(vertebrae=()))
-    best = _with_devices(_with_the_rest(chosen, found, inputs), inputs)
+    rank = partial(_preference, zone=zone)
+    if not any(one.placed for one in found):
+        masks = _masks(inputs)
+        carried, found = [*carried, *masks], [*found, *masks]
+    elif is_review(min(found, key=rank)):
+        found = [*found, *_masks(inputs)]
+    ranked = sorted(found, key=rank)
+    chosen = ranked[0] if ranked else Found(vertebrae=())
+    best = _with_devices(_settled(ranked, inputs) or chosen, inputs)
+    study = _study(inputs)
     unused = {
-        Note.DOCUMENT_NOT_USED: sum(one is not chosen for one in document),
+        Note.DOCUMENT_NOT_USED: len(document) if not best.from_document else 0,
+        Note.OWN_REPORT_UNSIGNED: sum(is_moved(claims, best.vertebrae, study) for claims in _unsigned(inputs)),
         **{note: len(_holders(carried, classes) - uids(best.others)) for note, classes in _CARRIERS.items()},
         Note.SEGMENTATIONS_NOT_USED: len(uids(segmentations(inputs)) - uids(best.others)),
         Note.STRUCTURE_SETS_NOT_USED: len(uids(structure_sets(inputs)) - uids(best.others)),
         Note.REVIEW_ORDER_UNSURE: sum(_is_order_unsure(chosen, one, zone) for one in found),
     }
     return replace(best, notes=tuple(note.told(count) for note, count in unused.items() if count))
+
+
+def _masks(inputs: Inputs) -> list[Found]:
+    """Return what masks and outlines of the study give."""
+    acquired = _acquired(inputs)
+    measured = [*measure_masks(inputs, acquired), *measure_outlines(inputs, acquired)]
+    return [_of_masks(one, inputs) for one in measured if one.vertebrae]
+
+
+def _settled(ranked: Sequence[Found], inputs: Inputs) -> Found | None:
+    """Return the first source, a review with what would be measured without it; None where there is no source."""
+    if not ranked:
+        return None
+    first = _with_the_rest(ranked[0], ranked, inputs)
+    if not is_review(first):
+        return first
+    rest = _settled(ranked[1:], inputs) or Found(vertebrae=())
+    return amended(first, rest, _by_uid(_images(inputs)))
+
+
+def with_finder(found: Found, answered: Found, inputs: Inputs) -> Found:
+    """Return reviews that draw some of what the finder placed, with what it placed anew, or the reason why it did not.
+
+    `found` is what the study holds, `answered` what the finder gave.
+    """
+    if not answered.placed:
+        return replace(found, finder_gave=answered.finder_gave)
+    settled = answered
+    for review in reversed(found.open_reviews):
+        settled = amended(review, settled, _by_uid(_images(inputs)))
+    return replace(_with_devices(settled, inputs), notes=found.notes)
+
+
+def _unsigned(inputs: Inputs) -> Iterator[Claims]:
+    """Give what each report and presentation state says that is our answer, or an edit of it that names nobody."""
+    for header in inputs.of_classes(REPORTS | PRESENTATIONS):
+        whole = inputs.whole(header)
+        is_report = headers.text(header, "SOPClassUID") in REPORTS
+        if _is_our_answer(header, observers(whole) if is_report else creator(header)):
+            yield claims_of_report(whole) if is_report else claims_of_state(whole)
 
 
 def _with_the_rest(best: Found, found: Sequence[Found], inputs: Inputs) -> Found:
@@ -119,8 +143,8 @@ def _with_the_rest(best: Found, found: Sequence[Found], inputs: Inputs) -> Found
     return replace(
         best,
         vertebrae=tuple(sorted((*best.vertebrae, *more.values()), key=lambda one: sort_key(one.level))),
-        images=_once(image for one in (best, *added) for image in one.images),
-        others=_once(other for one in (best, *added) for other in one.others),
+        images=once(image for one in (best, *added) for image in one.images),
+        others=once(other for one in (best, *added) for other in one.others),
     )
 
 
@@ -133,10 +157,6 @@ def _with_devices(found: Found, inputs: Inputs) -> Found:
     return replace(found, vertebrae=told(found.vertebrae, devices))
 
 
-def _once(objects: Iterable[Dataset]) -> tuple[Dataset, ...]:
-    return tuple({headers.text(one, "SOPInstanceUID"): one for one in objects}.values())
-
-
 def _of_masks(measured: Measured, inputs: Inputs) -> Found:
     """Return vertebrae that were measured, with who drew the lines they were measured in, where that is stated."""
     found = _resting_on(measured.vertebrae, measured.images, measured.holders)
@@ -145,7 +165,7 @@ def _of_masks(measured: Measured, inputs: Inputs) -> Found:
         is_report = headers.text(one, "SOPClassUID") in REPORTS
         is_state = headers.text(one, "SOPClassUID") in PRESENTATIONS
         persons += observers(inputs.whole(one)) if is_report else creator(one) if is_state else ()
-    by = " and ".join(list(dict.fromkeys(persons))[:_MOST_PERSONS])
+    by = " and ".join(map(shown, list(dict.fromkeys(persons))[:_MOST_PERSONS]))
     return replace(found, origin=f"measured in lines drawn by {by}") if by else found
 
 
@@ -198,25 +218,27 @@ def _from_document(inputs: Inputs, document: LandmarksDocument, supplied_at: dat
         _resting_on(vertebrae, around, ()),
         origin=f"{document.source}{by}",
         observers=persons,
+        from_document=True,
         supplied_at=supplied_at or datetime.max.replace(tzinfo=UTC),
     )
 
 
 def _carried(inputs: Inputs) -> Iterator[Found]:
     """Give what each report, presentation state and fiducial set holds."""
-    images = _images(inputs)
-    study = Study(image_of=_by_uid(images), frames=_frames([*images, *inputs.of_classes(SEGMENTATIONS)]))
+    images, study = _images(inputs), _study(inputs)
     for header in inputs.of_classes(REPORTS):
         whole = inputs.whole(header)
         persons = observers(whole)
         if not _is_our_answer(header, persons):
             found = _placed_by(persons, "SR", _resting_on(from_report(whole, study), images, (header,)))
-            yield replace(found, protocol=stated_protocol(whole) if is_ours(whole) else "")
+            ours = is_our_report(whole)
+            yield replace(found, protocol=stated_protocol(whole) if ours else "", is_ours=ours)
     for header in inputs.of_classes(PRESENTATIONS):
         persons = creator(header)
         if not _is_our_answer(header, persons):
-            vertebrae = from_presentation(inputs.whole(header), study)
-            yield _placed_by(persons, "GSPS", _resting_on(vertebrae, images, (header,)))
+            whole = inputs.whole(header)
+            found = _placed_by(persons, "GSPS", _resting_on(from_presentation(whole, study), images, (header,)))
+            yield replace(found, is_ours=is_our_state(whole))
     for header in inputs.of_classes(FIDUCIALS):
         for vertebrae in from_fiducials(inputs.whole(header), study):
             yield _placed_by(creator(header), "fiducials", _resting_on(vertebrae, images, (header,)))
@@ -272,6 +294,12 @@ def _images(inputs: Inputs) -> list[Dataset]:
 def _acquired(inputs: Inputs) -> list[Dataset]:
     """Return the images that masks and outlines may lie on: none that we have computed."""
     return [image for image in _images(inputs) if not is_computed(image)]
+
+
+def _study(inputs: Inputs) -> Study:
+    images = _images(inputs)
+    frames = _frames([*images, *inputs.of_classes(SEGMENTATIONS)])
+    return Study(image_of=_by_uid([*images, *inputs.sections]), frames=frames)
 
 
 def _by_uid(images: Sequence[Dataset]) -> Callable[[str], Dataset | None]:

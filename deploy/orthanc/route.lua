@@ -1,8 +1,9 @@
 -- Sends the series of a stable spine study that Spondyl can use to the modality "spondyl", each series once.
 --
 -- Our own report makes the study stable again. It is not sent back, unless a reader has changed it: their tool may keep
--- our name. A series whose objects Spondyl has got already is not sent again. A job that failed leaves no mark, so the next stable event sends its series again; until
--- then an administrator can resubmit it (POST /jobs/{id}/resubmit), since Orthanc does not try again by itself.
+-- our name. A series whose objects Spondyl has got already is not sent again. A job that failed leaves no mark, so the
+-- next stable event sends its series again; until then an administrator can resubmit it (POST /jobs/{id}/resubmit),
+-- since Orthanc does not try again by itself.
 
 -- ---- For a site to edit.
 

@@ -42,8 +42,10 @@ def _taken(name: str, destination: Destination, settings: Settings, *, seconds: 
     found = f"answers in {seconds * 1000:.1f} ms and takes our reports as {sop_classes.NAMES[reports[0]]}"
     declined = [kind for kind in _optional(destination) if set(sop_classes.WRITTEN[kind]) <= set(refused)]
     if declined:
-        remedy = "allow it there, or take it out of the destination's objects"
-        return noted(name, f"{found}; does not take {', '.join(declined)}", remedy, peer=True)
+        remedy = "allow it there, or take it out of the destination's send"
+        is_missed = "sagittal" in declined and settings.cites_sections
+        also = "; reports may refer to the section all the same" if is_missed else ""
+        return noted(name, f"{found}; does not take {', '.join(declined)}{also}", remedy, peer=True)
     return good(name, found, peer=True)
 
 
@@ -53,4 +55,4 @@ def _reports(settings: Settings) -> list[str]:
 
 
 def _optional(destination: Destination) -> list[str]:
-    return [kind for kind in destination.objects if kind != "sr"]
+    return [kind for kind in destination.send if kind != "sr"]

@@ -5,7 +5,9 @@ Half open (its time has come): the one claim that moves the time passes as the p
 whatever it says of the object.
 
 Whose turn it is: reports go before what accompanies them, then what was put off for the shortest time, then the oldest.
-So an object that a destination never answers is not the probe again before every other had its turn.
+So an object that a destination never answers is not the probe again before every other had its turn. The sagittal
+sections of a study, which its report refers to, are older than the report and go with it, before it; one that was tried
+and not stored accompanies it.
 """
 
 from collections.abc import Iterable
@@ -14,7 +16,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case, func, or_, select, update
 
 from service.ledger.engine import inserting
-from service.ledger.rows import SR
+from service.ledger.rows import SAGITTAL, SR
 from service.ledger.tables import destinations, jobs, reports
 from service.states import HELD, IDLE
 
@@ -80,7 +82,8 @@ def _with_reports(deliveries: FromClause) -> FromClause:
 
 
 def _turns(deliveries: FromClause) -> list[ColumnElement[object]]:
-    report_first = case((reports.c.kind == SR, 0), else_=1)
+    is_new_section = and_(reports.c.kind == SAGITTAL, deliveries.c.attempts == 0)
+    report_first = case((or_(reports.c.kind == SR, is_new_section), 0), else_=1)
     return [report_first, deliveries.c.not_before, deliveries.c.id]
 
 

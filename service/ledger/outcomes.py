@@ -23,7 +23,7 @@ from service.ledger.moves import (
     newest_measuring,
     note_event,
 )
-from service.ledger.rows import SR, Claim, JobRow, NewReport, ReportRow, StudyRow
+from service.ledger.rows import SAGITTAL, SR, Claim, JobRow, NewReport, ReportRow, StudyRow
 from service.ledger.tables import deliveries, jobs, outputs, reports, revisions
 from service.messages import JobKind
 from service.states import OPEN, JobEvent, JobState, StudyEvent, StudyState
@@ -130,7 +130,8 @@ def declined(connection: Connection, claim: Claim, *, why: str, now: float) -> b
     if job is None:
         return False
     kind = connection.scalar(select(reports.c.kind).where(reports.c.id == job.report_id))
-    detail = f"not taken by {job.destination}: {kind}"
+    also = ", which its report and overlay may refer to" if kind == SAGITTAL else ""
+    detail = f"not taken by {job.destination}: {kind}{also}"
     note_event(connection, study.id, NOT_TAKEN, now=now, actor=job.worker or NODE, detail=detail)
     circuit.close(connection, [job.destination or ""])
     conclude(connection, study, job, now=now)
@@ -268,7 +269,7 @@ def _enter_report(connection: Connection, job: JobRow, report: NewReport, *, now
 def _missing(
     connection: Connection, job: JobRow, made: Mapping[int, NewReport], wanted: Mapping[str, Collection[str]]
 ) -> list[tuple[str, int]]:
-    """Return (destination, object) where it is wanted and has not arrived, or was to go again; the report first.
+    """Return (destination, object) where it is wanted and has not arrived, or was to go again, in the order to send.
 
     Of the alternatives of the report the first one stands for all that the gate let pass.
     """
@@ -286,7 +287,8 @@ def _missing(
 
 
 def _to_send(made: Mapping[int, NewReport]) -> Iterable[int]:
-    """Yield the objects that are sent, one of the alternatives of the report, first."""
+    """Yield the objects that are sent: sections, which others refer to, one alternative of the report, the others."""
+    yield from (number for number in made if made[number].kind == SAGITTAL)
     alternatives = sorted((number for number in made if made[number].kind == SR), key=lambda n: made[n].choice)
     yield from sorted(alternatives, key=lambda n: made[n].finding is not None)[:1]
-    yield from (number for number in made if made[number].kind != SR)
+    yield from (number for number in made if made[number].kind not in {SR, SAGITTAL})

@@ -10,6 +10,8 @@ from service.states import JobState, StudyState
 AT_ONCE: Final = 0.0
 #: The kind of object that every destination must get; a destination may decline the others.
 SR: Final = "sr"
+#: The kind of object that reports and overlays refer to, so it goes before them.
+SAGITTAL: Final = "sagittal"
 
 
 @dataclass(frozen=True, kw_only=True)

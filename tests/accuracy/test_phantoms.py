@@ -10,7 +10,7 @@ import pytest
 from accuracy_table import Tell
 from phantom_results import SAMPLINGS, Result, Row, results_of, rows, tasks
 
-COUNT = int(os.environ.get("SPONDYL_TEST_PHANTOMS", "12"))
+COUNT = int(os.environ.get("SPONDYL_TEST_PHANTOMS", "5"))
 #: From so many on, every core works.
 MANY = 200
 #: Samplings that the goals hold for; that grades are marked at; and that none are given at.

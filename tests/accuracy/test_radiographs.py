@@ -17,7 +17,7 @@ from workers.landmarks.outline.images import films_of
 from workers.landmarks.outline.mask import Parts, parts_of
 from workers.landmarks.points import VertebraLandmarks
 
-COUNT = int(os.environ.get("SPONDYL_TEST_PHANTOMS", "6"))
+COUNT = int(os.environ.get("SPONDYL_TEST_PHANTOMS", "5"))
 pytestmark = pytest.mark.timeout(300 + 2 * COUNT)
 #: Vertices of an outline, SD of where a hand puts each of them, mm; or the pixel of a mask, mm, and whether the mask is
 #: of the whole vertebra.

@@ -56,7 +56,9 @@ def test_every_flag_is_explained(flag: Flag) -> None:
     assert row in METHOD.splitlines()
 
 
-@pytest.mark.parametrize("word", [*reasons.Reason, *reasons.Flag, *claims.Reason], ids=lambda word: f"{word.name}")
+@pytest.mark.parametrize(
+    "word", [*reasons.Reason, *reasons.Flag, *claims.Reason, *claims.Flag], ids=lambda word: f"{word.name}"
+)
 def test_every_reason_is_explained(word: str) -> None:
     """The method has a row with each reason and each flag of the masks, and with each reason of supplied points."""
     assert re.search(rf"^\| `{word}` \| (?:rejects|warns) \| \S", METHOD, re.MULTILINE)

@@ -41,7 +41,7 @@ def made(tmp_path: Path) -> Callable[..., Cited]:
         settings = Settings(
             destinations=tuple(
                 Destination.model_validate(
-                    {"name": f"d{n}", "ae_title": "PACS", "host": "h", "port": 104, "objects": kinds}
+                    {"name": f"d{n}", "ae_title": "PACS", "host": "h", "port": 104, "send": kinds}
                 )
                 for n, kinds in enumerate(objects)
             ),

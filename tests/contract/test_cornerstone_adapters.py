@@ -18,8 +18,14 @@ VIEWERS: Final = Path(__file__).resolve().parent.parent / "viewers"
 FLOAT_MM: Final = 1e-4
 #: Image coordinates count from the corner of the first pixel, patient coordinates from its centre.
 HALF_PIXEL: Final = 0.5
-#: No slice shows both ends of the height of T3, so a report without patient coordinates has no line for it.
-NOT_DRAWN: Final = {"ct-17-levels-comprehensive": {"T3"}}
+#: No slice shows both ends of the height of T3, so a report without patient coordinates has no line for it; beside all
+#: slices, or where images do not say where they lie, no height has one.
+_NO_LINE: Final = {"T11", "T12", "L1", "L2", "L3"}
+NOT_DRAWN: Final = {
+    "ct-17-levels-comprehensive": {"T3"},
+    "projection-only-enhanced": _NO_LINE,
+    "images-only-enhanced": _NO_LINE,
+}
 
 
 def _plane(image: Dataset) -> dict[str, Any]:
@@ -49,7 +55,7 @@ def hydrated(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
     for name, path in files.items():
         path.write_bytes(report_bytes(name))
     planes = {
-        str(path): {str(image.SOPInstanceUID): _plane(image) for image in case(name).context.images}
+        str(path): {str(image.SOPInstanceUID): _plane(image) for image in case(name).context.library.values()}
         for name, path in files.items()
     }
     (folder / "planes.json").write_text(json.dumps(planes), encoding="utf-8")

@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
+from annotated import annotation, graphic, presentation
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 from report_samples import STUDY, ct_slice, dx_lateral, patient_points
@@ -111,6 +112,20 @@ def test_points_of_a_model_are_measured_and_named(images: list[Path], tmp_path: 
     assert outcome.report
     assert b"landmarks placed: finder tells: Tells 7" in outcome.report.data
     assert outcome == again
+
+
+def test_a_review_of_some_of_its_points_has_the_model_asked_again(images: list[Path], tmp_path: Path) -> None:
+    """A reader went over what one slice shows, L1: the other levels are the model's as before, as is the protocol."""
+    drawn = [
+        graphic((y + 100.5, 128.5 - z), TrackingID=f"L1 {name}")
+        for name, (_, y, z) in patient_points(MIDDLES["L1"]).items()
+    ]
+    maker = {"Manufacturer": "Spondyl", "ManufacturerModelName": "Spondyl"}
+    files = [*images, *_write(tmp_path / "review", [presentation(ct_slice(1), annotation(drawn), **maker)])]
+    findings = _asked(files, tmp_path, name="tells", model=str(_document(tmp_path / "points.json"))).findings
+
+    assert {"T12": "model", "L1": "reviewed", "L2": "model"} == {v.level: v.landmark_source for v in findings.vertebrae}
+    assert ("finder tells: Tells 7", ()) == (findings.landmark_protocol, findings.notes)
 
 
 def test_a_finder_is_offered_no_section_of_ours(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_dciodvfy_judges_what_is_ours(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("real")
-@pytest.mark.filterwarnings("ignore:Invalid value for VR UI:UserWarning")
+@pytest.mark.filterwarnings("ignore:Invalid value for VR (UI|AS):UserWarning")
 def test_a_malformed_uid_of_a_source_is_no_fault_of_ours(node: Node) -> None:
     """A scanner wrote a Frame of Reference UID that is none: the report repeats it, dciodvfy is quiet, it goes out."""
     network = _Network(node)
@@ -264,7 +264,7 @@ AGAINST_ALL = "#!/bin/sh\necho 'Error - Value is wrong = <1.2.03.4> - is no UID'
 
 
 def test_a_report_that_is_not_valid_never_leaves(node: Node, stand_in: Path) -> None:
-    """Where no report passes each is kept with its finding, and nothing is sent."""
+    """Where no report passes each is kept with its finding, and nothing is sent, whatever was made to go with it."""
     network = _Network(node)
     stand_in.write_text(AGAINST_ALL, encoding="ascii")
     _settled(node)
@@ -276,8 +276,11 @@ def test_a_report_that_is_not_valid_never_leaves(node: Node, stand_in: Path) -> 
     assert "no report was sent; dciodvfy: 1 error" in str(reason)
     assert str(reason).endswith("is no UID")
     assert [] == network.stored
-    assert ["quarantined-sr.dcm"] * 3 + ["quarantined-sr.dcm.txt"] * 3 == _quarantined(node)
-    assert ["sr", "sr", "sr"] == [line["kind"] for line in said if line.get("action") == "object_quarantined"]
+    assert ["sr.dcm"] * 3 + ["sr.dcm.txt"] * 3 + ["summary.dcm", "summary.dcm.txt"] == [
+        name.removeprefix("quarantined-") for name in _quarantined(node)
+    ]
+    said_of = [line["kind"] for line in said if line.get("action") == "object_quarantined"]
+    assert ["sr", "sr", "sr", "summary"] == said_of
     assert "1.2.03.4" not in str(said)
 
 

@@ -130,6 +130,17 @@ def test_what_is_not_taken_is_no_failure(ledger: Ledger) -> None:
     assert [JobState.DONE, JobState.DECLINED, JobState.DECLINED] == [each[2] for each in _kinds(ledger)]
 
 
+def test_a_section_that_is_not_taken_is_said_to_be_missed(ledger: Ledger) -> None:
+    """The report went, and may refer to what this destination does not have: the event says so."""
+    section, report = measure(ledger, objects=[new_report("2.25.1"), new_report("2.25.2", kind="sagittal")])
+    _decline(ledger, section)
+    deliver(ledger, report)
+
+    told = [each.detail for each in ledger.admin.study("1.2.3").events if each.event == "not_taken"]
+    assert ["not taken by pacs: sagittal, which its report and overlay may refer to"] == told
+    assert StudyState.REPORTED is study_of(ledger).state
+
+
 def test_a_refused_report_fails_the_study_whatever_else_arrived(ledger: Ledger) -> None:
     """The picture alone is no report."""
     report, overlay, picture = measure(ledger, objects=OBJECTS)

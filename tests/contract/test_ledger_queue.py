@@ -175,6 +175,22 @@ def test_a_report_goes_before_what_accompanies_others(ledger: Ledger) -> None:
     assert later.id == ledger.jobs.next_delivery("pacs", now=210.0)
 
 
+def test_a_section_goes_before_the_report_that_refers_to_it(ledger: Ledger) -> None:
+    """Of each study its section, its report, then what accompanies; a section not stored holds up no report."""
+    made = [[new_report(f"2.25.{n}{kind}", kind=kind) for kind in ("sr", "gsps", "sagittal")] for n in (1, 2)]
+    jobs = [job for n in (0, 1) for job in measure(ledger, f"1.{n}", objects=made[n])]
+    names = dict(zip((job.id for job in jobs), ("section", "sr", "gsps", "section 2", "sr 2", "gsps 2"), strict=True))
+    refused = claim(ledger, jobs[0], now=200.0)
+    ledger.jobs.postpone(refused, until=200.5, why="0xA700", answered=True, now=200.0)
+    sent = []
+    for now in (201.0, 202.0, 203.0, 204.0, 205.0, 206.0):
+        (job,) = (each for each in jobs if each.id == ledger.jobs.next_delivery("pacs", now=now))
+        deliver(ledger, job, now=now)
+        sent.append(names[job.id])
+
+    assert ["sr", "section 2", "sr 2", "gsps", "gsps 2", "section"] == sent
+
+
 def test_an_answer_closes_the_circuit(ledger: Ledger, three: list[JobRow]) -> None:
     """The probe was answered, though not with success: the destination is well, and the next one passes at once."""
     ledger.jobs.destination_failed("pacs", until=210.0, why="no answer", now=200.0)

@@ -1,11 +1,14 @@
-"""One measure job from claim to outcome, over both ledgers and a real spool."""
+"""One measure job from claim to outcome, over a real ledger and a real spool."""
 
 import json
 import random
+import time
 from dataclasses import replace
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pydicom
 import pytest
@@ -28,6 +31,12 @@ from workers.measuring import measure_job
 from workers.pipeline import Outcome, measure_files
 
 NOW = 200.0
+
+
+@pytest.fixture
+def ledger_url(sqlite_url: str) -> str:
+    """Give a SQLite ledger alone: what this job asks of a ledger is asked of both kinds in test_ledger_objects.py."""
+    return sqlite_url
 
 
 @pytest.fixture
@@ -83,12 +92,17 @@ def test_a_measured_study_waits_for_its_deliveries(node: Node) -> None:
 
 
 def test_the_content_date_is_the_start_of_the_revision(node: Node) -> None:
-    """Content Date and Time are when the revision was settled, whatever the clock says now."""
-    measure_job(node, _claimed(node, file_of(ct_slice(1)), supplied(), now=86400.0))
+    """Content Date and Time are when the revision was settled, on the node's clock, whatever that says now."""
+    settled = datetime(2026, 1, 2, 3, 4, 5, tzinfo=ZoneInfo("Asia/Kathmandu"))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("TZ", "Asia/Kathmandu")
+        time.tzset()
+        measure_job(node, _claimed(node, file_of(ct_slice(1)), supplied(), now=settled.timestamp()))
+    time.tzset()
     report = pydicom.dcmread(node.spool.report(KEY, node.ledger.admin.study(KEY).reports[0].file_name))
 
-    assert "19700102" == report.ContentDate
-    assert str(report.ContentTime).startswith("000000")
+    assert "20260102" == report.ContentDate
+    assert str(report.ContentTime).startswith("030405")
 
 
 def test_a_study_without_landmarks_ends_with_its_reason(node: Node) -> None:

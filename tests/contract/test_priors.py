@@ -26,7 +26,7 @@ from workers.pipeline import Outcome, measure_files
 #: One SOP class of the report, and nothing beside it: all that is looked at here.
 SETTINGS = Settings(
     report=Report(sop_classes=("comprehensive_3d",)),
-    destinations=(Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=104, objects=("sr",)),),
+    destinations=(Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=104, send=("sr",)),),
 )
 
 

@@ -11,11 +11,11 @@ import numpy as np
 import pydicom
 import pytest
 from films import COLUMNS, PIXEL, ROWS, Shown, annotated, column, film, lines, reported, segmented, write
+from plain_settings import REPORT_ALONE
 from pydicom.dataset import Dataset
 from radiographs import Stand
 from report_samples import STUDY, groups
 
-from service.config import Settings
 from sr_templates.findings import Deformity, LandmarkSource, StudyFindings, VertebraFinding
 from workers.pipeline import Outcome, StudyReason, measure_files
 
@@ -29,7 +29,7 @@ SHAPES = {
 
 
 def _measured(folder: Path, *objects: Dataset, supplied: bytes | None = None) -> Outcome:
-    return measure_files(write(folder, *objects), settings=Settings(), supplied=supplied)
+    return measure_files(write(folder, *objects), settings=REPORT_ALONE, supplied=supplied)
 
 
 def _by_level(findings: StudyFindings) -> dict[str, VertebraFinding]:

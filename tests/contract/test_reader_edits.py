@@ -1,6 +1,8 @@
 """The round trip: what we wrote comes back with points that a reader moved, and is measured anew in their name."""
 
 import copy
+import json
+import shutil
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -12,6 +14,7 @@ from measuring_node import arrive, deliver, findings, measure, measuring_node, w
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from report_samples import STUDY, groups, named
+from reviewing import verified
 from spooled import file_of
 from two_studies import SOUND, document, slice_of
 
@@ -86,13 +89,7 @@ def by_tool(report: Dataset) -> Dataset:
 def by_workstation(report: Dataset) -> Dataset:
     """Verify it as another maker's workstation does (PS3.3 C.17.2)."""
     report.Manufacturer, report.ManufacturerModelName = "Somebody", "Workstation"
-    report.VerificationFlag = "VERIFIED"
-    verifier = Dataset()
-    verifier.VerifyingObserverName, verifier.VerifyingOrganization = READER, "Hospital"
-    verifier.VerificationDateTime = "20260305101500"
-    verifier.VerifyingObserverIdentificationCodeSequence = []
-    report.VerifyingObserverSequence = [verifier]
-    return report
+    return verified(report, READER)
 
 
 def by_other_tool(report: Dataset) -> Dataset:
@@ -148,28 +145,115 @@ def test_a_report_that_was_only_verified_has_the_same_numbers(node: Node) -> Non
     assert heights == pytest.approx(l1_of(findings(node, STUDY))["heights_mm"], abs=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["sr", "gsps"])
-def test_what_nobody_changed_is_no_source(node: Node, kind: str) -> None:
-    """Our own answer, even under another UID, names nobody: the points that were handed in still count."""
-    work(node, arrive(node, STUDY, saved(read(written(node, STUDY, kind)))))
+def untouched(carrier: Dataset) -> Dataset:
+    """Change nothing."""
+    return carrier
+
+
+def shifted(state: Dataset) -> Dataset:
+    """Return our presentation state with the front of L1's superior endplate 5 mm lower."""
+    lines = [graphic for item in state.GraphicAnnotationSequence for graphic in item.GraphicObjectSequence]
+    (line,) = (graphic for graphic in lines if graphic.TrackingID == "L1 anterior height")
+    column, row, *inferior = line.GraphicData
+    # 1 mm a pixel; rows run to the feet.
+    line.GraphicData = [column, row + 5.0, *inferior]
+    return state
+
+
+@pytest.mark.parametrize(
+    ("kind", "edit", "notes"),
+    [
+        ("sr", untouched, []),
+        ("gsps", untouched, []),
+        ("sr", lowered, ["OWN_REPORT_UNSIGNED: 1"]),
+        ("gsps", shifted, ["OWN_REPORT_UNSIGNED: 1"]),
+    ],
+)
+def test_what_names_nobody_is_no_source(node: Node, kind: str, edit: Any, notes: list[str]) -> None:
+    """Our own answer, under another UID: the points that were handed in count; that it has other ones is said."""
+    work(node, arrive(node, STUDY, saved(edit(read(written(node, STUDY, kind))))))
     found = findings(node, STUDY)
     assert {"supplied_json"} == {vertebra["landmark_source"] for vertebra in found["vertebrae"]}
-    assert [] == found["observers"]
+    assert ([], notes) == (found["observers"], found.get("notes", []))
 
 
 def test_a_presentation_state_with_moved_points_comes_back(node: Node) -> None:
     """A line that a reader moved in our GSPS, saved under their name: reviewed, on the image it is drawn on."""
     before, state = read(written(node, STUDY)), read(written(node, STUDY, "gsps"))
     state.ContentCreatorName = READER
-    lines = [graphic for item in state.GraphicAnnotationSequence for graphic in item.GraphicObjectSequence]
-    (line,) = (graphic for graphic in lines if graphic.TrackingID == "L1 anterior height")
-    column, row, *inferior = line.GraphicData
-    # 1 mm a pixel; rows run to the feet.
-    line.GraphicData = [column, row + 5.0, *inferior]
+    shifted(state)
     work(node, arrive(node, STUDY, saved(state)))
 
     check_reviewed(node, before, 20.0)
     assert f"{STUDY}.2.1" == l1_of(findings(node, STUDY))["landmarks"]["sop_instance_uid"]
+
+
+def with_cement(l2: Any) -> bytes:
+    """Return a document of T12, which holds cement, of L1, and of L2 with each of its points changed."""
+    made = json.loads(document(STUDY, SOUND))
+    made["vertebrae"][0]["flags"] = ["CEMENT"]
+    points = made["vertebrae"][2]["points"]
+    points |= {name: l2(name, point) for name, point in points.items()}
+    return json.dumps(made).encode()
+
+
+def turned(name: str, point: list[float]) -> list[float]:
+    """Turn a body out of the slice, which shows the others whole."""
+    return [7.0 if name[1] == "S" else -1.0, *point[1:]]
+
+
+def nowhere(_name: str, _point: list[float]) -> list[float]:
+    """Put all points in one place."""
+    return [3.0, 0.0, 40.0]
+
+
+def test_a_state_that_draws_some_levels_leaves_the_others(node: Node) -> None:
+    """L2 stands as it stood, unreviewed, beside its reviewed neighbours; T12 holds cement as before."""
+    work(node, supply(node, STUDY, with_cement(turned), check=FORMAT.check).job)
+    before = findings(node, STUDY)
+    state = shifted(read(written(node, STUDY, "gsps")))
+    assert "2 of 3 vertebrae" in state.ContentDescription
+    state.ContentCreatorName = READER
+    work(node, arrive(node, STUDY, saved(state)))
+    found = findings(node, STUDY)
+    t12, l1, l2 = found["vertebrae"]
+
+    assert ["reviewed", "reviewed", "supplied_json"] == [one["landmark_source"] for one in (t12, l1, l2)]
+    assert 20.0 == pytest.approx(l1["heights_mm"]["anterior"], abs=2e-3)
+    assert before["vertebrae"][2]["heights_mm"] == l2["heights_mm"]
+    assert ("CEMENT" in t12["flags"], None) == (True, t12["genant_grade"])
+    assert ([], before["landmark_protocol"]) == (found.get("notes", []), found["landmark_protocol"])
+
+
+def without_l1(report: Dataset) -> Dataset:
+    """Take the group of L1 out of our report."""
+    (measurements,) = named(report, "Imaging Measurements")
+    labels = [named(group, "Tracking Identifier")[0].TextValue for group in groups(report)]
+    measurements.ContentSequence = [
+        group for group, label in zip(groups(report), labels, strict=True) if label != "L1 vertebra"
+    ]
+    return report
+
+
+def test_levels_of_a_review_do_not_vanish(node: Node) -> None:
+    """L2, which could not be measured, keeps its reason; L1, whose group the reader took out, gets one."""
+    work(node, supply(node, STUDY, with_cement(nowhere), check=FORMAT.check).job)
+    work(node, arrive(node, STUDY, saved(without_l1(by_tool(read(written(node, STUDY)))))))
+
+    expected = {"T12": None, "L1": "NOT_IN_REVIEW", "L2": "DEGENERATE"}
+    assert expected == {one["level"]: one["reason"] for one in findings(node, STUDY)["vertebrae"]}
+
+
+def test_a_level_of_the_revision_before_does_not_vanish(node: Node, empty_sqlite: Path, tmp_path: Path) -> None:
+    """A reader saves the same report again without L1, and nothing else in the study has it: the ledger still knows."""
+    report = by_tool(read(written(node, STUDY)))
+    ledger = shutil.copy(empty_sqlite, tmp_path / "other.sqlite")
+    with measuring_node(f"sqlite:///{ledger}", tmp_path / "other") as other:
+        work(other, arrive(other, STUDY, file_of(slice_of(STUDY, DATE)), saved(report)))
+        assert 3 == sum(one["reason"] is None for one in findings(other, STUDY)["vertebrae"])
+        work(other, arrive(other, STUDY, saved(without_l1(report))))
+
+        assert "NOT_IN_REVIEW" == l1_of(findings(other, STUDY))["reason"]
 
 
 def test_a_document_that_was_reviewed_names_its_reader(node: Node) -> None:

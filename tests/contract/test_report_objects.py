@@ -85,7 +85,7 @@ def opened(sqlite_url: str, tmp_path: Path) -> Opener:
 
     def open_it(port: int, *, objects: tuple[str, ...] = EVERY, late: str = "replace", **report: Any) -> Node:
         pacs = Destination.model_validate(
-            {"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": port, "objects": objects}
+            {"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": port, "send": objects}
         )
         settings = Settings(
             storage=Storage(root=tmp_path),
@@ -162,7 +162,10 @@ def pacs() -> Any:
 
 
 def test_each_kind_arrives_in_a_series_of_its_own(opened: Opener, pacs: Callable[..., _Pacs]) -> None:
-    """Report, overlay, picture, page, section: one of each, under the configured numbers; the report first."""
+    """Report, overlay, picture, page, section: one of each, under the configured numbers.
+
+    The section goes first, since others refer to it, and then the report.
+    """
     server = pacs()
     node = opened(server.port, gsps_series_number=77, pdf_series_description="Page of the node")
     _arrive(node)
@@ -171,7 +174,7 @@ def test_each_kind_arrives_in_a_series_of_its_own(opened: Opener, pacs: Callable
     made = [_file(node, row) for kind in EVERY for row in _stored(node, kind)]
 
     assert (StudyState.REPORTED, None) == _state(node)
-    assert made[0].SOPInstanceUID == server.received[0][0]
+    assert [made[4].SOPInstanceUID, made[0].SOPInstanceUID] == [uid for uid, _ in server.received[:2]]
     assert [9001, 77, 9003, 9004, 9005] == [each.SeriesNumber for each in made]
     assert "Page of the node" == made[3].SeriesDescription
     assert len(made) == len({each.SeriesInstanceUID for each in made}) == len(server.received)
@@ -230,6 +233,31 @@ def test_a_pacs_of_the_smallest_class_gets_the_report_in_it(opened: Opener, tmp_
     assert ENHANCED == arrived.SOPClassUID
     assert [arrived.SOPInstanceUID] == [row.sop_instance_uid for row in _stored(node)]
     assert ["not taken by pacs: gsps", "not taken by pacs: summary"] == _events(node, "not_taken")
+
+
+def test_a_pacs_without_the_section_can_have_a_report_without_it(opened: Opener, pacs: Callable[..., _Pacs]) -> None:
+    """It does not take what its report refers to: the study says so, and with less to send nothing refers to it."""
+    server = pacs(*sop_classes.written(("sr", "gsps")))
+    kinds = ("sr", "gsps", "sagittal")
+    node = opened(server.port, objects=kinds, sop_classes=("comprehensive",))
+    thin = [ct(place, x_mm=3.0 * (place - 2)) for place in range(4)]
+    for image in thin:
+        image.SliceThickness = 1.5
+        store(node.spool, file_of(image))
+    _arrive(node, 40)
+    _point(node)
+    _work(node)
+    section = next(row.sop_instance_uid.encode() for row in _rows(node) if row.kind == "sagittal")
+    lacking = [section in data for _, data in server.received]
+    node = opened(server.port, objects=kinds[:2], sop_classes=("comprehensive",))
+    node.ledger.admin.retry(KEY, now=1000.0, measure=True)
+    _work(node)
+    _work(node)
+
+    assert (StudyState.REPORTED, None) == _state(node)
+    assert ["not taken by pacs: sagittal, which its report and overlay may refer to"] == _events(node, "not_taken")
+    assert [True, True] == lacking
+    assert {False} == {section in data for _, data in server.received[2:]}
 
 
 def test_a_pacs_that_takes_no_report_fails_the_study(opened: Opener, pacs: Callable[..., _Pacs]) -> None:

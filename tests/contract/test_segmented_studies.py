@@ -2,18 +2,21 @@
 
 from collections.abc import Callable, Iterable
 from copy import deepcopy
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from plain_settings import REPORT_ALONE
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from service.config import Settings
-from sr_templates.findings import StudyFindings
+from sr_templates.findings import LandmarkSource, StudyFindings
+from sr_templates.objects import ObjectKind
 from workers.phantom.study import make_study
-from workers.pipeline import measure_files
+from workers.pipeline import Outcome, measure_files
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +34,19 @@ def images(study: Path) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def whole(study: Path, images: list[Path]) -> StudyFindings:
-    """Return the findings of the study as it was made: all vertebrae in one object."""
-    return _findings([*images, study / "SEG" / "seg.dcm"])
+def outcome(study: Path, images: list[Path]) -> Outcome:
+    """Return what came of the study as it was made: all vertebrae in one object."""
+    return measure_files([*images, study / "SEG" / "seg.dcm"], settings=Settings())
+
+
+@pytest.fixture(scope="module")
+def whole(outcome: Outcome) -> StudyFindings:
+    """Return its findings."""
+    return outcome.findings
 
 
 def _findings(files: Iterable[Path]) -> StudyFindings:
-    return measure_files(list(files), settings=Settings()).findings
+    return measure_files(list(files), settings=REPORT_ALONE).findings
 
 
 def _alone(seg: Dataset, number: int, uid: str) -> Dataset:
@@ -134,3 +143,28 @@ def test_damage_is_a_reason(
 
     assert 9 == len(found.vertebrae)
     assert reasons == {vertebra.reason for vertebra in found.vertebrae}
+
+
+def test_a_review_of_one_level_leaves_the_others_to_the_masks(
+    study: Path, images: list[Path], outcome: Outcome, tmp_path: Path
+) -> None:
+    """A presentation state of ours that draws L1 alone, saved by a reader: the protocol stays, and nothing drops."""
+    (state,) = (dcmread(BytesIO(each.data)) for each in outcome.objects if each.kind is ObjectKind.PRESENTATION)
+    for item in state.GraphicAnnotationSequence:
+        item.GraphicObjectSequence = [one for one in item.GraphicObjectSequence if one.TrackingID.startswith("L1 ")]
+        item.TextObjectSequence = [one for one in item.TextObjectSequence if one.TrackingID.startswith("L1 ")]
+    state.ContentCreatorName = "Doe^Jane"
+    state.SOPInstanceUID = state.file_meta.MediaStorageSOPInstanceUID = UID("1.2.3")
+    state.save_as(tmp_path / "state.dcm")
+    before, after = outcome.findings, _findings([*images, study / "SEG" / "seg.dcm", tmp_path / "state.dcm"])
+
+    assert {"L1"} == {one.level for one in after.vertebrae if one.landmark_source is LandmarkSource.REVIEWED}
+    assert (before.landmark_protocol, ()) == (after.landmark_protocol, after.notes)
+    for then, now in zip(before.vertebrae, after.vertebrae, strict=True):
+        assert then.measured is not None
+        assert now.measured is not None
+        assert then.level == now.level
+        assert then.measured.heights_mm is not None
+        assert now.measured.heights_mm is not None
+        assert then.measured.heights_mm.anterior == pytest.approx(now.measured.heights_mm.anterior, abs=0.05)
+        assert then.measured.genant_grade == now.measured.genant_grade

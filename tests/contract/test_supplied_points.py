@@ -19,6 +19,7 @@ from annotated import (
     reference,
     text,
 )
+from plain_settings import REPORT_ALONE
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 from report_samples import (
@@ -33,7 +34,6 @@ from report_samples import (
 )
 from servers import program
 
-from service.config import Settings
 from sr_templates.findings import Point
 from workers.inputs import read_inputs
 from workers.pipeline import measure_files
@@ -113,7 +113,7 @@ def test_points_of_a_carrier_become_a_report(tmp_path: Path, carrier: str, sourc
     Who placed them stands in the report alone: findings go to the ledger, the page and the log. The report keeps to
     its IOD with such evidence.
     """
-    outcome = measure_files(_study(tmp_path / "study", carrier), settings=Settings())
+    outcome = measure_files(_study(tmp_path / "study", carrier), settings=REPORT_ALONE)
     found = {vertebra.level: vertebra for vertebra in outcome.findings.vertebrae}
 
     assert (set(MIDDLES), {source}) == (set(found), {vertebra.landmark_source for vertebra in found.values()})

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pydicom
 from nodes import SPONDYL, UNTRACED
+from small_study import make_small_study
 
 
 def _demo(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -45,9 +46,10 @@ def test_the_demo_runs_the_study_of_a_user(tmp_path: Path, test_data: Path) -> N
     assert "T11" in shown.stdout
 
 
-def test_measure_agrees_with_itself(tmp_path: Path, test_data: Path) -> None:
+def test_measure_agrees_with_itself(tmp_path: Path) -> None:
     """The same files, version and configuration give the same bytes."""
-    command = [*SPONDYL, "measure", str(test_data / "verse012" / "CT"), str(test_data / "verse012" / "SEG"), "--json"]
+    make_small_study(tmp_path / "study", patient_name="Phantom^Twice", patient_id="T-1", seed=6)
+    command = [*SPONDYL, "measure", str(tmp_path / "study"), "--json"]
     for run in ("first", "second"):
         done = subprocess.run(
             [*command, "--out", run], cwd=tmp_path, capture_output=True, text=True, check=False, env=UNTRACED

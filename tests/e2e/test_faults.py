@@ -12,9 +12,9 @@ from nodes import Running, pictures_in, reports_in, serving, storescu, wait_for_
 from pydicom.uid import CTImageStorage
 from pynetdicom import AE
 from servers import Orthanc, free_port, run_orthanc, wait_until
+from small_study import make_small_study
 
 from service.spool import study_key
-from workers.phantom.study import make_study
 
 #: Long enough for a lease to end, the study to be measured again and the report to be sent.
 RECOVERY_S = 90.0
@@ -26,7 +26,7 @@ STILL_S = 8.0
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the phantom study."""
     folder = tmp_path_factory.mktemp("study")
-    make_study(folder, patient_name="Fault^Finder", patient_id="FF-1", seed=1)
+    make_small_study(folder, patient_name="Fault^Finder", patient_id="FF-1", seed=1)
     return folder
 
 

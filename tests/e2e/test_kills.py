@@ -9,11 +9,11 @@ import pydicom
 from nodes import Running, reports_in, serving, storescu, write_config
 from pydicom.uid import generate_uid
 from servers import Orthanc, wait_until
+from small_study import make_small_study
 
 from service.spool import study_key
-from workers.phantom.study import make_study
 
-ROUNDS = int(os.environ.get("SPONDYL_TEST_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("SPONDYL_TEST_ROUNDS", "3"))
 #: A study takes about so long from the first object to its report, seconds: kills fall anywhere in it.
 LONGEST_WAIT_S = 6.0
 #: For all studies together: every lease that ended, every back-off, every restart.
@@ -22,7 +22,7 @@ RECOVERY_S = 60.0 + 15.0 * ROUNDS
 
 def _studies(folder: Path, count: int) -> dict[str, Path]:
     """Write `count` small studies, copies of the phantom's masks and of a few images under new UIDs."""
-    make_study(folder / "phantom", patient_name="Kill^Campaign", patient_id="K-1", seed=4)
+    make_small_study(folder / "phantom", patient_name="Kill^Campaign", patient_id="K-1", seed=4)
     originals = [folder / "phantom" / "SEG" / "seg.dcm", *sorted((folder / "phantom" / "CT").iterdir())[28:32]]
     studies = {}
     for number in range(count):

@@ -6,8 +6,7 @@ import pydicom
 import pytest
 from nodes import reports_in, serving, storescu, wait_for_report, write_config
 from servers import Orthanc
-
-from workers.phantom.study import make_study
+from small_study import make_small_study
 
 NAME, IDENTIFIER = "Plantedname", "PLANTED-ID-77"
 
@@ -15,7 +14,7 @@ NAME, IDENTIFIER = "Plantedname", "PLANTED-ID-77"
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     """Give a phantom study of the planted patient, with one object that makes libraries complain of its values."""
-    make_study(tmp_path / "study", patient_name=f"{NAME}^Planted", patient_id=IDENTIFIER, seed=3)
+    make_small_study(tmp_path / "study", patient_name=f"{NAME}^Planted", patient_id=IDENTIFIER, seed=3)
     first = next(path for path in sorted((tmp_path / "study").rglob("*")) if path.is_file())
     odd = pydicom.dcmread(first)
     odd.add_new(0x00100030, "LO", f"{NAME} not a date")

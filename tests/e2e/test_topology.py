@@ -5,15 +5,14 @@ from pathlib import Path
 import pydicom
 from nodes import reports_in, serving, storescu, wait_for_report, write_config
 from servers import run_orthanc
-
-from workers.phantom.study import make_study
+from small_study import make_small_study
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def test_orthanc_routes_to_roles_apart_and_gets_the_report(tmp_path: Path, postgres_url: str, valkey: str) -> None:
     """A study sent to Orthanc is routed to the listener, measured by the worker and reported back, once."""
-    make_study(tmp_path / "study", patient_name="Compose^Case", patient_id="CC-1", seed=2)
+    make_small_study(tmp_path / "study", patient_name="Compose^Case", patient_id="CC-1", seed=2)
     first = next(path for path in (tmp_path / "study").rglob("*") if path.is_file())
     uid = str(pydicom.dcmread(first, stop_before_pixels=True).StudyInstanceUID)
     route = (REPOSITORY / "deploy" / "orthanc" / "route.lua").read_text(encoding="utf-8")

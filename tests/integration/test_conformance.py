@@ -56,9 +56,9 @@ def configuration(tmp_path: Path) -> Path:
         "[storage]\nroot = 'state'\nmin_free_gb = 0\n"
         "[[sources]]\nname = 'ct'\nae_titles = ['CT1']\n"
         "[[destinations]]\nname = 'all'\nae_title = 'PACS'\nhost = '127.0.0.1'\nport = 104\n"
-        "objects = ['sr', 'gsps', 'summary', 'pdf', 'sagittal']\nproof = 'commitment'\n"
+        "send = ['sr', 'gsps', 'summary', 'pdf', 'sagittal']\nproof = 'commitment'\n"
         "[[destinations]]\nname = 'reports'\nae_title = 'ARCHIVE'\nhost = '127.0.0.1'\nport = 104\n"
-        "objects = ['sr']\nproof = 'query'\n",
+        "send = ['sr']\nproof = 'query'\n",
         encoding="utf-8",
     )
     return file

@@ -379,7 +379,7 @@ def test_only_what_a_destination_is_to_get_is_proposed(deliverer: Deliverer, tmp
     picture = report(tmp_path / "picture.dcm", "1.2.840.10008.5.1.4.1.1.7")
     with pacs(REPORT, "1.2.840.10008.5.1.4.1.1.7") as state:
         with pytest.raises(NotTaken):
-            deliverer.send(at(state.port, objects=("sr",)), picture)
+            deliverer.send(at(state.port, send=("sr",)), picture)
         assert state.received == []
 
 

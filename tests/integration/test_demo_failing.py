@@ -3,17 +3,17 @@ from pathlib import Path
 
 import pytest
 from nodes import SPONDYL
+from small_study import make_small_study
 
 from service.config import Destination
 from workers.demo import DemoFailed, wait_for_node
-from workers.phantom.study import make_study
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the phantom's images without its masks: a study in which nothing can be measured."""
     folder = tmp_path_factory.mktemp("phantom")
-    make_study(folder, patient_name="Phantom^Demo", patient_id="D-1", seed=5)
+    make_small_study(folder, patient_name="Phantom^Demo", patient_id="D-1", seed=5)
     return folder / "CT"
 
 

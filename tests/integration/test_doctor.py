@@ -306,6 +306,23 @@ def test_a_destination_that_does_not_take_our_reports(
     assert said in check.found
 
 
+def test_a_destination_without_the_section_that_reports_refer_to(document: dict[str, Any]) -> None:
+    """It is to get the sagittal section and takes no CT and no MR: its reports will refer to what it does not have."""
+    ae = AE(ae_title="SMALLPACS")
+    for sop_class in (Verification, SR_3D):
+        ae.add_supported_context(sop_class)
+    server = ae.start_server(("127.0.0.1", 0), block=False)
+    port = server.server_address[1]  # type: ignore[union-attr]  # not blocking
+    document["destinations"] = [{**_destination(port), "send": ["sr", "sagittal"]}]
+    try:
+        check = next(peers.destinations(Settings.model_validate(document)))
+    finally:
+        server.shutdown()  # type: ignore[union-attr]  # as above
+
+    assert Verdict.NOTE is check.verdict
+    assert "does not take sagittal; reports may refer to the section" in check.found
+
+
 @pytest.mark.parametrize(
     ("owners", "expected"),
     [(["spondyl"], Verdict.OK), (["service", "spondyl"], Verdict.FAILED), ([], Verdict.OK)],

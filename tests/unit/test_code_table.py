@@ -81,7 +81,8 @@ def test_radelement_is_a_mapping_only() -> None:
 
 
 def test_a_report_names_the_scheme_by_its_oid() -> None:
-    """The Coding Scheme Identification has the OID that the CodeSystem is known by (PS3.3 C.12.1.1.4)."""
-    (scheme,) = report("image").CodingSchemeIdentificationSequence
+    """The Coding Scheme Identification has the OID that the CodeSystem is known by (PS3.3 C.12.1.1.4), then IHE's."""
+    scheme, other = report("image").CodingSchemeIdentificationSequence
 
     assert (scheme.CodingSchemeDesignator, scheme.CodingSchemeUID) == ("99SPONDYL", codes.SCHEME_UID)
+    assert other.CodingSchemeDesignator == "99IHE"

@@ -139,8 +139,8 @@ def test_relative_paths_stand_beside_the_file(tmp_path: Path) -> None:
         ("[report]\npdf_series_number = 9001", "report: series number 9001 is used twice: each kind of object has its"),
         ("[report]\nsr_series_description = ''", "report.sr_series_description = '': must be 1 to 64 ASCII characters"),
         (
-            "[[destinations]]\nname = 'a'\nae_title = 'A'\nhost = 'h'\nport = 1\nobjects = ['gsps']",
-            "destinations[0].objects = ['gsps']: must name \"sr\": the others are no report",
+            "[[destinations]]\nname = 'a'\nae_title = 'A'\nhost = 'h'\nport = 1\nsend = ['gsps']",
+            "destinations[0].send = ['gsps']: must name \"sr\": the others are no report",
         ),
         ("[storage]\nroot = ''", "storage.root = '': must name a file or folder"),
         ("[queue]\nbroker = 'redis'", 'queue.broker = <str>: must be "embedded" or the URL of a Celery broker'),

@@ -71,11 +71,29 @@ def _lines(group: Dataset) -> dict[str, list[float]]:
 
 
 def test_patient_points_are_drawn_in_the_patient_where_the_class_allows_it() -> None:
-    """Comprehensive 3D SR has SCOORD3D (PS3.3 A.35.13), so no slice is asked for."""
-    kinds = {item.ValueType for item in _group(_at(ON_SLICE_MM), COMPREHENSIVE_3D).ContentSequence}
+    """Comprehensive 3D SR has SCOORD3D (PS3.3 A.35.13): all is there that no slice shows whole."""
+    between = _group(_at(1.0), COMPREHENSIVE_3D)
+    ends = [
+        child
+        for item in between.ContentSequence
+        if item.ValueType == "NUM"
+        for child in item.get("ContentSequence", [])
+    ]
+    (outline,) = named(between, "Outline")
 
-    assert "SCOORD3D" in kinds
-    assert "SCOORD" not in kinds
+    assert ["SCOORD3D"] * 4 == [item.ValueType for item in (*ends, outline)]
+    # AS, AI of Ha = 24 at y = -17.
+    assert [1.0, -17.0, 12.0, 1.0, -17.0, -12.0] == list(ends[0].GraphicData)
+    assert {} == _drawn(between)
+
+
+def test_the_outline_of_a_body_that_a_slice_shows_lies_on_it_in_every_class() -> None:
+    """OHIF draws nothing of the patient's space on a stack of slices, so a reader would see no report at all."""
+    group = _group(_at(ON_SLICE_MM), COMPREHENSIVE_3D)
+    heights = [item for item in group.ContentSequence if item.ValueType == "NUM" and "ContentSequence" in item]
+
+    assert _drawn(_group(_at(ON_SLICE_MM), COMPREHENSIVE)) == _drawn(group)
+    assert ["SCOORD3D"] * 3 == [item.ContentSequence[0].ValueType for item in heights]
 
 
 @pytest.mark.parametrize("sop_class_uid", [COMPREHENSIVE, ENHANCED])

@@ -164,7 +164,7 @@ def test_the_maker_is_named_everywhere() -> None:
     """Equipment, observer, contributing algorithm (IHE AIR), private scheme and file meta say who made the report."""
     made = _read("image")
     (algorithm,) = made.ContributingEquipmentSequence
-    (scheme,) = made.CodingSchemeIdentificationSequence
+    scheme, _ = made.CodingSchemeIdentificationSequence
 
     assert identity.is_own(made.Manufacturer, made.ManufacturerModelName)
     assert made.SoftwareVersions == "spondyl 1.2.3"

@@ -44,6 +44,15 @@ def test_instances_of_a_revision_are_counted() -> None:
     assert [1, 2, 101] == [_made().InstanceNumber, _made(number=2).InstanceNumber, _made(revision=2).InstanceNumber]
 
 
+def test_a_designator_that_is_not_ours_has_its_owner() -> None:
+    """The code of the algorithm's purpose is IHE's: a designator that begins with 99 is identified (PS3.3 C.12.1)."""
+    (item,) = _made().ContributingEquipmentSequence[0].PurposeOfReferenceCodeSequence
+    (scheme,) = _made().CodingSchemeIdentificationSequence
+
+    assert "99IHE" == item.CodingSchemeDesignator == scheme.CodingSchemeDesignator
+    assert "IHE International" == scheme.CodingSchemeResponsibleOrganization
+
+
 def test_evidence_of_another_study_is_refused() -> None:
     """An object lies in the study that was measured, or is not made."""
     with pytest.raises(ValueError, match="objects of the measured study"):

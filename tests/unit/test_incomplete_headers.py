@@ -41,6 +41,7 @@ USUAL = {
     "ImagerPixelSpacing": [0.2, 0.2],
     "SliceThickness": 3.0,
     "Manufacturer": "Somebody",
+    "PhotometricInterpretation": "MONOCHROME2",
 }
 CASES = [
     (sample, keyword)
@@ -51,6 +52,9 @@ CASES = [
 
 def _image(sample: Sample) -> Dataset:
     image = ct_slice(1) if sample == "patient" else dx_lateral()
+    if sample == "patient":
+        # Where the points lie, so that there is a presentation state.
+        image.ImagePositionPatient = [1.0, -100.0, 128.0]
     for keyword, value in USUAL.items():
         if keyword not in image:
             setattr(image, keyword, value)
@@ -126,7 +130,7 @@ def test_names_reach_no_log(sample: Sample, caplog: pytest.LogCaptureFixture) ->
     assert [str(warning.message) for warning in said if "Secret" in str(warning.message)] == []
 
 
-@pytest.mark.parametrize(
+NAMES = pytest.mark.parametrize(
     ("character_set", "name"),
     [
         (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう"),
@@ -135,18 +139,41 @@ def test_names_reach_no_log(sample: Sample, caplog: pytest.LogCaptureFixture) ->
         ("ISO_IR 192", "Wáng^XiǎoDōng=王^小東"),
     ],
 )
-def test_a_name_is_in_the_report_as_it_is_in_the_image(character_set: str | list[str], name: str) -> None:
-    """What came in a character set of the source stands in the file of the report in UTF-8, no sign lost."""
-    image = _image("image")
+
+
+def _received(sample: Sample, character_set: str | list[str], name: str) -> Dataset:
+    """Return an image with this name, as it is read from a file in this character set."""
+    image = _image(sample)
     image.SpecificCharacterSet, image.PatientName = character_set, name
     with BytesIO() as file:
         dcmwrite(file, image, implicit_vr=False, little_endian=True)
-        received = dcmread(BytesIO(file.getvalue()), force=True)
+        return dcmread(BytesIO(file.getvalue()), force=True)
+
+
+@NAMES
+def test_a_name_is_in_the_report_as_it_is_in_the_image(character_set: str | list[str], name: str) -> None:
+    """What came in a character set of the source stands in the file of the report in UTF-8, no sign lost."""
+    received = _received("image", character_set, name)
     made = _built("image", received)
 
     assert made.SpecificCharacterSet == "ISO_IR 192"
     assert str(made.PatientName) == name
     assert name.encode() in to_bytes(build(findings("image"), replace(context("image"), images=(received,))))
+
+
+@NAMES
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_a_name_is_in_every_object_as_it_is_in_the_image(
+    sample: Sample, character_set: str | list[str], name: str
+) -> None:
+    """So it does in the files of presentation state, summary, PDF and section."""
+    made = _others(sample, _received(sample, character_set, name))
+    read = [dcmread(BytesIO(to_bytes(one))) for one in made]
+
+    kinds = {"OT", "DOC", "PR"} | ({"CT"} if sample == "patient" else set())
+    assert kinds == {one.Modality for one in read}
+    assert {("ISO_IR 192", name)} == {(one.SpecificCharacterSet, str(one.PatientName)) for one in read}
+    assert all(name.encode() in to_bytes(one) for one in made)
 
 
 def test_patient_points_need_no_geometry_of_an_image() -> None:

@@ -20,7 +20,7 @@ from workers.inputs import REPORTS, SEGMENTATIONS, NotOneStudy, newest_date, rea
 STUDY = "1.2.826.0.1.3680043.8.498.1"
 
 
-def _write(folder: Path, name: str, **attributes: str) -> Path:
+def _write(folder: Path, name: str, **attributes: object) -> Path:
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -101,6 +101,23 @@ def test_reports_of_two_studies_alone_are_not_one_study(tmp_path: Path) -> None:
     ]
     with pytest.raises(NotOneStudy, match="found 2"):
         read_inputs(files)
+
+
+def test_a_section_of_ours_is_a_place_and_no_object(tmp_path: Path) -> None:
+    """Its header is there for points; what else we made, of another study, another maker's, or received, is not."""
+    image = _write(tmp_path, "image")
+    place = {"FrameOfReferenceUID": "1.2.9", "Rows": 4, **OURS}
+    section = _write(tmp_path, "section", **place)
+    others = [
+        _write(tmp_path, "page", Rows=4, **OURS),
+        _write(tmp_path, "elsewhere", **{**place, "StudyInstanceUID": "1.2.3"}),
+        _write(tmp_path, "foreign", **{**place, "Manufacturer": "Somebody"}),
+    ]
+
+    inputs = read_inputs([image], sections=[*others, section, section])
+    assert [pydicom.dcmread(section).SOPInstanceUID] == [header.SOPInstanceUID for header in inputs.sections]
+    assert [image] == list(inputs.files.values())
+    assert () == read_inputs([image, section], sections=[section]).sections
 
 
 def test_what_is_no_dicom_is_kept_aside(tmp_path: Path) -> None:

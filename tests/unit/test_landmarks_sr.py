@@ -1,5 +1,7 @@
+import copy
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from functools import cache
 from io import BytesIO
 from typing import Any
 
@@ -11,12 +13,14 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from report_samples import (
     COMPREHENSIVE,
+    COMPREHENSIVE_3D,
     ENHANCED,
     FRAME_OF_REFERENCE,
     STUDY,
     Sample,
     build,
     context,
+    ct_slice,
     dx_lateral,
     findings,
     groups,
@@ -26,6 +30,9 @@ from report_samples import (
     report_bytes,
 )
 
+from sr_templates import codes
+from sr_templates.context import ReportContext
+from sr_templates.document import to_bytes
 from sr_templates.findings import LandmarkSource, Point, Space
 from workers.landmarks.claims import Study
 from workers.landmarks.points import VertebraLandmarks
@@ -52,8 +59,14 @@ def _study(image_of: Callable[[str], Dataset | None] = _images, frames: Collecti
     return Study(image_of=image_of, frames=frames)
 
 
-def _read(made: Dataset) -> dict[str, VertebraLandmarks]:
-    return {vertebra.level: vertebra for vertebra in from_report(made, _study())}
+#: What the sample only names, since it could not be measured, with the reason.
+REFUSED = {"L4": "TOUCHES_BORDER"}
+
+
+def _read(made: Dataset, study: Study | None = None) -> dict[str, VertebraLandmarks]:
+    """Return what the groups of a report hold."""
+    found = from_report(made, study or _study())
+    return {one.level: one for one in found if (one.level, one.reason) not in REFUSED.items()}
 
 
 def _points(vertebra: VertebraLandmarks) -> dict[str, Point]:
@@ -107,6 +120,94 @@ def test_a_vertebra_of_ours_without_a_line_is_not_just_gone() -> None:
         group.ContentSequence = [item for item in group.ContentSequence if item.ValueType not in {"NUM", "SCOORD3D"}]
 
     assert _reasons(made) == dict.fromkeys(MIDDLES, "INCOMPLETE_POINTS")
+
+
+def test_what_could_not_be_drawn_is_told_from_what_was_taken_out() -> None:
+    """A group with the projection of its centre alone never had a line: no reader has moved its points."""
+    made = _report("patient")
+    group = groups(made)[0]
+    group.ContentSequence = [item for item in group.ContentSequence if item.ValueType != "NUM"]
+    (place,) = (item for item in group.ContentSequence if item.ValueType.startswith("SCOORD"))
+    place.ConceptNameCodeSequence[0].CodeValue = codes.PROJECTION.value
+    place.ConceptNameCodeSequence[0].CodingSchemeDesignator = codes.PROJECTION.scheme_designator
+    place.GraphicType, place.GraphicData = "POINT", place.GraphicData[:2]
+
+    assert {"T12": "NOT_DRAWN", "L1": None, "L6": None} == _reasons(made)
+
+
+def test_levels_without_numbers_are_read_back_with_their_reason() -> None:
+    """A reviewed report of ours names them in words only; a level whose group was taken out is none of them."""
+    made = _report("patient")
+    evaluations = named(made, "Qualitative Evaluations")[0]
+    (line,) = (item for item in evaluations.ContentSequence if item.get("TextValue", "").startswith("L4:"))
+    gone = copy.deepcopy(line)
+    gone.TextValue = "L3: measured but not graded: CEMENT"
+    graded = copy.deepcopy(line)
+    graded.TextValue = "L1: measured but not graded: CEMENT"
+    evaluations.ContentSequence += [gone, graded]
+    found = {one.level: one.reason for one in from_report(made, _study())}
+
+    assert {"T12": None, "L1": None, "L3": "NOT_IN_REVIEW", "L4": "TOUCHES_BORDER", "L6": None} == found
+    for group in groups(made):
+        method = named(group, "Measurement Method")
+        group.ContentSequence = [item for item in group.ContentSequence if item not in method]
+    assert {"T12", "L1", "L6"} == {one.level for one in from_report(made, _study())}
+
+
+def _move(item: Dataset, *, is_ring: bool = False) -> None:
+    """Move the first point of a line by 2 to the head; it closes an outline, too."""
+    size, up = (3, 2.0) if item.ValueType == "SCOORD3D" else (2, -2.0)
+    data = list(item.GraphicData)
+    for at in (size - 1, len(data) - 1) if is_ring else (size - 1,):
+        data[at] += up
+    item.GraphicData = data
+
+
+@cache
+def _on_images(sample: Sample, sop_class_uid: str) -> tuple[bytes, ReportContext]:
+    """Return the report of T12 and L1 whose bodies an image shows whole, and what it rests on."""
+    sources = context(sample)
+    if sample == "patient":
+        thick = ct_slice(1)
+        thick.SliceThickness = 6.0
+        sources = replace(sources, images=(thick,))
+    found = findings(sample)
+    found = replace(found, vertebrae=tuple(one for one in found.vertebrae if one.level in {"T12", "L1"}))
+    return to_bytes(build(found, sources, sop_class_uid)), sources
+
+
+@pytest.mark.parametrize("sop_class_uid", [COMPREHENSIVE_3D, COMPREHENSIVE, ENHANCED])
+@pytest.mark.parametrize("sample", ["patient", "image"])
+@pytest.mark.parametrize("what", ["", "outline", "line", "both"])
+def test_an_outline_and_heights_that_part_are_said(sample: Sample, sop_class_uid: str, what: str) -> None:
+    """The heights count; who moved only the outline, or left it behind, learns it. Untouched they are one."""
+    data, sources = _on_images(sample, sop_class_uid)
+    made = dcmread(BytesIO(data))
+    group = groups(made)[0]
+    (outline,) = (item for item in group.ContentSequence if item.ValueType.startswith("SCOORD"))
+    line = named(group, "Anterior vertebral body height")[0].ContentSequence[0]
+    if what in {"outline", "both"}:
+        _move(outline, is_ring=True)
+    if what in {"line", "both"}:
+        _move(line)
+    found = _read(made, _study({image.SOPInstanceUID: image for image in sources.images}.get))
+
+    expected = ("OUTLINE_DIFFERS",) if what in {"outline", "line"} else ()
+    assert {"T12": expected, "L1": ()} == {
+        level: tuple(flag for flag in one.flags if flag == "OUTLINE_DIFFERS") for level, one in found.items()
+    }
+
+
+def test_an_outline_in_the_patient_is_compared_there() -> None:
+    """Where no slice shows the body whole, both lie in the patient."""
+    made = _report("patient")
+    for item in groups(made)[0].ContentSequence:
+        if item.ValueType == "SCOORD3D":
+            _move(item, is_ring=True)
+
+    assert {"T12": True, "L1": False, "L6": False} == {
+        level: "OUTLINE_DIFFERS" in one.flags for level, one in _read(made).items()
+    }
 
 
 def test_patient_points_keep_their_frame_of_reference() -> None:
@@ -347,7 +448,7 @@ def test_contradictions_are_refused_with_their_reason() -> None:
 
 def test_points_in_an_image_that_is_not_there_are_refused() -> None:
     """Without its image a point has no scale and no direction."""
-    found = from_report(_report("image"), _study(lambda _: None))
+    found = _read(_report("image"), _study(lambda _: None)).values()
 
     assert ["IMAGE_MISSING"] * 3 == [vertebra.reason for vertebra in found]
 
@@ -358,7 +459,7 @@ def test_points_in_a_frame_of_reference_that_is_not_there_are_refused() -> None:
     for number in named(named(nowhere, "Imaging Measurements")[0], "Measurement Group")[0].ContentSequence[1:]:
         del number.ContentSequence[0].ReferencedFrameOfReferenceUID
 
-    assert ["IMAGE_MISSING"] * 3 == [v.reason for v in from_report(_report("patient"), _study(frames={"1.2"}))]
+    assert ["IMAGE_MISSING"] * 3 == [v.reason for v in _read(_report("patient"), _study(frames={"1.2"})).values()]
     assert {"L1": "FRAME_OF_REFERENCE_UNKNOWN"} == _reasons(nowhere)
 
 
@@ -367,7 +468,7 @@ def test_an_image_of_another_sop_class_is_another_image() -> None:
     other = dx_lateral()
     other.SOPClassUID = "1.2.840.10008.5.1.4.1.1.1"
 
-    assert ["IMAGE_MISSING"] * 3 == [v.reason for v in from_report(_report("image"), _study(lambda _: other))]
+    assert ["IMAGE_MISSING"] * 3 == [v.reason for v in _read(_report("image"), _study(lambda _: other)).values()]
 
 
 def test_points_on_a_coronal_image_are_refused() -> None:
@@ -376,8 +477,8 @@ def test_points_on_a_coronal_image_are_refused() -> None:
     coronal.PatientOrientation = ["L", "F"]
     del silent.PatientOrientation
 
-    assert ["NOT_LATERAL"] * 3 == [v.reason for v in from_report(_report("image"), _study(lambda _: coronal))]
-    assert [None] * 3 == [v.reason for v in from_report(_report("image"), _study(lambda _: silent))]
+    assert ["NOT_LATERAL"] * 3 == [v.reason for v in _read(_report("image"), _study(lambda _: coronal)).values()]
+    assert [None] * 3 == [v.reason for v in _read(_report("image"), _study(lambda _: silent)).values()]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@ import pytest
 from pydicom.dataset import Dataset
 from report_samples import FRAME_OF_REFERENCE, ct_slice, dx_lateral
 
-from workers.landmarks.lifted import lifted, shared_frame
+from sr_templates.findings import Landmarks, LandmarkSource, Space
+from workers.landmarks.lifted import in_patient, lifted, shared_frame
+from workers.landmarks.points import VertebraLandmarks
 
 
 def test_points_of_two_slices_lie_where_their_slices_lie() -> None:
@@ -45,3 +47,20 @@ def test_only_sections_of_one_frame_of_reference_share_it() -> None:
 
     assert shared_frame([ct_slice(1), ct_slice(2)]) == FRAME_OF_REFERENCE
     assert [shared_frame([ct_slice(1), one]) for one in (other, film, None)] == ["", "", ""]
+
+
+def test_a_vertebra_on_a_slice_is_the_same_in_the_patient() -> None:
+    """Its points name what they were drawn in and the frame of reference; on a film they stay where they are."""
+    slice_of, film = ct_slice(1), dx_lateral()
+    on_slice = Landmarks(space=Space.IMAGE, points={"AS": (83.5, 116.5)}, sop_instance_uid=slice_of.SOPInstanceUID)
+    drawn = VertebraLandmarks(level="L1", source=LandmarkSource.REVIEWED, landmarks=on_slice)
+    found = in_patient(drawn, lambda _: slice_of, carrier_uid="1.2.3").landmarks
+
+    assert found == Landmarks(
+        space=Space.PATIENT,
+        points={"AS": (3.0, -17.0, 12.0)},
+        sop_instance_uid="1.2.3",
+        frame_of_reference_uid=FRAME_OF_REFERENCE,
+    )
+    assert drawn == in_patient(drawn, lambda _: film, carrier_uid="1.2.3")
+    assert drawn == in_patient(drawn, lambda _: None, carrier_uid="1.2.3")

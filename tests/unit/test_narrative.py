@@ -1,7 +1,8 @@
+import re
 from dataclasses import replace
 
 import pytest
-from comparison_samples import PRIOR, T12
+from comparison_samples import LOWER, MORE_LOSS, PRIOR, T12
 from report_samples import EXPECTED, Sample, findings, unmeasured
 
 from sr_templates.comparison import Comparison, HeightChange, Heights, LevelComparison, Losses, NotCompared
@@ -64,7 +65,7 @@ def test_the_study_is_told_in_sentences() -> None:
         "Highest Genant-type grade 2 (probability 50 %): T12, height loss 25.0 % (SD 3.0 points), biconcave shape; "
         "expected heights from a linear fit over T11, L2 and L3. "
         "Borderline between two grades: T12, L1 and L6. "
-        "Not evaluable: L4 (TOUCHES_BORDER)."
+        "L4 is not evaluable: the body is cut off by the edge of the image (TOUCHES_BORDER)."
     )
 
 
@@ -131,29 +132,95 @@ def test_who_placed_the_points_is_told(source: LandmarkSource, words: str) -> No
     assert words in narrative(replace(found, vertebrae=(replace(found.vertebrae[0], landmark_source=source),)))
 
 
-def test_a_study_without_numbers_is_told_with_its_reason() -> None:
-    """Instead of silence: the coded reason of the study, and of each level."""
-    found = replace(findings("image"), vertebrae=(unmeasured("L4"),), reason="NO_VERTEBRA_MEASURED")
-
-    assert narrative(found) == "No vertebra was measured: NO_VERTEBRA_MEASURED. Not evaluable: L4 (TOUCHES_BORDER)."
-
-
-def test_the_comparison_is_told() -> None:
-    """The prior's date and the levels that changed by more than may be chance; or why nothing was compared."""
-    compared = replace(_one(), comparison=Comparison(prior=PRIOR, levels=(T12,)))
-    unlike = replace(_one(), comparison=Comparison(prior=PRIOR, reason=NotCompared.OTHER_POSTURE))
-    none = replace(
-        _one(), comparison=Comparison(prior=PRIOR, levels=(LevelComparison(level="T12", tracking_uid=None),))
+def test_what_a_reader_reviewed_is_told_from_what_stands_beside_it() -> None:
+    """Where points have several sources, each is said with its levels."""
+    t12, *others = findings("patient").vertebrae
+    told = narrative(
+        replace(findings("patient"), vertebrae=(replace(t12, landmark_source=LandmarkSource.REVIEWED), *others))
     )
-    steady = replace(T12, heights=Heights(anterior=STEADY))
-    steady = replace(steady, losses=Losses())
-    unchanged = replace(_one(), comparison=Comparison(prior=PRIOR, levels=(steady,)))
 
-    start = "Compared with the study of 2024-05-06, a change reaches the least significant change"
-    assert narrative(compared).endswith(f"{start} at T12.")
-    assert narrative(unchanged).endswith(f"{start} at no level.")
-    assert narrative(none).endswith("No number could be compared with the study of 2024-05-06.")
-    assert narrative(unlike).endswith("Not compared with the study of 2024-05-06: OTHER_POSTURE.")
+    assert "The points of T12 were reviewed by a reader." in told
+    assert "The points of L1 and L6 come from a segmentation and are unreviewed." in told
+
+
+def test_a_study_without_numbers_is_told_with_its_reason() -> None:
+    """Instead of silence: why the study has none, and why each level has none, levels of one reason together."""
+    left_out = tuple(unmeasured(level) for level in ("T12", "L1", "L4"))
+    other = replace(unmeasured("L5"), reason="NOT_LATERAL")
+    found = replace(findings("image"), vertebrae=(*left_out, other), reason="NO_VERTEBRA_MEASURED")
+
+    assert narrative(found) == (
+        "No vertebra was measured: none of the marked vertebrae could be measured (NO_VERTEBRA_MEASURED). "
+        "T12, L1 and L4 are not evaluable: the body is cut off by the edge of the image (TOUCHES_BORDER). "
+        "L5 is not evaluable: the image does not show it from the side (NOT_LATERAL)."
+    )
+
+
+def _beside(*levels: LevelComparison, reason: NotCompared | None = None) -> str:
+    """Return what is said of a comparison with the study of 2024-05-06."""
+    compared = Comparison(prior=PRIOR, levels=levels, reason=reason)
+    alone = narrative(_one())
+    said = narrative(replace(_one(), comparison=compared))
+    assert said.startswith(alone)
+    return said.removeprefix(alone).strip()
+
+
+def _changed(level: str, percent: float) -> LevelComparison:
+    """Return a level whose middle height was 20 mm and has changed by so much, which counts."""
+    height = replace(
+        LOWER, then_mm=20.0, now_mm=20 + percent / 5, change_mm=percent / 5, change_percent=percent, meets_rule=False
+    )
+    return LevelComparison(level=level, tracking_uid=None, heights=Heights(anterior=STEADY, middle=height))
+
+
+CHANGES = "Compared with the study of 2024-05-06, these changes reach the least significant change: "
+
+
+def test_a_change_is_told_with_its_direction() -> None:
+    """Which height, lower or higher, by how much; one that may be chance is not told."""
+    both = replace(_changed("L1", -15.0), heights=replace(_changed("L1", -15.0).heights, posterior=LOWER))
+
+    assert f"{CHANGES}T12 anterior height lower by 6.0 mm (20.0 %)." == _beside(T12)
+    assert f"{CHANGES}L1 middle height higher by 2.0 mm (10.0 %)." == _beside(_changed("L1", 10.0))
+    assert (
+        f"{CHANGES}L1 middle height lower by 3.0 mm (15.0 %) and posterior height lower by 6.0 mm (20.0 %)."
+        == _beside(both)
+    )
+
+
+@pytest.mark.parametrize(("points", "word"), [(20.0, "greater"), (-20.0, "smaller")])
+def test_a_loss_is_told_where_no_height_counts(points: float, word: str) -> None:
+    """A film without a scale has losses only."""
+    loss = replace(MORE_LOSS, change_points=points)
+    level = LevelComparison(level="L1", tracking_uid=None, losses=Losses(middle=loss))
+
+    assert f"{CHANGES}L1 middle height loss {word} by 20.0 points." == _beside(level)
+
+
+@pytest.mark.parametrize(("count", "rest"), [(5, ""), (6, "; and 1 more level"), (7, "; and 2 more levels")])
+def test_the_largest_changes_are_told(count: int, rest: str) -> None:
+    """Five levels at most, those of the greatest change, from cranial to caudal; how many more there are."""
+    # The last are the largest: 11 %, 12 %, ...
+    levels = [_changed(f"T{number}", -10.0 - number) for number in range(1, count + 1)]
+    said = _beside(*levels)
+
+    assert [f"T{number}" for number in range(count - 4, count + 1)] == re.findall(r"T[0-9]+", said)
+    assert said.endswith(f" height lower by {(10 + count) / 5:.1f} mm ({10 + count}.0 %){rest}.")
+
+
+def test_what_is_not_compared_is_told() -> None:
+    """No change that counts, no number that could be compared, or no comparison at all, with the reason."""
+    steady = replace(T12, heights=Heights(anterior=STEADY), losses=Losses())
+    missing = LevelComparison(level="T12", tracking_uid=None, reason=NotCompared.LEVEL_MISSING_THEN)
+
+    assert "Compared with the study of 2024-05-06, no change reaches the least significant change." == _beside(steady)
+    assert (
+        "No number could be compared with the study of 2024-05-06: the level was not there then (LEVEL_MISSING_THEN)."
+    ) == _beside(missing, missing)
+    assert "No number could be compared with the study of 2024-05-06." == _beside()
+    assert (
+        "Not compared with the study of 2024-05-06: the patient was in another posture (OTHER_POSTURE)."
+    ) == _beside(reason=NotCompared.OTHER_POSTURE)
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,12 @@ from report_samples import dx_lateral
 
 from sr_templates.findings import POINT_NAMES, LandmarkSource, Space
 from workers.landmarks.outline.devices import told
-from workers.landmarks.outline.drawn import Device, Drawn, Mark, Outlines, Where, refused
+from workers.landmarks.outline.drawn import Device, Drawn, Mark, Outlines, Where
 from workers.landmarks.outline.find import find
 from workers.landmarks.outline.images import films_of
 from workers.landmarks.outline.mask import Parts, parts_of
 from workers.landmarks.outline.polygon import along
-from workers.landmarks.points import VertebraLandmarks
+from workers.landmarks.points import VertebraLandmarks, without_points
 
 FILM = dx_lateral()
 HERE = Where(sop_instance_uid=str(FILM.SOPInstanceUID))
@@ -371,7 +371,7 @@ def test_a_level_on_two_images_is_taken_from_the_one_with_more() -> None:
     moved = replace(_drawn(_moved(RING, 50, 0)), where=Where(sop_instance_uid="9.9"))
     outlines = Outlines(
         drawn=(moved, _drawn(RING), _drawn(BELOW, level="L3"), _drawn(RING - (0, 160), level="L1")),
-        refused={"L1": refused("L1", "LEVEL_CONFLICT")},
+        refused={"L1": without_points("L1", "LEVEL_CONFLICT")},
     )
     found = {one.level: one for one in find(outlines, films_of([dx_lateral(), other]))}
 

@@ -46,7 +46,8 @@ def test_only_slices_that_gave_a_value_are_named(stack: Stack) -> None:
     sampled = stack.sampled(np.array([(4.0, 0.0, 0.0)]))
 
     assert sampled is not None
-    assert [ct_slice(1).SOPInstanceUID, ct_slice(2).SOPInstanceUID] == [one.SOPInstanceUID for one in sampled.images]
+    assert {ct_slice(1).SOPInstanceUID, ct_slice(2).SOPInstanceUID} == {one.SOPInstanceUID for one in sampled.images}
+    assert 2 == len(sampled.images)
     assert "" == sampled.remark
 
 

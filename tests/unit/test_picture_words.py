@@ -39,13 +39,25 @@ def test_what_has_no_grade_says_so() -> None:
 
 
 def test_what_was_not_measured_stands_with_its_reason() -> None:
-    """A level without numbers is named below the table, with its coded word, never as a row."""
+    """A level without numbers is named below the table, with a sentence and its coded word, never as a row."""
     said = remarks(findings("patient"), context("patient"))
 
     assert ["T12", "L1", "L6"] == [row.level for row in rows(findings("patient"))]
-    assert "Not measured: L4: TOUCHES_BORDER." in said
+    assert "Not measured: L4: the body is cut off by the edge of the image (TOUCHES_BORDER)." in said
     assert any("Spinal deformity index T4 to L4: 4 (lower bound)" in line for line in said)
     assert any("L4 on L5 +3.2 mm" in line for line in said)
+
+
+def test_a_page_says_what_its_flags_mean() -> None:
+    """Whoever sees a coded word beside a level finds its meaning below; what it does not know it leaves out."""
+    found = findings("patient")
+    first, *rest = found.vertebrae
+    flagged = replace(first, flags=("DETECTOR_PLANE", "PLANE_UNCERTAIN"))
+    said = remarks(replace(found, vertebrae=(flagged, *rest)), context("patient"))
+    (line,) = (line for line in said if line.startswith("Flags."))
+
+    assert "DETECTOR_PLANE: mm are those of the detector, magnified by an unknown factor" in line
+    assert "PLANE_UNCERTAIN" not in line
 
 
 def test_text_is_in_letters_that_the_pictures_have() -> None:

@@ -1,6 +1,9 @@
 """Points in presentation states: what is read, what is refused with which word, and what is left alone."""
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -8,13 +11,14 @@ from annotated import annotation, by_highdicom, code, graphic, presentation, ref
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
-from report_samples import ct_slice, dx_lateral, image_points
+from report_samples import context, ct_slice, dx_lateral, findings, image_points
 
 from sr_templates.findings import LandmarkSource, Point, Space
+from sr_templates.presentation_state import build_presentations
 from workers.landmarks.claims import Study
 from workers.landmarks.pairing import drawn
 from workers.landmarks.points import VertebraLandmarks
-from workers.landmarks.presentation import from_presentation
+from workers.landmarks.presentation import from_presentation, is_ours
 
 #: Bodies 60 pixels apart, each 34 wide: L1 about row 1000, L2 below it.
 MIDDLES = {"L1": 0.0, "L2": -60.0}
@@ -92,6 +96,63 @@ def test_points_of_ours_under_a_readers_name_are_reviewed(maker: str, creator: s
     state.ContentCreatorName = creator
 
     assert [expected] == [one.source for one in _read(state, image).values()]
+
+
+@cache
+def _of_ours(uid_root: str = "") -> Dataset:
+    """Return what we draw on the film of T12, L1 and L6; it is shared."""
+    film = dx_lateral()
+    film.PhotometricInterpretation = "MONOCHROME2"
+    (made,) = build_presentations(findings("image"), replace(context("image"), images=(film,), uid_root=uid_root))
+    return made
+
+
+def _edited() -> tuple[Dataset, dict[str, Dataset]]:
+    """Return a copy of ours, and its graphics by Tracking ID."""
+    state = copy.deepcopy(_of_ours())
+    return state, {one.TrackingID: one for one in state.GraphicAnnotationSequence[0].GraphicObjectSequence}
+
+
+@pytest.mark.parametrize("root", ["", "1.2.826.0.1.3680043.10.99"[:24]])
+def test_ours_is_known_under_another_makers_name(root: str) -> None:
+    """The Tracking UID of a height follows from that of its vertebra, whatever root a site has."""
+    state = copy.deepcopy(_of_ours(root))
+    state.Manufacturer = state.ManufacturerModelName = "Viewer"
+    state.ContentCreatorName = "Doe^Jane"
+
+    assert is_ours(state)
+    assert {LandmarkSource.REVIEWED} == {one.source for one in _read(state).values()}
+    for graphic_object in state.GraphicAnnotationSequence[0].GraphicObjectSequence:
+        last = (int(graphic_object.TrackingUID[-1]) + 1) % 10
+        graphic_object.TrackingUID = f"{graphic_object.TrackingUID[:-1]}{last}"
+    assert not is_ours(state)
+    assert {LandmarkSource.SUPPLIED_GSPS} == {one.source for one in _read(state).values()}
+
+
+@pytest.mark.parametrize("what", ["", "L1 vertebra", "L1 anterior height", "both"])
+def test_an_outline_of_ours_and_heights_that_part_are_said(what: str) -> None:
+    """The lines count, whichever was moved; an outline that was drawn anew by hand is looked at too."""
+    state, graphics = _edited()
+    for name in ("L1 vertebra", "L1 anterior height"):
+        if what in {name, "both"}:
+            data = list(graphics[name].GraphicData)
+            data[1] -= 5.0
+            if name == "L1 vertebra":
+                data[-1] -= 5.0
+            graphics[name].GraphicData = data
+    expected = ("OUTLINE_DIFFERS",) if what not in {"", "both"} else ()
+
+    assert {"T12": (), "L1": expected, "L6": ()} == {level: one.flags for level, one in _read(state).items()}
+
+
+def test_an_outline_of_ours_with_more_vertices_is_compared() -> None:
+    """A tool that draws freehand gives more vertices than we did: beside the points, none of them is measured."""
+    state, graphics = _edited()
+    data = list(graphics["L1 vertebra"].GraphicData)
+    middle = [(a + b) / 2 for a, b in zip(data[0:2], data[2:4], strict=True)]
+    graphics["L1 vertebra"].GraphicData = [*data[:2], middle[0], middle[1] - 6.0, *data[2:4], *middle, *data[4:]]
+
+    assert ("OUTLINE_DIFFERS",) == _read(state)["L1"].flags
 
 
 def test_texts_beside_their_points_name_them() -> None:

@@ -234,5 +234,15 @@ def test_nobody_is_named_as_creator() -> None:
     (state,) = _film_states()
 
     assert "" == state.ContentCreatorName
-    assert "Vertebral morphometry, unverified: 3 of 3 vertebrae" == state.ContentDescription
     assert FRAME_OF_REFERENCE not in str(state)
+
+
+def test_a_list_tells_revisions_apart() -> None:
+    """Content Description, what viewers list, has the revision, and is no longer than an LO: 64 characters (PS3.5)."""
+    sources = ReportContext(images=(_image(dx_lateral()),), started_at=STARTED)
+    (first,), (later,) = (build_presentations(findings("image"), replace(sources, revision=n)) for n in (1, 1000))
+
+    assert "Morphometry, unverified: 3 of 3 vertebrae, revision 1" == first.ContentDescription
+    assert later.ContentDescription.endswith(", revision 1000")
+    # Two counts of two digits at most are 17 of 17 vertebrae.
+    assert len(later.ContentDescription) + 2 <= 64

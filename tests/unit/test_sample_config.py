@@ -73,10 +73,8 @@ def test_each_key_of_a_list_is_there(section: str, model: type[BaseModel], sampl
     defaults = {k: f.get_default() for k, f in model.model_fields.items() if not f.is_required() and f.get_default()}
 
     assert set(model.model_fields) == set(shown)
-    assert {k: v for k, v in defaults.items() if k in {"objects", "timeout_s"}} == {
-        k: tuple(shown[k]) if isinstance(shown[k], list) else shown[k]
-        for k in defaults
-        if k in {"objects", "timeout_s"}
+    assert {k: v for k, v in defaults.items() if k in {"send", "timeout_s"}} == {
+        k: tuple(shown[k]) if isinstance(shown[k], list) else shown[k] for k in defaults if k in {"send", "timeout_s"}
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
-from report_samples import STARTED, STUDY, build, ct_slice, dx_lateral, findings, segmentation
+from report_samples import STARTED, STUDY, build, ct_slice, dx_lateral, findings, named, segmentation
 
 from sr_templates.capture import build_capture
 from sr_templates.context import ReportContext
@@ -18,6 +18,7 @@ from sr_templates.encapsulated import build_pdf
 from sr_templates.envelope import Derivation
 from sr_templates.objects import ObjectKind
 from sr_templates.presentation_state import build_presentations
+from sr_templates.seal import digest
 
 SLICE = {"PhotometricInterpretation": "MONOCHROME2", "SliceThickness": 3.0, "BurnedInAnnotation": "NO"}
 PATIENT = replace(findings("patient"), vertebrae=findings("patient").vertebrae[:1])
@@ -148,3 +149,30 @@ def test_a_value_that_breaks_its_vr_is_sealed_as_it_is() -> None:
     made = [build(found, ReportContext(images=(each,), started_at=STARTED)) for each in (image, dx_lateral())]
 
     assert made[0].SOPInstanceUID != made[1].SOPInstanceUID
+
+
+def test_two_contents_have_one_digest_only_where_their_bytes_are_equal() -> None:
+    """A change far down in the tree, or in where an item stands, counts; what single precision drops does not."""
+    whole = build(findings("image"), ReportContext(images=(dx_lateral(),), started_at=STARTED))
+    group = _last_group(whole)
+    outline = next(item for item in group.ContentSequence if item.ValueType == "SCOORD")
+    changes: dict[str, tuple[Dataset, str, Any]] = {
+        "a text": (group.ContentSequence[0], "TextValue", "another"),
+        "a point": (outline, "GraphicData", [outline.GraphicData[0] + 0.001, *outline.GraphicData[1:]]),
+        "less than a float": (outline, "GraphicData", [outline.GraphicData[0] * (1 + 1e-12), *outline.GraphicData[1:]]),
+        "an order": (group, "ContentSequence", list(reversed(group.ContentSequence))),
+        "an empty value": (group.ContentSequence[0], "TextValue", ""),
+    }
+    before = digest(whole), to_bytes(whole)
+    for what, (item, keyword, value) in changes.items():
+        kept = item[keyword].value
+        setattr(item, keyword, value)
+        after = digest(whole), to_bytes(whole)
+        setattr(item, keyword, kept)
+        assert (after[0] == before[0]) == (after[1] == before[1]) == (what == "less than a float"), what
+
+
+def _last_group(report: Dataset) -> Dataset:
+    (measurements,) = named(report, "Imaging Measurements")
+    group: Dataset = measurements.ContentSequence[-1]
+    return group

@@ -141,6 +141,7 @@ def test_own_reports_are_kept_and_never_counted(spool: Spool, store: Store) -> N
     own = store("2", b"our report", own=True)
 
     assert own.path.name.endswith(".own.dcm")
+    assert [own.path] == spool.own_files(KEY)
     assert own.path.read_bytes() == b"headour report"
     assert spool.fingerprint(KEY) == before
     assert spool.newest(KEY) == 1000.0

@@ -91,3 +91,20 @@ def test_a_series_holds_one_kind_of_one_study() -> None:
 def test_a_new_version_is_a_new_device() -> None:
     """The device UID changes with the software (IHE AIR 6.5.3.1)."""
     assert uids.device_uid("", software="spondyl 1") != uids.device_uid("", software="spondyl 2")
+
+
+@pytest.mark.parametrize("root", ["", "1.2.826.0.1.3680043.8.49"])
+def test_the_root_of_a_uid_leads_back_to_its_height(root: str) -> None:
+    """Whoever reads our UIDs can tell that one follows from the other, without knowing what the site has set."""
+    vertebra = uids.tracking_uid(root, study_instance_uid="1.2.3", level="L1")
+    height = uids.height_uid(root, tracking_uid=vertebra, position="anterior")
+    found = uids.root_of(height)
+
+    assert root == found
+    assert height == uids.height_uid(found or "", tracking_uid=vertebra, position="anterior")
+
+
+@pytest.mark.parametrize("uid", ["", "1", f"1.2.826.0.1.3680043.8.498.{7 * 10**38}"])
+def test_a_uid_that_we_cannot_have_made_has_no_root(uid: str) -> None:
+    """Without a dot, or under a root that leaves no room for the digits."""
+    assert uids.root_of(uid) is None

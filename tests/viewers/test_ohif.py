@@ -12,9 +12,10 @@ from typing import Any, Final
 
 import pytest
 from ohif import run_viewer
+from PIL import Image
 from pydicom import dcmread
 from servers import Orthanc, run_orthanc
-from study_objects import Study, ct_study, dx_study, measured
+from study_objects import Study, ct_study, dx_study, measured, scoliotic_study
 
 from sr_templates.findings import Measured, Space, StudyFindings
 
@@ -102,26 +103,20 @@ def _draws_every_outline(report: Mapping[str, Any], findings: StudyFindings) -> 
             assert [pytest.approx(p[1:], abs=FLOAT_MM) for p in points] == [p[1:] for p in one["points"][:-1]]
 
 
-def test_a_report_in_the_patient_is_read_but_not_drawn(orthanc: Orthanc, ct: Study) -> None:
-    """Comprehensive 3D SR: every vertebra is read; OHIF 3.13.2 draws no coordinates of the patient on slices."""
-    with _shown(orthanc, ct, "ct-3d", ("sr",), "SR") as shown:
-        _reads_every_height(shown["SR"], ct.findings)
-        assert not any(one["isDrawn"] or one["written"] for one in shown["SR"]["measurements"])
-        assert shown["SR"]["isHydratable"] is False
-
-
-def test_a_report_on_slices_is_drawn(orthanc: Orthanc, ct: Study) -> None:
-    """Comprehensive SR of the same findings: OHIF turns to the slice and draws every outline on it."""
-    with _shown(orthanc, ct, "ct-2d", ("sr-1",), "SR") as shown:
+@pytest.mark.parametrize("report", ["sr", "sr-1"])
+def test_a_report_on_slices_is_drawn(orthanc: Orthanc, ct: Study, report: str) -> None:
+    """Comprehensive 3D or Comprehensive: OHIF turns to the slice and draws every outline on it."""
+    with _shown(orthanc, ct, f"ct-{report}", (report,), "SR") as shown:
         _reads_every_height(shown["SR"], ct.findings)
         _draws_every_outline(shown["SR"], ct.findings)
 
 
-def test_a_report_on_sections_is_drawn(orthanc: Orthanc, test_data: Path) -> None:
+@pytest.mark.parametrize("report", ["sr", "sr-1"])
+def test_a_report_on_sections_is_drawn(orthanc: Orthanc, test_data: Path, report: str) -> None:
     """Of a spine that no received slice shows whole, every outline is placed on a slice or on one of our sections."""
     study = measured(test_data / "verse012" / "CT", test_data / "verse012" / "SEG")
     sections = tuple(name for name in study.made if name.startswith("sagittal"))
-    with _shown(orthanc, study, "verse012", ("sr-1", *sections), "SR") as shown:
+    with _shown(orthanc, study, f"verse012-{report}", (report, *sections), "SR") as shown:
         _reads_every_height(shown["SR"], study.findings)
         corners = [len(one["points"]) for one in shown["SR"]["measurements"] if one["image"]]
         assert [len(OUTLINE) + 1] * len(_by_name(study.findings)) == corners
@@ -145,3 +140,17 @@ def test_a_report_on_a_radiograph_is_drawn(orthanc: Orthanc, dx: Study) -> None:
         _draws_every_outline(shown["SR"], dx.findings)
         page = dcmread(BytesIO(dx.made["summary"]), stop_before_pixels=True)
         assert str(page.SOPInstanceUID) in shown["OT"]["image"]
+
+
+def test_a_scoliotic_spine_is_shown(orthanc: Orthanc, tmp_path: Path) -> None:
+    """Each outline is placed on a slice or one of our sections; the picture of all bodies is kept to be looked at."""
+    study = scoliotic_study(tmp_path)
+    sections = tuple(name for name in study.made if name.startswith("sagittal"))
+    assert len(sections) > 1
+    with _shown(orthanc, study, "scoliosis", ("sr", "summary", *sections), "SR", "OT") as shown:
+        _reads_every_height(shown["SR"], study.findings)
+        corners = [len(one["points"]) for one in shown["SR"]["measurements"] if one["image"]]
+        assert [len(OUTLINE) + 1] * len(_by_name(study.findings)) == corners
+    page = dcmread(BytesIO(study.made["summary"]))
+    assert str(page.SOPInstanceUID) in shown["OT"]["image"]
+    Image.fromarray(page.pixel_array).save(Path(FOLDER) / "scoliosis-summary.png")

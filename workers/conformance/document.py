@@ -79,7 +79,7 @@ def worksheet_json(settings: Settings) -> Json:
         "implementation_class_uid": found.implementation_class_uid,
         "implementation_version_name": found.implementation_version_name,
     }
-    keys = ("name", "ae_title", "host", "port", "tls", "objects", "proof")
+    keys = ("name", "ae_title", "host", "port", "tls", "send", "proof")
     destinations = [
         {key: asdict(each)[key] for key in keys} | {"sop_classes": [offer.sop_class_uid for offer in each.proposes]}
         for each in found.receivers

@@ -22,6 +22,7 @@ from workers.landmarks.labels import Naming
 from workers.landmarks.levels import level_from_code
 from workers.landmarks.lifted import lifted, shared_frame
 from workers.landmarks.points import ImagePlane, VertebraLandmarks
+from workers.nearby import is_computed
 
 #: Points of a shape that may be a vertebra's four corners, or its six points.
 SHAPE_SIZES: Final = (len(CORNERS), len(POINT_NAMES))
@@ -56,6 +57,17 @@ class Reason(StrEnum):
     BOX = "BOX"
     #: A fiducial of a shape whose points mark a line or a plane, not its ends.
     NO_END_POINTS = "NO_END_POINTS"
+    #: A report of ours could draw nothing of this level, so that no reader can have moved its points.
+    NOT_DRAWN = "NOT_DRAWN"
+    #: A report of ours that somebody saved does not have this level, which another source of the study has.
+    NOT_IN_REVIEW = "NOT_IN_REVIEW"
+
+
+class Flag(StrEnum):
+    """What a reader should know of points that were taken."""
+
+    #: In an object of ours the outline of the body was moved and its heights were not, or the other way round.
+    OUTLINE_DIFFERS = "OUTLINE_DIFFERS"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +116,8 @@ class Claim:
     flags: list[str] = field(default_factory=list)
     #: Why something that it says of this level gives no points.
     reasons: list[Reason] = field(default_factory=list)
+    #: Lines of ours around the body: they place no point beside heights, but must go through these.
+    outlines: list[tuple[Spot, ...]] = field(default_factory=list)
 
 
 Claims = dict[str, Claim]
@@ -150,7 +164,7 @@ def enter(
 
 def landmarks_of(claims: Mapping[str, Claim], carrier: Carrier, study: Study) -> list[VertebraLandmarks]:
     """Return points or a reason for each level that is claimed, from cranial to caudal."""
-    is_spread = any(len(_images_of(_counting(claim))) > 1 for claim in claims.values())
+    is_spread = any(len(_images_of(_counting(claim))) > 1 or _on_ours(claim, study) for claim in claims.values())
     # One body that needs it takes all into the patient: neighbours in another space would not be looked at beside it.
     placed = {level: _in_patient(claim, study) for level, claim in claims.items()} if is_spread else claims
     return [_vertebra(level, placed[level], carrier, study) for level in sorted(placed, key=ORDER.__getitem__)]
@@ -159,6 +173,12 @@ def landmarks_of(claims: Mapping[str, Claim], carrier: Carrier, study: Study) ->
 def _counting(claim: Claim) -> list[Item]:
     """Return what counts: a named point, not an outline without names that was left behind when it was moved."""
     return [item for item in claim.items if not isinstance(item, Shape)] or claim.items
+
+
+def _on_ours(claim: Claim, study: Study) -> bool:
+    """Whether points lie on a section that we computed: it shows where in the patient they are, and is no image."""
+    images = (_image(spot, study.image_of) for item in _counting(claim) for spot in item.spots)
+    return any(image is not None and is_computed(image) for image in images)
 
 
 def _images_of(items: Iterable[Item]) -> set[tuple[str, int | None]]:

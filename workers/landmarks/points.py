@@ -69,3 +69,10 @@ class VertebraLandmarks:
     def __post_init__(self) -> None:
         if (self.landmarks is None) == (self.reason is None):
             raise ValueError(f"{self.level}: points or a reason, never both, never neither")
+
+
+def without_points(level: str, reason: str, *flags: str) -> VertebraLandmarks:
+    """Return a vertebra whose mask or outline gave no points, and why."""
+    return VertebraLandmarks(
+        level=level, source=LandmarkSource.SEGMENTATION, landmarks=None, reason=str(reason), flags=flags
+    )

@@ -78,6 +78,8 @@ class Note(StrEnum):
     PRESENTATIONS_NOT_USED = "PRESENTATIONS_NOT_USED"
     #: Spatial Fiducials that hold points of vertebrae and were not used.
     FIDUCIALS_NOT_USED = "FIDUCIALS_NOT_USED"
+    #: Reports and presentation states of ours with points that were not measured, and nobody named who placed them.
+    OWN_REPORT_UNSIGNED = "OWN_REPORT_UNSIGNED"
     #: A landmarks document was given and not used.
     DOCUMENT_NOT_USED = "DOCUMENT_NOT_USED"
     #: Vertebrae of the study's own points or masks, none of which could be used: the site's finder was asked instead.

@@ -12,14 +12,16 @@ from pydicom.dataset import Dataset
 
 from sr_templates import codes, headers
 from sr_templates.findings import LandmarkSource
+from sr_templates.levels import ORDER
 from workers.inputs import REPORTS
-from workers.landmarks.claims import Carrier, Claims, Reason, Study, coded_level, enter, landmarks_of
+from workers.landmarks.agreement import with_outlines
+from workers.landmarks.claims import Carrier, Claims, Reason, Spot, Study, coded_level, enter, landmarks_of
 from workers.landmarks.labels import Naming, Said, naming, said
 from workers.landmarks.levels import STANDARD_SCHEMES
 from workers.landmarks.observer import observers
 from workers.landmarks.points import VertebraLandmarks
 from workers.landmarks.reasons import Flag as MaskFlag
-from workers.landmarks.sr_points import meaning_of, spots_and_lines
+from workers.landmarks.sr_points import meaning_of, points_of, spots_and_lines
 from workers.landmarks.sr_regions import shapes
 from workers.morphometry.flags import Effect, Flag
 
@@ -29,8 +31,13 @@ _SITES: Final = ("363698007", "G-C0E3", codes.FINDING.value)
 _LABELS: Final = (codes.TRACKING_IDENTIFIER.value, codes.COMMENT.value)
 #: Words for what lies between vertebrae, or behind them, and is called by their levels.
 _BESIDE: Final = re.compile(r"(?<![a-z])(dis[ck]s?|intervertebral|foram(en|ina|inal)|canal)(?![a-z])", re.IGNORECASE)
+_NOT_EVALUABLE: Final = (codes.NOT_EVALUABLE.scheme_designator, codes.NOT_EVALUABLE.value)
+_PROJECTION: Final = (codes.PROJECTION.scheme_designator, codes.PROJECTION.value)
+#: A coded word, as a report of ours gives it behind the level that has no numbers.
+_WORD: Final = re.compile(r"[A-Z][A-Z0-9_]*")
+_LINE_POINTS: Final = 2
 #: Words of an earlier report of ours that its points alone cannot tell; all others follow from the points anew.
-_LASTING: Final = frozenset(
+LASTING: Final = frozenset(
     {*MaskFlag, Flag.LIMITED_SAMPLING, *(flag for flag in Flag if flag.effect is Effect.HEIGHTS_ONLY)}
 )
 
@@ -39,16 +46,61 @@ def from_report(report: Dataset, study: Study) -> list[VertebraLandmarks]:
     """Return the vertebrae of a report, from cranial to caudal; [] where it holds none."""
     if headers.text(report, "SOPClassUID") not in REPORTS:
         return []
+    claims = claims_of(report)
+    carrier = Carrier(source=_source(report), sop_instance_uid=headers.text(report, "SOPInstanceUID"))
+    vertebrae = with_outlines(landmarks_of(claims, carrier, study), claims, study)
+    refused = _refused(report, claims, carrier.source) if is_ours(report) else ()
+    return sorted([*vertebrae, *refused], key=lambda one: ORDER[one.level])
+
+
+def claims_of(report: Dataset) -> Claims:
+    """Return what a report says of each level; outlines beside points count in groups of ours only."""
     claims: Claims = {}
     for group in groups(report):
         named, label = named_by(group)
+        ours = _is_by_our_method(group)
         if items := [*spots_and_lines(group, label), *shapes(group, named, label)]:
             enter(claims, named, items, flags=_flags(group))
-        elif _is_by_our_method(group):
+            for level in named.levels if ours else ():
+                claims[level].outlines.extend(_outlines(group))
+        elif ours:
             # A vertebra that we measured and could not draw, or whose lines were taken out, must not just be gone.
-            enter(claims, named, [], reason=Reason.INCOMPLETE_POINTS)
-    carrier = Carrier(source=_source(report), sop_instance_uid=headers.text(report, "SOPInstanceUID"))
-    return landmarks_of(claims, carrier, study)
+            enter(claims, named, [], reason=Reason.NOT_DRAWN if _is_projected(group) else Reason.INCOMPLETE_POINTS)
+    return claims
+
+
+def _is_projected(group: Dataset) -> bool:
+    """Whether a group of ours has the projection of its centre only, since no image shows any of its points."""
+    items = headers.items(group, "ContentSequence")
+    return any(headers.code(item, "ConceptNameCodeSequence") == _PROJECTION for item in items)
+
+
+def _outlines(group: Dataset) -> Iterator[tuple[Spot, ...]]:
+    """Give the lines around a body: those of the group itself, of more points than a height has."""
+    for item in headers.items(group, "ContentSequence"):
+        line = tuple(points_of(item))
+        if len(line) > _LINE_POINTS and headers.text(item, "GraphicType").strip() == "POLYLINE":
+            yield line
+
+
+def _refused(report: Dataset, claims: Claims, source: LandmarkSource) -> Iterator[VertebraLandmarks]:
+    """Give the levels that a report of ours names as without numbers or grade, and has no group of.
+
+    One that was measured has no group where somebody took it out.
+    """
+    for level, word in dict(not_evaluable(report)).items():
+        if level in ORDER and level not in claims:
+            reason = word if _WORD.fullmatch(word) else str(Reason.NOT_IN_REVIEW)
+            yield VertebraLandmarks(level=level, source=source, landmarks=None, reason=reason)
+
+
+def not_evaluable(report: Dataset) -> Iterator[tuple[str, str]]:
+    """Give the levels that a report of ours names as without numbers, or without a grade, with what it says of each."""
+    for container in _values(headers.items(report, "ContentSequence"), (codes.QUALITATIVE_EVALUATIONS.value,)):
+        for item in headers.items(container, "ContentSequence"):
+            if headers.code(item, "ConceptNameCodeSequence") == _NOT_EVALUABLE:
+                level, _, words = headers.text(item, "TextValue").partition(":")
+                yield level.strip(), words.strip()
 
 
 def _flags(group: Dataset) -> list[str]:
@@ -56,7 +108,7 @@ def _flags(group: Dataset) -> list[str]:
     name = (codes.FLAG.scheme_designator, codes.FLAG.value)
     items = headers.items(group, "ContentSequence")
     words = [headers.text(item, "TextValue") for item in items if headers.code(item, "ConceptNameCodeSequence") == name]
-    return [word for word in words if word in _LASTING]
+    return [word for word in words if word in LASTING]
 
 
 def _source(report: Dataset) -> LandmarkSource:

@@ -33,6 +33,8 @@ _HALF_FULL: Final = 0.5
 #: Where the back's skin lies behind the column, and how thick the fat below it is, mm.
 _SKIN_MM, _FAT_MM = 85.0, 12.0
 _DATE, _TIME = "20260105", "101500"
+#: Without one, two phantoms with one Patient ID are not surely one patient.
+_BIRTH_DATE: Final = "19600101"
 _NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:spondyl:phantom")
 
 
@@ -117,7 +119,7 @@ def _image(patient: Patient, place: int, pixels: npt.NDArray[np.int16], affine: 
     ds.StudyDescription = "Phantom spine"
     ds.SeriesDescription = "Sagittal, computed"
     ds.PatientName, ds.PatientID = patient.name, patient.identifier
-    ds.PatientBirthDate = ds.PatientSex = ""
+    ds.PatientBirthDate, ds.PatientSex = _BIRTH_DATE, ""
     ds.SliceThickness, ds.KVP = _SPACING_MM[0], None
     ds.PatientPosition = "HFS"
     ds.StudyInstanceUID, ds.SeriesInstanceUID = patient.uid("study"), patient.uid("series", "CT")

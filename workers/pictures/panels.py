@@ -14,8 +14,8 @@ from pydicom.dataset import Dataset
 from sr_templates import headers
 from sr_templates.envelope import LEGIBLE
 from sr_templates.findings import Landmarks, Point, Space, StudyFindings
-from sr_templates.projection import HALF_PIXEL
-from sr_templates.slices import frame_of_reference, slices_of
+from sr_templates.projection import unprojected
+from sr_templates.slices import frame_of_reference, slice_of
 from workers.inputs import SEGMENTATIONS, Inputs
 from workers.nearby import is_computed
 from workers.pictures import film
@@ -181,14 +181,11 @@ def _in_patient(landmarks: Landmarks, inputs: Inputs) -> tuple[str, _Points] | N
     if landmarks.space is Space.PATIENT:
         return landmarks.frame_of_reference_uid or "", landmarks.points
     image = inputs.header(landmarks.sop_instance_uid or "")
-    planes = [] if image is None else slices_of(image)
-    one = next((plane for plane in planes if plane.frame == (landmarks.frame or 1)), None)
-    if image is None or one is None or one.pixel_mm is None:
+    one = None if image is None else slice_of(image, landmarks.frame or 1)
+    places = None if one is None else unprojected(np.array(list(landmarks.points.values())), one)
+    if image is None or places is None:
         return None
-    points: dict[str, Point] = {}
-    for name, (column, row) in landmarks.points.items():
-        offset = np.array([column - HALF_PIXEL, row - HALF_PIXEL]) * one.pixel_mm
-        points[name] = tuple(float(value) for value in one.origin + offset @ one.axes[:2])
+    points = {name: tuple(map(float, place)) for name, place in zip(landmarks.points, places, strict=True)}
     return frame_of_reference(image), points
 
 

@@ -12,7 +12,9 @@ from sr_templates import codes
 from sr_templates.context import ReportContext
 from sr_templates.findings import Measured, StudyFindings, Triple, VertebraFinding, WedgingAssessment
 from sr_templates.narrative import chance
+from sr_templates.reason_words import explained
 from sr_templates.summary import NOT_ASSESSED, RESEARCH_ONLY
+from workers.morphometry.flags import Flag
 
 TITLE: Final = "Vertebral morphometry"
 UNVERIFIED: Final = "UNVERIFIED, FOR REVIEW"
@@ -65,6 +67,7 @@ def remarks(findings: StudyFindings, context: ReportContext, *, origin: str = ""
         *_exceptions(findings),
         _at_a_glance(findings),
         *_patterns(findings),
+        *_flags(findings),
         f"Landmarks: {'; '.join(_sources(findings))}. Settings: {'; '.join(parameters) or 'none stated'}.",
         *([f"Notes: {', '.join(findings.notes)}."] if findings.notes else []),
         *([] if findings.comparison is None else [_NOT_COMPARED if findings.comparison.reason else _COMPARED]),
@@ -113,12 +116,20 @@ def _three(values: Triple | None) -> tuple[str, str, str]:
 
 
 def _exceptions(findings: StudyFindings) -> Iterator[str]:
-    unmeasured = [f"{v.level}: {v.reason}" for v in findings.vertebrae if v.measured is None]
+    unmeasured = [f"{v.level}: {explained(str(v.reason))}" for v in findings.vertebrae if v.measured is None]
     if unmeasured:
         yield f"Not measured: {'; '.join(unmeasured)}."
     ungraded = [v.level for v in findings.vertebrae if v.measured is not None and v.measured.genant_grade is None]
     if ungraded:
         yield f"Measured, not graded (see the flags): {', '.join(ungraded)}."
+
+
+def _flags(findings: StudyFindings) -> Iterator[str]:
+    """Give what the flags in the table mean; a word that is none of the measurement's stands in its documents."""
+    words = dict.fromkeys(word for v in findings.vertebrae if v.measured is not None for word in v.flags)
+    told = [f"{word}: {Flag[word].meaning}" for word in words if word in Flag.__members__]
+    if told:
+        yield f"Flags. {'; '.join(told)}."
 
 
 def _at_a_glance(findings: StudyFindings) -> str:

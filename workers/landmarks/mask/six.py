@@ -85,7 +85,7 @@ def _levelled(field: Field, frame: Frame) -> Frame:
         if not rims:
             return frame
         rough = turns < _ROUGH_TURNS
-        turn = float(np.median([rim.lean_rad for rim in rims])) if rough else _bisector(_middle(rims))
+        turn = float(np.median([rim.lean_rad for rim in rims])) if rough else bisector(_middle(rims))
         if not rough and abs(turn) < _TURNED_RAD:
             return frame
         frame = frame.tilted(turn)
@@ -104,7 +104,7 @@ def _middle(rims: list[Rims]) -> Array:
     return np.asarray((points[1:-1] if len(points) >= _LEAST_PLANES else points).mean(axis=0))
 
 
-def _bisector(points: Array) -> float:
-    """Return the angle of the bisector of the two endplate chords against the posterior axis, radians."""
+def bisector(points: Array) -> float:
+    """Return the angle of the bisector of the two endplate chords of (6, 2) points against the posterior axis, rad."""
     chords = points[[2, 5]] - points[[0, 3]]
     return float(np.arctan2(chords[:, 1], chords[:, 0]).mean())

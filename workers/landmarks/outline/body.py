@@ -9,6 +9,7 @@ import numpy as np
 
 from workers.landmarks.mask.checks import misshapen
 from workers.landmarks.mask.neighbours import TALLER_THAN_DEEP
+from workers.landmarks.mask.six import bisector
 from workers.landmarks.outline.contours import gap
 from workers.landmarks.outline.frame import PlaneFrame
 from workers.landmarks.outline.parting import BEYOND_WALL, MOST_BEYOND, Body, parted
@@ -87,7 +88,7 @@ def _from(seed: PlaneFrame, rings: Sequence[Array], others: Sequence[Array]) -> 
         if body is None:
             return Reason.NO_BODY
         rough = turns < _ROUGH_TURNS
-        turn = body.lean_rad if rough else _bisector(body.points)
+        turn = body.lean_rad if rough else bisector(body.points)
         if not rough and abs(turn) < _TURNED_RAD:
             break
         frame = frame.fitted(body.points.mean(axis=0), body.depth, turn)
@@ -96,12 +97,6 @@ def _from(seed: PlaneFrame, rings: Sequence[Array], others: Sequence[Array]) -> 
         return Reason.NO_BODY
     reason = _implausible(body, [frame.to_local(part) for part in others])
     return reason or Placed(frame=frame, points=body.points, joined=body.joined, gap=gap(body.section, body.points))
-
-
-def _bisector(points: Array) -> float:
-    """Return the angle of the bisector of the two endplate chords against the posterior axis, radians."""
-    chords = points[[2, 5]] - points[[0, 3]]
-    return float(np.arctan2(chords[:, 1], chords[:, 0]).mean())
 
 
 def _implausible(body: Body, others: Sequence[Array]) -> Reason | None:

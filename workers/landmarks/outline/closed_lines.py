@@ -15,12 +15,12 @@ from workers.landmarks.claims import SHAPE_SIZES
 from workers.landmarks.claims import Reason as CarrierReason
 from workers.landmarks.labels import Naming
 from workers.landmarks.lines import OUTLINE_VERTICES
-from workers.landmarks.outline.drawn import SIDES, Drawn, Mark, Outlines, Where, refused
+from workers.landmarks.outline.drawn import SIDES, Drawn, Mark, Outlines, Where
 from workers.landmarks.outline.images import Images
 from workers.landmarks.outline.reasons import Reason
 from workers.landmarks.pairing import Drawn as Paired
 from workers.landmarks.pairing import drawn
-from workers.landmarks.points import VertebraLandmarks
+from workers.landmarks.points import VertebraLandmarks, without_points
 from workers.landmarks.reasons import Reason as MaskReason
 from workers.landmarks.sr import groups, named_by
 from workers.landmarks.sr_points import points_of
@@ -57,7 +57,7 @@ def _in_report(report: Dataset, images: Images) -> Iterator[_Said]:
         for line in unusable_lines(group, naming, label):
             if images.is_film(line[0].sop_class_uid, line[0].sop_instance_uid):
                 reason = Reason.NOT_CLOSED if is_finite(line) else Reason.NOT_FINITE
-                yield from (refused(level, reason) for level in naming.levels)
+                yield from (without_points(level, reason) for level in naming.levels)
 
 
 def _in_state(state: Dataset, images: Images) -> Iterator[_Said]:
@@ -70,7 +70,7 @@ def _in_state(state: Dataset, images: Images) -> Iterator[_Said]:
     # A line with such a text is that of the vertebra, or that of what it holds.
     named = {level for one in drawn(state) for level in (*one.naming.levels, *one.doubtful)}
     held = {text.said.holder for text in annotations_of(state).texts if _on_film(text, images)} - named
-    yield from (refused(level, CarrierReason.LABEL_AMBIGUOUS) for level in sorted(filter(None, held)))
+    yield from (without_points(level, CarrierReason.LABEL_AMBIGUOUS) for level in sorted(filter(None, held)))
 
 
 def _on_film(text: Text, images: Images) -> bool:
@@ -80,26 +80,26 @@ def _on_film(text: Text, images: Images) -> bool:
 def _paired(one: Paired, holder: str, images: Images) -> Iterator[_Said]:
     """Give the outline of one graphic, or what is refused because of it."""
     graphic, levels = one.graphic, one.naming.levels
-    yield from (refused(level, CarrierReason.LABEL_AMBIGUOUS) for level in one.doubtful)
+    yield from (without_points(level, CarrierReason.LABEL_AMBIGUOUS) for level in one.doubtful)
     if not graphic.in_pixels:
-        yield from (refused(level, CarrierReason.DISPLAY_UNITS) for level in levels)
+        yield from (without_points(level, CarrierReason.DISPLAY_UNITS) for level in levels)
     elif graphic.is_damaged or not graphic.is_closed:
         reason = Reason.NOT_FINITE if graphic.is_damaged else Reason.NOT_CLOSED
-        yield from (refused(level, reason) for level in levels)
+        yield from (without_points(level, reason) for level in levels)
     elif len(graphic.images) > 1:
-        yield from (refused(level, Reason.SEVERAL_IMAGES) for level in levels)
+        yield from (without_points(level, Reason.SEVERAL_IMAGES) for level in levels)
     else:
         yield from _outline(one.naming, _where(graphic, images), holder, graphic.points)
 
 
 def _outline(naming: Naming, where: Where, holder: str, points: Iterable[tuple[float, ...]]) -> Iterator[_Said]:
     if naming.is_conflict:
-        yield from (refused(level, MaskReason.LEVEL_CONFLICT, *naming.flags) for level in naming.levels)
+        yield from (without_points(level, MaskReason.LEVEL_CONFLICT, *naming.flags) for level in naming.levels)
         return
     ring = np.array(list(points), dtype=np.float64)
     for level in naming.levels:
         if len(ring) < OUTLINE_VERTICES:
-            yield refused(level, Reason.TOO_FEW_VERTICES)
+            yield without_points(level, Reason.TOO_FEW_VERTICES)
         else:
             yield Drawn(level=level, where=where, holder=holder, rings=(ring,))
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from sr_templates.findings import LandmarkSource
 from workers.landmarks.points import VertebraLandmarks
 from workers.landmarks.reasons import Flag
 from workers.landmarks.volumes import Array
@@ -74,13 +73,6 @@ class Outlines:
     def names_any(self) -> bool:
         """Whether it names a vertebra at all."""
         return bool(self.drawn or self.refused)
-
-
-def refused(level: str, reason: str, *flags: str) -> VertebraLandmarks:
-    """Return a vertebra without points, and why."""
-    return VertebraLandmarks(
-        level=level, source=LandmarkSource.SEGMENTATION, landmarks=None, reason=str(reason), flags=flags
-    )
 
 
 def together(parts: list[Outlines]) -> Outlines:

@@ -14,12 +14,12 @@ from workers.landmarks.outline.body import Placed, place
 from workers.landmarks.outline.coarse import bowl_gap, corner_gap
 from workers.landmarks.outline.contours import OBLIQUE_MM, apart, midway
 from workers.landmarks.outline.directions import anterior_of, column_at, superior_at
-from workers.landmarks.outline.drawn import DRAWN, Mark, Where, refused
+from workers.landmarks.outline.drawn import DRAWN, Mark, Where
 from workers.landmarks.outline.frame import PlaneFrame
 from workers.landmarks.outline.neighbours import mixed
 from workers.landmarks.outline.reasons import Reason
 from workers.landmarks.outline.shape import Shape
-from workers.landmarks.points import MM_DECIMALS, ImagePlane, VertebraLandmarks
+from workers.landmarks.points import MM_DECIMALS, ImagePlane, VertebraLandmarks, without_points
 from workers.landmarks.reasons import Flag
 from workers.landmarks.volumes import Array
 from workers.morphometry.levels import GRADED_LEVELS
@@ -49,10 +49,10 @@ class Film:
         for level, placed in found.items():
             if level in odd:
                 words = [f"MERGED_WITH_{other}" for other in odd[level].others]
-                vertebrae.append(refused(level, odd[level].reason, *words))
+                vertebrae.append(without_points(level, odd[level].reason, *words))
                 continue
             result = placed if isinstance(placed, Reason) else self._vertebra(level, placed)
-            vertebrae.append(refused(level, result) if isinstance(result, Reason) else result)
+            vertebrae.append(without_points(level, result) if isinstance(result, Reason) else result)
         return vertebrae
 
     def _vertebra(self, level: str, found: Sequence[Placed]) -> VertebraLandmarks | Reason:

@@ -7,12 +7,12 @@ from typing import Final
 import numpy as np
 
 from sr_templates.levels import ORDER
-from workers.landmarks.outline.drawn import Drawn, Outlines, refused
+from workers.landmarks.outline.drawn import Drawn, Outlines
 from workers.landmarks.outline.film import Film
 from workers.landmarks.outline.images import Images
 from workers.landmarks.outline.reasons import Reason
 from workers.landmarks.outline.shape import Shape, shape_of
-from workers.landmarks.points import ImagePlane, VertebraLandmarks
+from workers.landmarks.points import ImagePlane, VertebraLandmarks, without_points
 from workers.landmarks.reasons import Flag
 from workers.landmarks.volumes import Array
 
@@ -80,7 +80,7 @@ def _on_image(drawn: Sequence[Drawn], outlines: Outlines, plane: ImagePlane | Re
     """Return what comes of everything that is outlined on one image."""
     levels = {one.level: _bodies([other for other in drawn if other.level == one.level]) for one in drawn}
     if isinstance(plane, Reason):
-        return [refused(level, plane) for level in levels]
+        return [without_points(level, plane) for level in levels]
     pixel = np.array((plane.scale.column_mm, plane.scale.row_mm) if plane.scale else _SQUARE)
     shapes = {level: shape_of(some, pixel) for level, some in levels.items()}
     where = drawn[0].where
@@ -91,7 +91,7 @@ def _on_image(drawn: Sequence[Drawn], outlines: Outlines, plane: ImagePlane | Re
         shapes={level: shape for level, shape in shapes.items() if isinstance(shape, Shape)},
         marks=[mark for mark in outlines.marks if mark.where == where],
     )
-    return [*film.measured(), *(refused(level, one) for level, one in shapes.items() if isinstance(one, Reason))]
+    return [*film.measured(), *(without_points(level, one) for level, one in shapes.items() if isinstance(one, Reason))]
 
 
 def _bodies(drawn: Sequence[Drawn]) -> list[Drawn]:

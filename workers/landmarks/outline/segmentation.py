@@ -9,13 +9,13 @@ from pydicom.dataset import Dataset
 
 from sr_templates import headers
 from workers.landmarks.labels import said
-from workers.landmarks.outline.drawn import SIDES, Device, Drawn, Mark, Outlines, refused
+from workers.landmarks.outline.drawn import SIDES, Device, Drawn, Mark, Outlines
 from workers.landmarks.outline.edges import LEVEL, loops
 from workers.landmarks.outline.frames import Lying, lies_on_films, lying
 from workers.landmarks.outline.images import Images
 from workers.landmarks.outline.mask import parts_of
 from workers.landmarks.outline.reasons import Reason
-from workers.landmarks.points import VertebraLandmarks
+from workers.landmarks.points import VertebraLandmarks, without_points
 from workers.landmarks.reasons import Flag
 from workers.landmarks.reasons import Reason as MaskReason
 from workers.landmarks.regions.claims import Claim, settle
@@ -91,7 +91,7 @@ def _picked(claims: Sequence[Claim]) -> tuple[list[_Pick], dict[str, VertebraLan
     picks = []
     for level, claim in settled.chosen.items():
         if claim.plain_number is not None:
-            refusals[level] = refused(level, MaskReason.NUMBER_UNCONFIRMED)
+            refusals[level] = without_points(level, MaskReason.NUMBER_UNCONFIRMED)
             continue
         believed = [claim, *([seconds[level]] if level in seconds else [])]
         picks += [
@@ -127,9 +127,9 @@ def _read(ds: Dataset, whole: Whole, images: Images, levels: dict[int, _Pick]) -
                 found.append(_device(place, share, devices[number]) if isinstance(place, Lying) else _NOWHERE)
     except UNREADABLE:
         unread = [_NOWHERE] if devices else []
-        return [*(refused(pick.level, Reason.UNREADABLE) for pick in levels.values()), *unread]
+        return [*(without_points(pick.level, Reason.UNREADABLE) for pick in levels.values()), *unread]
     nothing = Reason.EMPTY if headers.items(ds, "PerFrameFunctionalGroupsSequence") else Reason.UNREADABLE
-    return [*found, *(refused(pick.level, nothing) for number, pick in levels.items() if number not in seen)]
+    return [*found, *(without_points(pick.level, nothing) for number, pick in levels.items() if number not in seen)]
 
 
 def _shares(ds: Dataset, numbers: Collection[int], images: Images) -> Iterator[tuple[int, Lying | Reason, Array]]:
@@ -150,11 +150,11 @@ def _shares(ds: Dataset, numbers: Collection[int], images: Images) -> Iterator[t
 
 def _drawn(pick: _Pick, holder: str, place: Lying | Reason, share: Array) -> Drawn | VertebraLandmarks:
     if isinstance(place, Reason):
-        return refused(pick.level, place)
+        return without_points(pick.level, place)
     step = np.array(place.step)
     parts = parts_of(share, place.step)
     if isinstance(parts, Reason):
-        return refused(pick.level, parts)
+        return without_points(pick.level, parts)
     return Drawn(
         level=pick.level,
         body_only=pick.body_only,

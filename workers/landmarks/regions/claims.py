@@ -12,12 +12,11 @@ from typing import Final
 import numpy as np
 from pydicom import Dataset
 
-from sr_templates.findings import LandmarkSource
 from sr_templates.levels import LEVELS, ORDER
 from workers.landmarks.labels import Naming, naming
 from workers.landmarks.levels import level_from_code, level_from_label, verse_levels
 from workers.landmarks.mask.order import standing
-from workers.landmarks.points import VertebraLandmarks
+from workers.landmarks.points import VertebraLandmarks, without_points
 from workers.landmarks.reasons import Reason
 from workers.landmarks.volumes import Volume
 
@@ -91,12 +90,14 @@ def settle(claims: Sequence[Claim]) -> Settled:
 
     The whole vertebra goes before its body alone.
     """
-    refused = {level: refusal(level, Reason.LEVEL_CONFLICT, *flags) for level, flags in _conflicts(claims).items()}
+    refused = {
+        level: without_points(level, Reason.LEVEL_CONFLICT, *flags) for level, flags in _conflicts(claims).items()
+    }
     chosen: dict[str, Claim] = {}
     for level, claim in _single(claims).items():
         if claim is None or claim.number is None:
             reason = Reason.LEVEL_DUPLICATED if claim is None else Reason.UNREADABLE
-            refused.setdefault(level, refusal(level, reason))
+            refused.setdefault(level, without_points(level, reason))
         elif level not in refused:
             chosen[level] = claim
     return Settled(chosen=chosen, refused=refused)
@@ -116,14 +117,7 @@ def unconfirmed(chosen: Mapping[str, Claim], masks: Mapping[str, Volume]) -> dic
     wrong = [(above, below) for above, below in pairwise(column) if height[above] <= height[below]]
     if not wrong and sum(level in masks for level in numbered) > 1:
         return {}
-    return {level: refusal(level, Reason.NUMBER_UNCONFIRMED, *standing(level, wrong)) for level in numbered}
-
-
-def refusal(level: str, reason: Reason, *flags: str) -> VertebraLandmarks:
-    """Return a vertebra without points, and why."""
-    return VertebraLandmarks(
-        level=level, source=LandmarkSource.SEGMENTATION, landmarks=None, reason=reason.value, flags=flags
-    )
+    return {level: without_points(level, Reason.NUMBER_UNCONFIRMED, *standing(level, wrong)) for level in numbered}
 
 
 def _height(mask: Volume) -> float:

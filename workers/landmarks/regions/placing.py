@@ -7,9 +7,9 @@ from pydicom import Dataset
 
 from sr_templates.levels import ORDER
 from workers.landmarks.mask.find import find
-from workers.landmarks.points import VertebraLandmarks
+from workers.landmarks.points import VertebraLandmarks, without_points
 from workers.landmarks.reasons import Reason
-from workers.landmarks.regions.claims import Settled, refusal, unconfirmed
+from workers.landmarks.regions.claims import Settled, unconfirmed
 from workers.landmarks.regions.devices import Filled, held
 from workers.landmarks.volumes import Volume
 
@@ -27,7 +27,7 @@ def landmarks_of(
     """
     refused = dict(settled.refused)
     masks = {level: volume for level, volume in volumes.items() if isinstance(volume, Volume)}
-    refused |= {level: refusal(level, reason) for level, reason in volumes.items() if isinstance(reason, Reason)}
+    refused |= {level: without_points(level, reason) for level, reason in volumes.items() if isinstance(reason, Reason)}
     refused |= unconfirmed(settled.chosen, masks)
     masks = {level: mask for level, mask in masks.items() if level not in refused}
     flags = held(masks, devices) if masks else {}
@@ -45,7 +45,7 @@ def _placed(
     if found.landmarks is None:
         return replace(found, flags=(*found.flags, *flags))
     if not frame_of_reference_uid:
-        return refusal(found.level, Reason.FRAME_OF_REFERENCE_UNKNOWN)
+        return without_points(found.level, Reason.FRAME_OF_REFERENCE_UNKNOWN)
     landmarks = replace(
         found.landmarks, sop_instance_uid=str(holder.SOPInstanceUID), frame_of_reference_uid=frame_of_reference_uid
     )
