@@ -166,6 +166,7 @@ InstanceCreationTime ALWAYS AUTO
 InstanceNumber ALWAYS AUTO revision of a report; 100 (revision - 1) + its number of the other kinds
 TimezoneOffsetFromUTC ANAP COPY
 ContributingEquipmentSequence ALWAYS AUTO the algorithm: (Newcode1, 99IHE)
+CodingSchemeIdentificationSequence ALWAYS FIXED 99IHE; of a report 99SPONDYL, too
 """,
 )
 _SERIES_LINES: Final = """
@@ -196,7 +197,6 @@ ReferencedRequestSequence ANAP COPY
 CurrentRequestedProcedureEvidenceSequence ALWAYS AUTO slices nearest to the points, source of the points
 PertinentOtherEvidenceSequence ANAP AUTO our report on the prior study
 PredecessorDocumentsSequence ANAP AUTO the reports that this one replaces
-CodingSchemeIdentificationSequence ALWAYS FIXED 99SPONDYL
 """,
 )
 _REPORT_CONTENT: Final = _module(
