@@ -15,7 +15,7 @@ from pynetdicom.association import Association
 
 from service import commitment, peer, sop_classes
 from service.commitment import Reference, Report
-from service.config import Destination
+from service.config_peers import Destination
 from service.errors import NotNow, PeerRefused, Unavailable
 
 #: PS3.4 C.6.2: Study Root Query/Retrieve Information Model, FIND.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from service.config import Source
+from service.config_peers import Source
 
 #: What a caller is called in metrics where no source is configured: titles that anyone may choose are no label.
 UNLISTED: Final = "unlisted"

@@ -24,7 +24,8 @@ from pynetdicom.presentation import PresentationContextTuple
 
 from service import commitment, peer
 from service.commitment import CLASS_INSTANCE_CONFLICT, NO_SUCH_OBJECT, Reference
-from service.config import Destination, Settings
+from service.config import Settings
+from service.config_peers import Destination
 from service.errors import NotNow, PeerRefused, SpondylError, Unavailable
 from service.identity import is_uid
 from service.logs import log

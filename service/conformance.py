@@ -16,7 +16,8 @@ from pynetdicom.presentation import PresentationContext
 
 import service
 from service import asking, commitment, deliver, peer, sop_classes
-from service.config import Destination, Settings
+from service.config import Settings
+from service.config_peers import Destination
 from service.receive import application_entity
 
 #: PS3.7 A.2.1: the one application context there is.

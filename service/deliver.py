@@ -19,7 +19,8 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
 from service import peer, sop_classes
-from service.config import Destination, Settings
+from service.config import Settings
+from service.config_peers import Destination
 from service.errors import NotNow, NotTaken, PeerRefused, SpondylError, Unavailable
 from service.spool import Spool
 

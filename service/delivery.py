@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Final
 
 from service import sop_classes
-from service.config import Destination, Settings
+from service.config import Settings
+from service.config_peers import Destination
 from service.deliver import Deliverer, Unsendable, backoff_s
 from service.errors import Misconfigured, NotNow, NotTaken, PeerRefused, Quarantined, SpondylError, Unavailable
 from service.ledger import Claim, Ledger, ReportRow

@@ -13,7 +13,7 @@ from pynetdicom.association import Association
 
 from service import commitment
 from service.callers import address_of
-from service.config import Destination
+from service.config_peers import Destination
 from service.errors import Unavailable
 from service.logs import log
 from service.proving import Decisions, hear

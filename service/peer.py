@@ -14,7 +14,7 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation
 
 import service
-from service.config import Destination, Tls
+from service.config_peers import Destination, Tls
 from service.errors import Misconfigured, PeerRefused, Unavailable
 from service.sockets import BoundedSocket, prepare_socket
 

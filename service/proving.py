@@ -19,7 +19,8 @@ from pydicom.uid import generate_uid
 from service import asking, commitment, qido
 from service.asking import Place
 from service.commitment import Reference, Report
-from service.config import Destination, Settings
+from service.config import Settings
+from service.config_peers import Destination
 from service.errors import PeerRefused
 from service.ledger import Asked, Claim, JobRow, Ledger
 from service.logs import log

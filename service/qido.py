@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from service import peer
 from service.asking import Place
-from service.config import Destination
+from service.config_peers import Destination
 from service.errors import NotNow, PeerRefused, Unavailable
 
 #: An answer about one object has some thousand bytes; more is not read.

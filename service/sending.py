@@ -17,7 +17,7 @@ from pynetdicom import build_context
 from pynetdicom.association import Association
 
 from service import peer, sop_classes
-from service.config import Destination
+from service.config_peers import Destination
 from service.deliver import check_status
 from service.errors import PeerRefused, Unavailable
 

@@ -11,7 +11,8 @@ from spooled import file_of, store
 from two_studies import Heights, document, slice_of
 
 from service.broker import celery_app
-from service.config import Destination, Report, Settings, Storage
+from service.config import Report, Settings, Storage
+from service.config_peers import Destination
 from service.dispatch import Dispatcher
 from service.landmarks import supply
 from service.ledger import JobRow, Ledger

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from service.config import Destination, Report, Settings
+from service.config import Report, Settings
+from service.config_peers import Destination
 
 REPORT_ALONE: Final = Settings(
     report=Report(sop_classes=("comprehensive_3d",)),

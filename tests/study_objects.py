@@ -8,7 +8,8 @@ import films
 import numpy as np
 import pytest
 
-from service.config import Destination, Settings
+from service.config import Settings
+from service.config_peers import Destination
 from sr_templates.findings import StudyFindings
 from sr_templates.objects import ObjectKind
 from workers.phantom import study

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from service import sending
-from service.config import Destination, Settings, load
+from service.config import Settings, load
+from service.config_peers import Destination
 from service.errors import PeerRefused, SpondylError, Unavailable
 from service.leash import leashed
 from service.ledger import Ledger, StudyDetail

@@ -10,7 +10,8 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
-from service.config import Destination, Report, Settings
+from service.config import Report, Settings
+from service.config_peers import Destination
 from service.sop_classes import REPORTS
 from sr_templates.context import Predecessor, ReportContext
 from sr_templates.document import build_report, to_bytes

@@ -17,7 +17,8 @@ from pynetdicom import build_context
 
 from service import config_text, dciodvfy, peer, sop_classes
 from service.checks.check import Check, bad, good, noted
-from service.config import Destination, Settings, Storage, Web
+from service.config import Settings, Storage, Web
+from service.config_peers import Destination
 from service.errors import PeerRefused, SpondylError, Unavailable
 from service.room import room
 from service.web.health import ping_spool

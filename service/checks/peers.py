@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from service import sending, sop_classes
 from service.checks.check import Check, bad, good, noted
 from service.checks.proofs import provable
-from service.config import Destination, Settings
+from service.config import Settings
+from service.config_peers import Destination
 from service.errors import SpondylError
 
 

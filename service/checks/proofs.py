@@ -8,7 +8,8 @@ from service import asking, qido, sop_classes
 from service.asking import Place
 from service.checks.check import Check, bad, good, noted
 from service.commitment import Reference
-from service.config import Destination, Settings
+from service.config import Settings
+from service.config_peers import Destination
 from service.errors import SpondylError
 
 _FOUND: Final = {

@@ -7,8 +7,9 @@ import pytest
 from pydantic import BaseModel
 
 from service import __version__
-from service.config import Destination, Finder, Measure, Node, Queue, Report, Source, Storage, Study, Web
+from service.config import Finder, Measure, Queue, Report, Storage, Study, Web
 from service.config_alerts import Alerts
+from service.config_peers import Destination, Node, Source
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SECTIONS: dict[str, type[BaseModel]] = {

@@ -8,7 +8,8 @@ import pytest
 from pictured import ct
 from spooled import file_of, landmarks
 
-from service.config import Destination, Report, Settings
+from service.config import Report, Settings
+from service.config_peers import Destination
 from sr_templates.objects import ObjectKind
 from workers.pipeline import Outcome, measure_files
 from workers.reporting import ReportFile

@@ -20,7 +20,8 @@ from structlog.testing import capture_logs
 
 from service import summaries, tables
 from service.broker import celery_app
-from service.config import Destination, Report, Settings, Storage
+from service.config import Report, Settings, Storage
+from service.config_peers import Destination
 from service.dciodvfy import look
 from service.deliver import Deliverer
 from service.delivery import deliver

@@ -17,7 +17,8 @@ from report_samples import STUDY, ct_slice, report_bytes
 from spooled import IMAGE, KEY, file_of, landmarks, store
 
 from service.broker import celery_app
-from service.config import Destination, Settings, Storage, Study
+from service.config import Settings, Storage, Study
+from service.config_peers import Destination
 from service.dispatch import Dispatcher
 from service.landmarks import supply
 from service.ledger import Claim, JobRow, Ledger

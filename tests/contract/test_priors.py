@@ -14,7 +14,8 @@ from report_samples import STUDY, dx_lateral, groups, named, patient_points
 from spooled import file_of
 from two_studies import EARLIER, LOWER, SOUND, Heights, document, slice_of
 
-from service.config import Destination, Report, Settings
+from service.config import Report, Settings
+from service.config_peers import Destination
 from sr_templates.comparison import LevelComparison, Remark
 from workers.inputs import NotOneStudy
 from workers.phantom import study as phantom_study

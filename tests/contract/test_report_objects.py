@@ -20,7 +20,8 @@ from spooled import KEY, file_of, landmarks, store
 
 from service import peer, sop_classes
 from service.broker import celery_app
-from service.config import Destination, Report, Settings, Storage, Study
+from service.config import Report, Settings, Storage, Study
+from service.config_peers import Destination
 from service.deliver import Deliverer
 from service.delivery import deliver
 from service.dispatch import Dispatcher

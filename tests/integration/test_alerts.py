@@ -23,8 +23,9 @@ from service.alerts import send, watch
 from service.alerts.message import Message
 from service.alerts.problems import Kind, look
 from service.alerts.watch import AGAIN_S, SURE_S, Watch
-from service.config import Destination, Settings, Storage, Tls
+from service.config import Settings, Storage
 from service.config_alerts import Alerts
+from service.config_peers import Destination, Tls
 from service.errors import Misconfigured, Unavailable
 from service.ledger.callers import Caller
 from service.ledger.people import Role

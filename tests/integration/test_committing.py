@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from service import asking
 from service.commitment import Reference, Report
-from service.config import Destination
+from service.config_peers import Destination
 from service.errors import PeerRefused
 from service.spool import Spool
 

@@ -23,7 +23,8 @@ from service import asking, commitment, deliver, peer, sending, sop_classes
 from service.asking import Place
 from service.commitment import Reference
 from service.committing import Committing
-from service.config import Destination, Settings, load
+from service.config import Settings, load
+from service.config_peers import Destination
 from service.errors import SpondylError
 from service.metrics import Metrics
 from service.receive import Listener

@@ -28,7 +28,8 @@ from servers import StoreScp, free_port, program, run_storescp, wait_until
 
 import service.deliver
 from service import peer, sop_classes
-from service.config import Destination, Settings, Tls
+from service.config import Settings
+from service.config_peers import Destination, Tls
 from service.deliver import Deliverer, Unsendable
 from service.errors import NotTaken, PeerRefused, Unavailable
 from service.spool import Spool

@@ -5,7 +5,7 @@ import pytest
 from nodes import SPONDYL
 from small_study import make_small_study
 
-from service.config import Destination
+from service.config_peers import Destination
 from workers.demo import DemoFailed, wait_for_node
 
 

@@ -18,7 +18,8 @@ from sinks import make_certificate
 from service.checks import clocks, machine, tls
 from service.checks.check import Check, Verdict
 from service.checks.examine import examine
-from service.config import Destination, Node, Queue, Settings, Storage, Tls
+from service.config import Queue, Settings, Storage
+from service.config_peers import Destination, Node, Tls
 from service.ledger import migrate
 
 

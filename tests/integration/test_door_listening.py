@@ -11,7 +11,8 @@ from pynetdicom import build_context
 from servers import wait_until
 
 from service import peer, receive, sop_classes
-from service.config import Destination, Settings
+from service.config import Settings
+from service.config_peers import Destination
 from service.door import Door
 from service.errors import PeerRefused
 from service.ledger import Ledger

@@ -11,7 +11,8 @@ from servers import free_port, listens, wait_until
 from structlog.testing import capture_logs
 
 from service import listening
-from service.config import Node, Settings, Storage
+from service.config import Settings, Storage
+from service.config_peers import Node
 from service.ledger import migrate
 from service.listening import listen
 from service.steward import Steward

@@ -15,7 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from servers import program
 from sinks import make_certificate
 
-from service.config import Destination, Node, Settings, Storage, Tls
+from service.config import Settings, Storage
+from service.config_peers import Destination, Node, Tls
 from service.ledger import Ledger, migrate
 from service.metrics import Metrics
 

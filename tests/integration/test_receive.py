@@ -25,7 +25,8 @@ from servers import program, run_storescp, wait_until
 from structlog.testing import capture_logs
 
 from service import arriving, peer, receive, sop_classes
-from service.config import Destination, Settings
+from service.config import Settings
+from service.config_peers import Destination
 from service.errors import Unavailable
 from service.ledger import Admin, Ledger, migrate
 from service.receive import Listener

@@ -19,7 +19,7 @@ from pydicom.uid import (
 from report_samples import report
 from servers import Orthanc, StoreScp, run_orthanc, run_storescp, wait_until
 
-from service.config import Destination
+from service.config_peers import Destination
 from service.sending import send
 from sr_templates.identity import MANUFACTURER
 

@@ -8,7 +8,7 @@ from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, JPEG2000Los
 from servers import StoreScp, free_port
 
 from service import sending, sop_classes
-from service.config import Destination
+from service.config_peers import Destination
 from service.errors import Unavailable
 from service.small_pacs import SmallPacs
 

@@ -15,7 +15,8 @@ from pynetdicom import build_context
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at run time
 
 from service import peer
-from service.config import Destination, Settings
+from service.config import Settings
+from service.config_peers import Destination
 from service.errors import OutOfSpace
 from service.receive import Listener
 from service.spool import Spool, study_key

@@ -7,7 +7,8 @@ import pytest
 from celery import Celery
 from servers import free_port
 
-from service.config import Destination, Queue, Settings, Storage
+from service.config import Queue, Settings, Storage
+from service.config_peers import Destination
 from service.ledger import JobRow, NewReport
 from service.messages import JobKind
 from service.states import JobState, StudyState

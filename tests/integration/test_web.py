@@ -17,7 +17,8 @@ from servers import free_port, wait_until
 from web_client import Client, app_of
 
 from service import logs
-from service.config import Destination, Settings, Storage, Web
+from service.config import Settings, Storage, Web
+from service.config_peers import Destination
 from service.errors import Misconfigured, OutOfSpace, Unavailable
 from service.web import health
 from service.web.guard import HEADERS

@@ -16,7 +16,8 @@ from servers import free_port
 from web_client import Client, app_of
 
 from service import operations, roll_call
-from service.config import Destination, Settings, Source, Storage
+from service.config import Settings, Storage
+from service.config_peers import Destination, Source
 from service.ledger.callers import Caller
 from service.ledger.lists import Wanted
 from service.ledger.people import Role

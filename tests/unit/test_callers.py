@@ -3,7 +3,7 @@
 import pytest
 
 from service.callers import NotAdmitted, admit, may_connect
-from service.config import Source
+from service.config_peers import Source
 
 SOURCES = (
     Source(name="ct1", ae_titles=("CT1", "CT1_Q"), networks=("10.1.0.0/16", "fd00::/8")),

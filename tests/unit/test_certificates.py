@@ -9,7 +9,8 @@ from servers import program
 from sinks import make_certificate
 
 from service.certificates import certificates, expiries
-from service.config import Destination, Settings, Tls
+from service.config import Settings
+from service.config_peers import Destination, Tls
 from service.errors import Misconfigured
 
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from service import config
-from service.config import Destination, Report, Settings, load
+from service.config import Report, Settings, load
 from service.config_digest import config_digest
+from service.config_peers import Destination
 from service.config_text import shown, without_secret
 from service.errors import Misconfigured
 

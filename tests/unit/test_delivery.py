@@ -9,7 +9,8 @@ import pytest
 from ledgers import claim, empty_sqlite, measure, new_report, sqlite_url, study_of
 from structlog.testing import capture_logs
 
-from service.config import Destination, Settings
+from service.config import Settings
+from service.config_peers import Destination
 from service.deliver import Deliverer, Unsendable, backoff_s, check_status
 from service.delivery import OPTIONAL_TRIES, deliver
 from service.errors import Misconfigured, NotNow, NotTaken, PeerRefused, SpondylError, Unavailable

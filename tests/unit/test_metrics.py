@@ -11,7 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from sinks import make_certificate
 
 from service import roll_call
-from service.config import Destination, Settings, Storage, Tls
+from service.config import Settings, Storage
+from service.config_peers import Destination, Tls
 from service.errors import Unavailable
 from service.ledger import Ledger, migrate
 from service.ledger.lists import Cause

@@ -7,7 +7,7 @@ import pytest
 from pynetdicom import build_context
 
 from service import peer
-from service.config import Tls
+from service.config_peers import Tls
 from service.errors import Misconfigured
 from service.identity import is_uid
 from service.receive import OWN_NAME

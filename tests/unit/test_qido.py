@@ -10,7 +10,7 @@ import pytest
 
 from service import qido
 from service.asking import Place
-from service.config import Destination
+from service.config_peers import Destination
 from service.errors import NotNow, PeerRefused, Unavailable
 
 PLACE = Place(study_instance_uid="1.2", series_instance_uid="1.2.3", sop_instance_uid="1.2.3.4")

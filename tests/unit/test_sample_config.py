@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from service.config import Destination, Settings, Source, Tls, load
+from service.config import Settings, load
+from service.config_peers import Destination, Source, Tls
 
 SAMPLE = Path(__file__).resolve().parents[2] / "deploy" / "spondyl.sample.toml"
 #: Keys without a default in the file: there is none, or it is that nothing is set. Any value may illustrate them.
