@@ -7,7 +7,7 @@ SPONDYL := $(BIN)/spondyl
 # Two processes a core of the machine that CI has: these tests wait for servers more than they compute. The longest come
 # first, and which tests go to one process together is said in tests/sharing.py.
 TOGETHER := -n 4 --dist loadfile --no-loadscope-reorder
-TIERS := tests/e2e tests/integration tests/contract tests/accuracy tests/architecture
+TIERS := tests/e2e tests/faults tests/integration tests/contract tests/accuracy tests/architecture
 
 .PHONY: demo test lint format coverage codes conformance bench campaign servers viewers clean help
 
@@ -75,7 +75,8 @@ bench: $(VENV)/.dev ## Run the benchmarks
 
 campaign: coverage ## Run the long version of the accuracy and fault tests, and measure what all tests cover
 	SPONDYL_TEST_PHANTOMS=1000 SPONDYL_TEST_ROUNDS=20 $(BIN)/pytest -s tests/accuracy tests/e2e
-	SPONDYL_TEST_PDUS=100000 SPONDYL_TEST_CONNECTS=50000 $(BIN)/pytest -s tests/integration/test_upper_layer_fuzz.py
+	SPONDYL_TEST_PDUS=100000 $(BIN)/pytest -s tests/integration/test_upper_layer_fuzz.py
+	SPONDYL_TEST_CONNECTS=50000 $(BIN)/pytest -s tests/faults/test_slow_and_silent_peers.py
 
 viewers: $(VENV)/.dev servers $(VIEWERS) ## Show our objects in OHIF, in a browser; pictures go to viewers/
 	@command -v chromium >/dev/null 2>&1 || sh tests/install-servers.sh chromium

@@ -26,10 +26,10 @@ AFFINE = np.array([[0.0, 0.0, SPACING_MM[2]], [0.0, SPACING_MM[1], 0.0], [-SPACI
 def write_label_map(path: Path) -> None:
     """Write T1 (1) to L5 (17), uncompressed, every frame of the scan."""
     series = generate_uid(), generate_uid(), generate_uid()
-    segments = [_segment(number, level) for number, level in enumerate(SPINE, start=1)]
+    segments = [segment(number, level) for number, level in enumerate(SPINE, start=1)]
     segmentation = hd.seg.Segmentation(
         source_images=[_image(place, *series) for place in range(GRID[0])],
-        pixel_array=_labels(),
+        pixel_array=labels(),
         segmentation_type=hd.seg.SegmentationTypeValues.LABELMAP,
         segment_descriptions=segments,
         series_instance_uid=generate_uid(),
@@ -45,7 +45,7 @@ def write_label_map(path: Path) -> None:
     segmentation.save_as(path)
 
 
-def _labels() -> npt.NDArray[np.uint8]:
+def labels() -> npt.NDArray[np.uint8]:
     """Return a straight column; sizes grow from those of T1 to those of L5."""
     out, top = np.zeros(GRID, dtype=np.uint8), 45.0
     for number, level in enumerate(SPINE, start=1):
@@ -89,7 +89,8 @@ def _image(place: int, study: str, series: str, frame_of_reference: str) -> Data
     return ds
 
 
-def _segment(number: int, level: str) -> hd.seg.SegmentDescription:
+def segment(number: int, level: str) -> hd.seg.SegmentDescription:
+    """Return what a Segmentation says of the mask of one vertebra."""
     return hd.seg.SegmentDescription(
         segment_number=number,
         segment_label=f"vertebrae_{level}",

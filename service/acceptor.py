@@ -29,6 +29,7 @@ from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 from service.logs import log
 from service.receiving import Receiver, ReceivingAssociation
 from service.sockets import BoundedSocket
+from service.tls import Renewed
 from service.wire import Wire
 
 #: So many callers may have connected and not asked for an association; each has a thread and some 50 kB.
@@ -89,7 +90,7 @@ class BoundedHandler(RequestHandler):
         """Make what pynetdicom would make; the supported contexts, which nobody changes, are not copied."""
         server, entity = self.server, self.ae
         # Bounded from the first byte on; the association sets its own limits.
-        wire = Wire(self.request, timeout_s=entity.acse_timeout or 0)
+        wire = Wire(self.request, timeout_s=entity.acse_timeout or 0, most_s=server.max_association_s)
         association = ReceivingAssociation(entity, wire=wire, receive=server.receive, max_object=server.max_object)
         association.no_longer_waits = lambda: server.waiting.leave(self.client_address)
         association._server = server  # noqa: SLF001 - pynetdicom's own handler does the same
@@ -110,20 +111,28 @@ class BoundedHandler(RequestHandler):
 
 
 class Acceptor(ThreadedAssociationServer):
-    """Accepts connections, each in a thread of its own. `receive` and `max_object` are set before it serves."""
+    """Accepts connections, each in a thread of its own. `receive` and what follows it are set before it serves."""
 
     daemon_threads = True
     request_queue_size = 128
     #: Time for a TLS handshake, seconds.
-    handshake_timeout_s = 10.0
+    handshake_timeout_s = 5.0
     #: Tells of an address whether a connection from there is served.
     admits: Callable[[str], bool] | None = None
     receive: Receiver
     max_object: int
+    max_association_s: float
 
-    def __init__(self, *args: Any, shared: socket.socket | None = None, **options: Any) -> None:  # noqa: ANN401 - as in pynetdicom
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401 - as in pynetdicom
+        shared: socket.socket | None = None,
+        tls: Renewed | None = None,
+        **options: Any,  # noqa: ANN401 - as in pynetdicom
+    ) -> None:
         self.waiting = Waiting()
         self._shared = shared
+        self._tls = tls
         super().__init__(*args, **options)
 
     def server_bind(self) -> None:
@@ -167,7 +176,7 @@ class Acceptor(ThreadedAssociationServer):
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as in socketserver
         """Begin an association, after a handshake in a thread of its own where TLS is on."""
         self.waiting.enter(client_address, request)
-        if self.ssl_context:
+        if self._tls:
             super().process_request(request, client_address)
         else:
             super().process_request_thread(request, client_address)
@@ -176,7 +185,7 @@ class Acceptor(ThreadedAssociationServer):
         """Do the handshake, then start the association."""
         try:
             request.settimeout(self.handshake_timeout_s)
-            request = self.ssl_context.wrap_socket(request, server_side=True)  # type: ignore[union-attr]  # see process_request
+            request = self._tls.context().wrap_socket(request, server_side=True)  # type: ignore[union-attr]  # see process_request
         except OSError as error:
             self.waiting.leave(client_address)
             log.warning("TLS handshake failed", action="tls_refused", address=client_address[0], why=_reason(error))

@@ -28,6 +28,7 @@ _ADVICE: Final = (
     (_N, "NO_VERTEBRA_MEASURED", "Every vertebra has its own reason: see the findings."),
     (_N, "ONLY_OWN_REPORTS", "Nothing is to be done: it is kept, so that later studies are compared with it."),
     (_N, "FINDER_", "The image model gave nothing: its reason is explained in docs/finders.md."),
+    (_I, "retracted (", "See what each destination did with its rejection note. Retry makes another report."),
     (_I, "own_report", "Only our own report came back: leave our series out of the PACS' forwarding rule."),
     (_I, "spool_empty", "Its files are gone from the spool: have the study sent again."),
 )

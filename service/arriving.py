@@ -24,6 +24,8 @@ FLOWING_S: Final = 120.0
 RENEW_S: Final = 5.0
 #: The ledger hears of a study at most so often, seconds.
 NOTE_EVERY_S: Final = 1.0
+#: That objects of a study are refused is entered so often, seconds.
+SAY_AGAIN_S: Final = 3600.0
 #: A ledger that takes its time is left alone for so many times as long: each object would wait for it.
 PATIENCE: Final = 10.0
 
@@ -39,6 +41,9 @@ class LedgerOfArrivals(Protocol):
 
     def release(self, keys: Iterable[str], *, now: float) -> None:
         """No association delivers these studies any more."""
+
+    def too_large(self, key: str, *, why: str, now: float, since: float) -> bool:
+        """Enter that objects of a study are refused, unless that was entered `since`; tell whether it was entered."""
 
 
 class Call(Protocol):
@@ -89,6 +94,8 @@ class Arriving:
         self._lock = threading.Lock()
         self._open: dict[Call, _Delivery] = {}
         self._ask_again_at = float("-inf")
+        #: Studies whose association is gone, and of which the ledger has not heard.
+        self._untold: dict[str, _Study] = {}
 
     def began(self, call: Call) -> None:
         """Enter an association."""
@@ -112,6 +119,13 @@ class Arriving:
             study.noted_at = now
         self._note(key, study, held_until=now + HOLD_S if delivery else now)
 
+    def too_large(self, key: str, *, why: str) -> None:
+        """Tell the ledger, once in a while, that objects of a study are refused because it has too many."""
+        now = self._clock()
+        with _tolerating_the_ledger(study=key):
+            if self._arrivals.too_large(key, why=why, now=now, since=now - SAY_AGAIN_S):
+                log.warning("study too large", action="study_too_large", study=key, why=why)
+
     def over(self, call: Call) -> None:
         """Tell the ledger what it has not heard, and that this association delivers nothing more."""
         with self._lock:
@@ -133,6 +147,7 @@ class Arriving:
         self._end(past)
         for key, study in untold:
             self._note(key, study, held_until=study.last_at)
+        self._tell_late()
         held = self._held()
         if held:
             with _tolerating_the_ledger():
@@ -147,11 +162,26 @@ class Arriving:
         for key, study in past:
             if study.pending:
                 self._note(key, study, held_until=study.last_at)
+            if study.pending:
+                with self._lock:
+                    self._untold[key] = study
             log.info("received", action="objects_received", study=key, source=study.source, objects=study.objects)
         free = {key for key, _ in past} - self._held()
         if free:
             with _tolerating_the_ledger():
                 self._arrivals.release(sorted(free), now=self._clock())
+
+    def _tell_late(self) -> None:
+        """Tell what could not be told when its association ended; the comparison with the spool would, much later."""
+        with self._lock:
+            late = list(self._untold.items())
+        for key, study in late:
+            self._note(key, study, held_until=study.last_at)
+            if study.pending:
+                return
+            with self._lock:
+                if self._untold.get(key) is study:
+                    del self._untold[key]
 
     def _note(self, key: str, study: _Study, *, held_until: float) -> None:
         began = self._clock()

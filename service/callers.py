@@ -15,21 +15,47 @@ UNLISTED: Final = "unlisted"
 class NotAdmitted(Exception):
     """This caller is not one of the configured sources."""
 
-    #: What did not match: "calling_ae_title" or "address".
+    #: What did not match: "calling_ae_title", "account" or "address".
     cause: str
 
 
-def admit(sources: Sequence[Source], *, calling_ae: str, address: str) -> str:
-    """Return the name of the source that calls, its AE title where none are configured; raise NotAdmitted."""
+@dataclass(frozen=True, kw_only=True)
+class Admitted:
+    """Who calls."""
+
+    #: Of the configured source; where none are configured, the calling AE title.
+    name: str
+    configured: Source | None = None
+
+    @property
+    def counted_as(self) -> str:
+        """What it is called in metrics."""
+        return self.configured.name if self.configured else UNLISTED
+
+
+def admit(sources: Sequence[Source], *, calling_ae: str, address: str) -> Admitted:
+    """Return who calls; raise NotAdmitted."""
     if not sources:
-        return calling_ae
+        return Admitted(name=calling_ae)
     titled = [source for source in sources if calling_ae in source.ae_titles]
     if not titled:
         raise NotAdmitted(cause="calling_ae_title")
     for source in titled:
         if not source.networks or _is_in(address, source.networks):
-            return source.name
+            return Admitted(name=source.name, configured=source)
     raise NotAdmitted(cause="address")
+
+
+def admit_account(sources: Sequence[Source], *, account: str, address: str) -> Admitted:
+    """Return who sends by STOW-RS; raise NotAdmitted: the account has the name of its source."""
+    if not sources:
+        return Admitted(name=account)
+    for source in sources:
+        if source.name == account:
+            if source.networks and not _is_in(address, source.networks):
+                raise NotAdmitted(cause="address")
+            return Admitted(name=account, configured=source)
+    raise NotAdmitted(cause="account")
 
 
 def may_connect(sources: Sequence[Source], address: str) -> bool:

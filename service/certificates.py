@@ -1,15 +1,22 @@
-"""When certificates expire, read from PEM files without a library: Python's own tells it of a peer's only."""
+"""Whether TLS files can be used, and when certificates expire.
+
+The latter is read from the PEM files without a library: Python's own tells it of a peer's only.
+"""
 
 import base64
+import contextlib
 import re
-from collections.abc import Iterator
+import ssl
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from service.config import Settings
+from service.config_peers import Tls
 from service.errors import Misconfigured
+from service.tls import client_context, server_context
 
 _PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)
 #: ASN.1 tags (X.690): UTCTime; GeneralizedTime; the version of a certificate, [0].
@@ -33,14 +40,35 @@ class Certificate:
 def certificates(settings: Settings) -> Iterator[Certificate]:
     """Give the certificate of the node and of each destination with TLS, and those of their CA files.
 
-    Of several in a certificate file the one that ends first, of a CA file the one that ends last. Misconfigured where a
-    file cannot be read or holds none.
+    Of several in a certificate file the one that ends first, of a CA file the one that ends last. Files that cannot be
+    read are left out: see `unusable`.
     """
-    used = [("node", settings.node.tls)] + [(f"destination {each.name}", each.tls) for each in settings.destinations]
-    for owner, tls in used:
-        if tls is not None:
+    for owner, tls, _ in _sides(settings):
+        with contextlib.suppress(Misconfigured):
             yield Certificate(owner=owner, file=tls.cert_file, expires_at=min(expiries(tls.cert_file)))
+        with contextlib.suppress(Misconfigured):
             yield Certificate(owner=f"{owner}, CA", file=tls.ca_file, expires_at=max(expiries(tls.ca_file)))
+
+
+def unusable(settings: Settings) -> dict[str, str]:
+    """Return by owner why TLS files cannot be used. A node that runs goes on with those it had."""
+    found = {}
+    for owner, tls, make in _sides(settings):
+        try:
+            make(tls)
+            expiries(tls.cert_file)
+            expiries(tls.ca_file)
+        except Misconfigured as error:
+            found[owner] = str(error)
+    return found
+
+
+def _sides(settings: Settings) -> Iterator[tuple[str, Tls, Callable[[Tls], ssl.SSLContext]]]:
+    if settings.node.tls is not None:
+        yield "node", settings.node.tls, server_context
+    for each in settings.destinations:
+        if each.tls is not None:
+            yield f"destination {each.name}", each.tls, client_context
 
 
 def expiries(file: Path) -> list[float]:

@@ -34,6 +34,7 @@ from service.config_fields import (
 )
 from service.config_peers import Destination, Node, Source
 from service.config_reading import PREFIX, explain, overlay, read_toml
+from service.config_rules import Rule, require_known_names
 from service.errors import Misconfigured
 
 #: A task must have time for a delivery that waits for its timeout at every step (connection, association, response,
@@ -60,6 +61,9 @@ class Study(Table):
     quiet_s: Annotated[float, Field(ge=0)] = 30.0
     max_wait_s: Annotated[float, Field(gt=0)] = 3600.0
     late_instances: Literal["never", "replace", "always"] = "replace"
+    #: A study with so many objects, or so many GB, takes no more: they are refused, and the study says so.
+    max_objects: Annotated[int, Field(ge=1)] = 50_000
+    max_gb: Annotated[float, Field(gt=0)] = 100.0
 
     @model_validator(mode="after")
     def _limit_is_longer(self) -> Self:
@@ -224,6 +228,7 @@ class Settings(Table):
 
     node: Node = Node()
     sources: tuple[Source, ...] = ()
+    rules: tuple[Rule, ...] = ()
     destinations: tuple[Destination, ...] = ()
     study: Study = Study()
     storage: Storage = Storage()
@@ -260,6 +265,11 @@ class Settings(Table):
             twice = sorted({n for n in names if names.count(n) > 1})
             if twice:
                 raise ValueError(f"{kind}: the name {twice[0]!r} is used twice")
+        return self
+
+    @model_validator(mode="after")
+    def _rules_name_what_is_there(self) -> Self:
+        require_known_names(self.rules, self.sources, self.destinations, longest_quiet_s=self.study.max_wait_s)
         return self
 
     @property

@@ -3,9 +3,13 @@
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydicom.uid import UID
+
+from service.sop_classes import ACCEPTED
 
 
 class Table(BaseModel):
@@ -50,6 +54,19 @@ def _network(text: str) -> str:
 Network = Annotated[str, AfterValidator(_network)]
 
 
+def _service_root(text: str) -> str:
+    # A port that is none raises a ValueError with words of its own.
+    found = urlsplit(text)
+    named = found.scheme in {"http", "https"} and found.hostname and found.port != 0
+    if text and not (named and re.fullmatch(r"[!-~]+", text) and not {"@", "?", "#"} & set(text)):
+        raise ValueError("must be empty or a URL of http or https: no user name, no query")
+    return text
+
+
+#: Under which a service of DICOMweb lies (PS3.18 8.2); it is shown, so no password may stand in it.
+ServiceRoot = Annotated[str, AfterValidator(_service_root)]
+
+
 def _not_empty(value: object) -> object:
     if value == "":
         raise ValueError("must name a file or folder")
@@ -67,6 +84,10 @@ File = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_anchored)]
 
 #: The kinds of objects that a study comes back as.
 ObjectWord = Literal["sr", "gsps", "summary", "pdf", "sagittal"]
+#: PS3.7 E.1, Priority (0000,0700): what is more urgent goes first.
+PriorityWord = Literal["low", "medium", "high"]
+#: What is fetched from a source's archive before a study is measured.
+FetchWord = Literal["study", "seg", "prior"]
 #: What proves that a destination has what was delivered.
 ProofWord = Literal["commitment", "query", "qido", "status"]
 
@@ -75,6 +96,11 @@ def each_once(words: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse a word that stands there twice, and no word at all."""
     if not words:
         raise ValueError("must name one at least")
+    return none_twice(words)
+
+
+def none_twice(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a word that stands there twice."""
     if len(set(words)) < len(words):
         raise ValueError("must name each once")
     return words
@@ -92,3 +118,16 @@ SeriesNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
 SeriesDescription = Annotated[
     str, matching(r"(?=.*[!-~])[ -\[\]-~]{1,64}", "1 to 64 ASCII characters, no backslash, not only spaces")
 ]
+
+
+#: The storage SOP classes that are taken, by keyword of PS3.6 A.1; pydicom 3 has none for the newest.
+SOP_CLASS_WORDS: Final = {UID(each).keyword or "LabelMapSegmentationStorage": each for each in ACCEPTED}
+
+
+def _sop_class(word: str) -> str:
+    if word not in SOP_CLASS_WORDS:
+        raise ValueError(f"must be the keyword of a SOP class that is taken: {', '.join(sorted(SOP_CLASS_WORDS))}")
+    return word
+
+
+SopClassWord = Annotated[str, AfterValidator(_sop_class)]

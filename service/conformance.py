@@ -15,9 +15,9 @@ from pynetdicom import build_context
 from pynetdicom.presentation import PresentationContext
 
 import service
-from service import asking, commitment, deliver, peer, sop_classes
+from service import asking, commitment, deliver, dicomweb, peer, retrieve, sop_classes
 from service.config import Settings
-from service.config_peers import Destination
+from service.config_peers import Archive, Destination
 from service.receive import application_entity
 
 #: PS3.7 A.2.1: the one application context there is.
@@ -31,6 +31,8 @@ _SERVICES: Final[Mapping[str, str]] = MappingProxyType(
         sop_classes.VERIFICATION: "Verification",
         commitment.PUSH_MODEL: "Storage Commitment",
         asking.FIND: "Query/Retrieve",
+        retrieve.MOVE: "Query/Retrieve",
+        retrieve.GET: "Query/Retrieve",
     }
 )
 
@@ -73,9 +75,12 @@ class Sender:
 
 @dataclass(frozen=True, kw_only=True)
 class Receiver:
-    """A destination, and what a delivery, its proof or a C-ECHO proposes to it."""
+    """A destination, and what a delivery, its proof or a C-ECHO proposes to it: over DICOMweb nothing."""
 
     name: str
+    #: "dimse", or "dicomweb": then there is a URL in the place of AE title, host and port.
+    protocol: str
+    dicomweb_url: str
     ae_title: str
     host: str
     port: int
@@ -85,6 +90,35 @@ class Receiver:
     #: What closes a delivery: commitment, query, qido, status.
     proof: str
     proposes: tuple[Offer, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fetched:
+    """The archive of a source, what is fetched from it, and how."""
+
+    source: str
+    ae_title: str
+    host: str
+    port: int
+    tls: bool
+    timeout_s: float
+    patience_s: float
+    #: "get" or "move".
+    retrieve: str
+    #: Where no rule says otherwise: "study", "seg", "prior".
+    fetch: tuple[str, ...]
+    proposes: tuple[Offer, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OriginServer:
+    """What is served over DICOMweb (PS3.18): STOW-RS, with the SOP classes and transfer syntaxes of the listener."""
+
+    bind: str
+    port: int
+    #: Below which "/studies" is.
+    service_root: str
+    max_requests: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,10 +133,14 @@ class Network:
     #: Whether requests of storage commitment are answered.
     provides_commitment: bool
     acceptor: Acceptor
+    origin_server: OriginServer
     senders: tuple[Sender, ...]
     #: What can be proposed with any configuration of `send` and `proof`.
     may_propose: tuple[Offer, ...]
     receivers: tuple[Receiver, ...]
+    #: What can be proposed to an archive, whichever way it is fetched from.
+    may_fetch: tuple[Offer, ...]
+    archives: tuple[Fetched, ...]
 
 
 def network(settings: Settings) -> Network:
@@ -116,6 +154,12 @@ def network(settings: Settings) -> Network:
         max_pdu_bytes_as_caller=CALLER_MAX_PDU,
         provides_commitment=settings.node.storage_commitment,
         acceptor=_acceptor(settings),
+        origin_server=OriginServer(
+            bind=settings.web.bind,
+            port=settings.web.port,
+            service_root=dicomweb.SERVICE_ROOT,
+            max_requests=settings.node.max_associations,
+        ),
         senders=tuple(
             Sender(name=each.name, ae_titles=each.ae_titles, networks=each.networks or ("*",))
             for each in settings.sources
@@ -123,6 +167,8 @@ def network(settings: Settings) -> Network:
         or (Sender(name="any", ae_titles=("*",), networks=("*",)),),
         may_propose=_proposes(everything, _PROOFS, provides=True),
         receivers=tuple(_receiver(each, settings) for each in settings.destinations),
+        may_fetch=_fetches({"get", "move"}),
+        archives=tuple(_archive(each.name, each.archive) for each in settings.sources if each.archive),
     )
 
 
@@ -154,6 +200,8 @@ def _acceptor(settings: Settings) -> Acceptor:
 def _receiver(destination: Destination, settings: Settings) -> Receiver:
     return Receiver(
         name=destination.name,
+        protocol=destination.protocol,
+        dicomweb_url=destination.dicomweb_url,
         ae_title=destination.ae_title,
         host=destination.host,
         port=destination.port,
@@ -165,8 +213,36 @@ def _receiver(destination: Destination, settings: Settings) -> Receiver:
     )
 
 
+def _archive(source: str, archive: Archive) -> Fetched:
+    return Fetched(
+        source=source,
+        ae_title=archive.ae_title,
+        host=archive.host,
+        port=archive.port,
+        tls=archive.tls is not None,
+        timeout_s=archive.timeout_s,
+        patience_s=archive.patience_s,
+        retrieve=archive.retrieve,
+        fetch=archive.fetch,
+        proposes=_fetches({archive.retrieve}),
+    )
+
+
+def _fetches(ways: Collection[str]) -> tuple[Offer, ...]:
+    """Return what is proposed to an archive; objects of any class that is taken come in the role of SCP."""
+    contexts = [(context, ("SCU",)) for context in retrieve.find_contexts()]
+    if "move" in ways:
+        contexts += [(context, ("SCU",)) for context in retrieve.move_contexts()]
+    if "get" in ways:
+        ask, *storage = retrieve.get_contexts(sop_classes.ACCEPTED)
+        contexts += [(ask, ("SCU",)), *((context, ("SCP",)) for context in storage)]
+    return _offers(contexts)
+
+
 def _proposes(destination: Destination, proofs: Collection[str], *, provides: bool) -> tuple[Offer, ...]:
     """Return what is proposed to a destination: to reach it, to store, to ask for proof, to report what we have."""
+    if destination.protocol == "dicomweb":
+        return ()
     contexts = [build_context(sop_classes.VERIFICATION), *deliver.proposed(destination)]
     if "commitment" in proofs:
         contexts.append(commitment.context())

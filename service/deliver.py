@@ -18,11 +18,12 @@ from pynetdicom import build_context
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
-from service import peer, sop_classes
+from service import peer, sop_classes, stow
 from service.config import Settings
 from service.config_peers import Destination
 from service.errors import NotNow, NotTaken, PeerRefused, SpondylError, Unavailable
 from service.spool import Spool
+from service.store_status import check_status
 
 #: An association that was not used for so long is released, seconds; PACS close theirs after 30 s or more.
 IDLE_S: Final = 5.0
@@ -33,51 +34,6 @@ LONGEST_WAIT_S: Final = 300.0
 _Pair = tuple[str, str]
 _SYNTAXES: Final = sop_classes.UNCOMPRESSED[:2]
 _EVERY_KIND: Final = ("sr", *sop_classes.WRITTEN)
-
-#: PS3.4 table B.2-1: 0xA7xx, refused for want of resources, passes.
-_OUT_OF_RESOURCES: Final = 0xA7
-#: 0xBxxx: stored, with a warning.
-_WARNING: Final = 0xB
-#: 0xA9xx, data set does not match SOP class; 0xCxxx, cannot understand: another try meets them again, another SOP class
-#: that says the same may not.
-_NOT_TAKEN: Final = frozenset({0xA, 0xC})
-#: PS3.7 C.5.6: SOP class not supported, said of an object whose presentation context was accepted.
-_CLASS_NOT_SUPPORTED: Final = 0x0122
-#: PS3.7 annex C: general failures that another try of the same object meets again.
-_PERMANENT: Final = frozenset(
-    {
-        0x0117,  # invalid SOP instance
-        0x0124,  # not authorised
-        0x0210,  # duplicate invocation
-        0x0211,  # unrecognised operation
-        0x0212,  # mistyped argument
-    }
-)
-#: 0x0111 (duplicate SOP instance) says that the object is there, which is what we want: the same UID of ours always
-#: names the same bytes. 0x0107 and 0x0116 are PS3.7's general warnings.
-_AS_GOOD_AS_SUCCESS: Final = frozenset({0x0000, 0x0001, 0x0107, 0x0111, 0x0116})
-
-
-def check_status(status: int | None, destination: str) -> None:
-    """Return where the object was stored; else raise PeerRefused (for good), NotNow (passing), Unavailable (no answer).
-
-    NotTaken, a PeerRefused, is about this object: another alternative may do.
-    Of the peer's answer only the number is told: its Error Comment may quote the data set.
-    """
-    if status is None:
-        raise Unavailable(f"{destination} gave no answer")
-    if status in _AS_GOOD_AS_SUCCESS or status >> 12 == _WARNING:
-        return
-    why = f"{destination} answered status 0x{status:04X}"
-    if status >> 8 == _OUT_OF_RESOURCES:
-        raise NotNow(f"{why}: out of resources")
-    if status == _CLASS_NOT_SUPPORTED:
-        raise NotTaken(f"{why}: SOP class not supported")
-    if status >> 12 in _NOT_TAKEN:
-        raise NotTaken(why)
-    if status in _PERMANENT:
-        raise PeerRefused(why)
-    raise NotNow(why)
 
 
 def backoff_s(failures: int, rng: random.Random) -> float:
@@ -92,7 +48,7 @@ def backoff_s(failures: int, rng: random.Random) -> float:
 
 def proposed(destination: Destination) -> list[PresentationContext]:
     """Return the presentation contexts that a delivery to `destination` proposes."""
-    classes = sorted(sop_classes.written(destination.send))
+    classes = sorted({*sop_classes.written(destination.send), sop_classes.REJECTION_NOTE})
     return [build_context(sop_class, syntax) for sop_class in classes for syntax in sorted(_SYNTAXES)]
 
 
@@ -120,6 +76,10 @@ class Deliverer:
         NotNow, an Unavailable, where the destination itself is well.
         Unsendable where a file is no object of ours. Waits at most the destination's `timeout_s` for each answer.
         """
+        if destination.protocol == "dicomweb":
+            for path in paths:
+                _pair_of(path)
+            return stow.send(destination, paths)
         with self._lock:
             line = self._lines.setdefault(
                 destination.name, _Line(destination, self._settings.node.ae_title, self._clock)
@@ -245,7 +205,8 @@ def _pair_of(path: Path) -> _Pair:
     except (FileNotFoundError, InvalidDicomError) as error:
         raise Unsendable from error
     sop_class, syntax = str(meta.get("MediaStorageSOPClassUID")), str(meta.get("TransferSyntaxUID"))
-    if sop_class not in sop_classes.written(_EVERY_KIND) or syntax not in _SYNTAXES:
+    ours = {*sop_classes.written(_EVERY_KIND), sop_classes.REJECTION_NOTE}
+    if sop_class not in ours or syntax not in _SYNTAXES:
         raise Unsendable
     return sop_class, syntax
 

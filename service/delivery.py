@@ -15,7 +15,7 @@ from service.config_peers import Destination
 from service.deliver import Deliverer, Unsendable, backoff_s
 from service.errors import Misconfigured, NotNow, NotTaken, PeerRefused, Quarantined, SpondylError, Unavailable
 from service.ledger import Claim, Ledger, ReportRow
-from service.ledger.rows import SR
+from service.ledger.rows import REJECTION, SR
 from service.logs import log
 from service.proving import Decisions, names_of, prove
 from service.states import JobState
@@ -74,7 +74,7 @@ def _put_off(
 ) -> None:
     """Put the job off, with its destination where that gave no answer; give up what has lasted longer than is borne."""
     name, why, answered = claim.job.destination or "", str(error), isinstance(error, NotNow)
-    optional = claim.choices[0].kind != SR and claim.job.state is JobState.RUNNING
+    optional = claim.choices[0].kind not in {SR, REJECTION} and claim.job.state is JobState.RUNNING
     if answered and optional and claim.job.attempts >= OPTIONAL_TRIES:
         _decline(claim, ledger, error, now)
         return

@@ -56,6 +56,19 @@ class TooLarge(Refused):
         super().__init__(message, status=self.STATUS)
 
 
+class StudyTooLarge(Refused):
+    """The study has as many objects or bytes as study.max_objects and study.max_gb take."""
+
+    who = "the administrator of this node"
+    #: As `TooLarge`.
+    STATUS: ClassVar[int] = 0xA702
+
+    def __init__(self, message: str = "", *, key: str = "") -> None:
+        super().__init__(message, status=self.STATUS)
+        #: Of the study.
+        self.key = key
+
+
 class Misconfigured(SpondylError):
     """The configuration cannot be used."""
 

@@ -32,6 +32,15 @@ COLUMNS: Final = (
     "wedging_direction",
     "wedging_assessment",
     "flags",
+    "prior_study_date",
+    *(f"height_{position}_change_mm" for position in _POSITIONS),
+    *(f"height_{position}_least_significant_mm" for position in _POSITIONS),
+    *(f"height_{position}_change_significant" for position in _POSITIONS),
+    *(f"height_loss_{position}_change_points" for position in _POSITIONS),
+    *(f"height_loss_{position}_least_significant_points" for position in _POSITIONS),
+    *(f"height_loss_{position}_change_significant" for position in _POSITIONS),
+    "genant_grade_prior",
+    "not_compared",
 )
 #: What a spreadsheet takes for the start of a formula.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -42,7 +51,11 @@ def text(findings: Mapping[str, Any]) -> str:
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
-    writer.writerows([_cell(value) for value in _row(vertebra)] for vertebra in findings["vertebrae"])
+    comparison = findings.get("comparison") or {}
+    levels = {level["level"]: level for level in comparison.get("levels", ())}
+    for vertebra in findings["vertebrae"]:
+        change = _change(comparison, levels.get(vertebra.get("level")))
+        writer.writerow([_cell(value) for value in (*_row(vertebra), *change)])
     return out.getvalue()
 
 
@@ -67,6 +80,20 @@ def _row(vertebra: Mapping[str, Any]) -> list[object]:
         wedging.get("assessment"),
         " ".join(vertebra.get("flags") or []),
     ]
+
+
+def _change(comparison: Mapping[str, Any], level: Mapping[str, Any] | None) -> list[object]:
+    """Return what changed since the earlier study; empty cells where there is none, or nothing was compared."""
+    date = (comparison.get("prior") or {}).get("study_date")
+    if level is None:
+        return [date, *[None] * (6 * len(_POSITIONS) + 1), comparison.get("reason")]
+    cells: list[object] = [date]
+    for part, unit in (("heights", "mm"), ("losses", "points")):
+        for key in (f"change_{unit}", f"least_significant_{unit}", "is_significant"):
+            cells += [(level[part][position] or {}).get(key) for position in _POSITIONS]
+    reasons = (level["reason"], level["heights"]["reason"], level["losses"]["reason"])
+    said = " ".join(dict.fromkeys(reason for reason in reasons if reason))
+    return [*cells, level["genant_grade"]["then"], said or None]
 
 
 def _cell(value: object) -> object:

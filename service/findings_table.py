@@ -60,9 +60,12 @@ def _certainty(vertebra: Mapping[str, Any]) -> str:
     if grade is None or probabilities is None:
         return _NONE
     borderline = ", borderline" if vertebra["borderline"] else ""
-    percent = 100 * probabilities[grade]
-    # A grade is never certain: what would round to 100 is said as a bound.
-    return f"{'> 99' if percent > _MOST_PERCENT else f'{percent:.0f}'} %{borderline}"
+    return f"{_percent(100 * probabilities[grade])} %{borderline}"
+
+
+def _percent(percent: float) -> str:
+    """Return a probability: a grade is never certain, so what would round to 100 is said as a bound."""
+    return "> 99" if percent > _MOST_PERCENT else f"{percent:.0f}"
 
 
 def _reference(reference: Mapping[str, Any]) -> str:
@@ -135,7 +138,7 @@ def _probable(vertebra: Mapping[str, Any]) -> tuple[str]:
     if vertebra["status"] != "measured" or probabilities is None:
         return (_NONE,)
     return (
-        " / ".join(f"{100 * each:.0f}" for each in probabilities) + (", borderline" * bool(vertebra["borderline"])),
+        " / ".join(_percent(100 * each) for each in probabilities) + (", borderline" * bool(vertebra["borderline"])),
     )
 
 

@@ -5,6 +5,7 @@ import random
 import threading
 from collections.abc import Callable
 
+from service import completing
 from service.alerts.watch import LOOK_EVERY_S, Watch
 from service.committing import Committing
 from service.config import Settings
@@ -18,6 +19,7 @@ from service.private import only_for_us
 from service.proving import Decisions
 from service.receive import Listener
 from service.reconcile import Reconciler
+from service.rules import Rulebook
 from service.settle import Settler
 from service.slots import Shared
 from service.steward import Duty, Steward
@@ -79,10 +81,23 @@ def _listen(settings: Settings, told: threading.Event, shared: Shared | None = N
 
 def steward_of(node: Node) -> Steward:
     """Return the steward of an open node, not started yet."""
-    settler = Settler(ledger=node.ledger, spool=node.spool, study=node.settings.study, dispatch=node.dispatch)
+    settler = Settler(
+        ledger=node.ledger,
+        spool=node.spool,
+        study=node.settings.study,
+        dispatch=node.dispatch,
+        rules=Rulebook(node.settings),
+    )
     reconciler = Reconciler(ledger=node.ledger, spool=node.spool, settings=node.settings, dispatch=node.dispatch)
     told = Duty(name="alert", every_s=LOOK_EVERY_S, run=Watch(node).run) if node.settings.alerts.any else None
-    return Steward(settler=settler, reconciler=reconciler, alerts=told, clock=node.clock)
+    return Steward(settler=settler, reconciler=reconciler, alerts=told, completing=_completing(node), clock=node.clock)
+
+
+def _completing(node: Node) -> Duty | None:
+    """Return the duty of those who fetch from archives, None where no source has one."""
+    if not any(source.archive for source in node.settings.sources):
+        return None
+    return Duty(name="complete", every_s=completing.LOOK_EVERY_S, run=completing.Completer(node=node).run)
 
 
 def _look_for_broker(settings: Settings) -> None:

@@ -8,12 +8,21 @@ The listener counts and the web page answers: two processes. The listener saves 
 import platform
 import time
 from collections.abc import Callable
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest, write_to_textfile
 
 from service import metrics_page
+from service.callers import UNLISTED
 from service.config import Settings
 from service.private import make_folder
+
+#: What is counted of objects, whichever way they come.
+_OF_OBJECTS: Final = (
+    "spondyl_received_objects_total",
+    "spondyl_refused_objects_total",
+    "spondyl_own_reports_received_total",
+)
 
 
 class Metrics:
@@ -25,8 +34,8 @@ class Metrics:
         self._clock = clock
         self._registry = CollectorRegistry()
         self._received = self._counter("received_objects", "Objects stored, by source", "source")
-        self._rejected = self._counter("rejected_associations", "Associations rejected, by cause", "cause")
-        self._refused = self._counter("refused_objects", "Objects refused, by cause", "cause")
+        self._rejected = self._counter("rejected_associations", "Associations rejected, by cause", "cause", "source")
+        self._refused = self._counter("refused_objects", "Objects refused, by cause", "cause", "source")
         self._contexts = self._counter("refused_contexts", "Presentation contexts refused, by SOP class", "sop_class")
         self._own = self._counter("own_reports_received", "Reports of ours that a PACS routed back to us")
         self._saved_at = self._gauge("listener_timestamp_seconds", "When a listener last said that it is there")
@@ -36,13 +45,13 @@ class Metrics:
         """Count an object that was stored."""
         self._received.labels(source).inc()
 
-    def association_rejected(self, cause: str) -> None:
+    def association_rejected(self, cause: str, source: str = UNLISTED) -> None:
         """Count an association that was rejected."""
-        self._rejected.labels(cause).inc()
+        self._rejected.labels(cause, source).inc()
 
-    def object_refused(self, cause: str) -> None:
+    def object_refused(self, cause: str, source: str = UNLISTED) -> None:
         """Count an object that was answered with a failure."""
-        self._refused.labels(cause).inc()
+        self._refused.labels(cause, source).inc()
 
     def context_refused(self, sop_class: str) -> None:
         """Count a presentation context that was refused."""
@@ -64,6 +73,12 @@ class Metrics:
         make_folder(self._folder)
         name = f"{platform.node()}-{port}" + (f"-{process}" if process else "")
         write_to_textfile(str(self._folder / f"{name}{metrics_page.SUFFIX}"), self._registry)
+
+    def save_intake(self, port: int) -> None:
+        """Write what came in over DICOMweb where the page finds it; raises OSError. Of a listener it says nothing."""
+        make_folder(self._folder)
+        counted = self._registry.restricted_registry(_OF_OBJECTS)
+        write_to_textfile(str(self._folder / f"{platform.node()}-{port}{metrics_page.INTAKE_SUFFIX}"), counted)
 
     def text(self, ledger: metrics_page.LedgerOfMetrics) -> str:
         """Return the page: every listener's counts, and what the ledger says now."""

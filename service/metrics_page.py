@@ -1,6 +1,5 @@
 """What /metrics shows: the files of the listeners, and the ledger at the moment of the question."""
 
-import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from prometheus_client.registry import Collector
 from service import __version__, causes, roll_call
 from service.certificates import certificates
 from service.config import Settings
-from service.errors import Misconfigured, Unavailable
+from service.errors import Unavailable
 from service.ledger.lists import Cause
 from service.ledger.switches import Pause, Paused
 from service.messages import JobKind
@@ -22,6 +21,8 @@ from service.states import StudyState
 
 #: How a listener's file ends.
 SUFFIX: Final = ".prom"
+#: And that of a web process, for what it takes in.
+INTAKE_SUFFIX: Final = ".web"
 #: A listener that has not renewed its file for so long is gone for good, seconds. Until then the page keeps its last
 #: words: spondyl_listener_timestamp_seconds, which stands still, is how an alarm learns that it is down.
 _GONE_S: Final = 86_400.0
@@ -117,7 +118,8 @@ class Page(Collector):
 def _of_listeners(folder: Path, *, since: float) -> Iterable[Metric]:
     """Read the files that listeners have renewed since then; a label says which listener a number is of."""
     families: dict[str, Metric] = {}
-    for path in sorted(path for path in folder.glob(f"*{SUFFIX}") if path.stat().st_mtime >= since):
+    every = (path for suffix in (SUFFIX, INTAKE_SUFFIX) for path in folder.glob(f"*{suffix}"))
+    for path in sorted(path for path in every if path.stat().st_mtime >= since):
         for family in text_string_to_metric_families(path.read_text(encoding="utf-8")):
             if family.name.endswith("_created"):  # when a counter was made: of no use to anybody here
                 continue
@@ -132,9 +134,8 @@ def _expiries(settings: Settings) -> Metric:
     found = GaugeMetricFamily(
         "spondyl_certificate_expiry_timestamp_seconds", "When a certificate ends, by its owner", labels=["certificate"]
     )
-    with contextlib.suppress(Misconfigured):
-        for each in certificates(settings):
-            found.add_metric([each.owner], each.expires_at)
+    for each in certificates(settings):
+        found.add_metric([each.owner], each.expires_at)
     return found
 
 

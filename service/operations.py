@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from service.dispatch import dispatch_all
-from service.ledger import JobRow
+from service.ledger import JobRow, StudyRow
 from service.ledger.lists import Wanted
 from service.ledger.switches import Paused
 from service.logs import log
@@ -60,6 +60,13 @@ def ignore(node: Node, uid: str, *, why: str, by: Actor) -> list[str]:
     compared = node.ledger.admin.ignore(key, why=why, now=node.clock(), actor=by.name)
     _note(node, by, "ignore", key)
     return compared
+
+
+def search(node: Node, said: str, *, by: Actor, limit: int) -> list[StudyRow]:
+    """Return the studies of a Patient ID or accession number; the trail has that somebody looked, never for whom."""
+    found = node.ledger.lists.of_patient(said, limit=limit)
+    _note(node, by, "search_patient", f"{len(found)} studies")
+    return found
 
 
 def retry_all(node: Node, wanted: Wanted, *, by: Actor, timer: Callable[[], float] = time.monotonic) -> Many:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from service import roll_call
+from service.certificates import certificates, unusable
 from service.errors import SpondylError
 from service.ledger.lists import Wanted
 from service.ledger.switches import Pause, Paused
@@ -123,6 +124,7 @@ def overview(node: Node) -> Overview:
         _broker_check(node),
         Check(name="Ledger", light=Light.OK, says="answers"),
         disk_check(node),
+        *_tls_checks(node, now=now),
         *_destination_checks(destinations, now=now),
         _failure_check(node),
         _caller_check(node, now=now),
@@ -248,6 +250,22 @@ def disk_check(node: Node) -> Check:
     if nearly:
         return Check(name="Disk", light=Light.WARN, says=says, do="Make room, or lower [storage] retention_days.")
     return Check(name="Disk", light=Light.OK, says=says)
+
+
+def _tls_checks(node: Node, *, now: float) -> Iterator[Check]:
+    """Say which TLS files cannot be used, and which certificates end; nothing where there is no TLS."""
+    for owner in unusable(node.settings):
+        says = "cannot be used; a node that runs goes on with the old ones"
+        do = "`spondyl doctor` says what is wrong. Mend them before the node is started again."
+        yield Check(name=f"TLS files of {owner}", light=Light.BAD, says=says, do=do)
+    for each in certificates(node.settings):
+        days = (each.expires_at - now) / DAY_S
+        if days >= node.settings.alerts.certificate_days:
+            yield Check(name=f"Certificate of {each.owner}", light=Light.OK, says=f"good for {days:.0f} days")
+            continue
+        says = f"expires in {days:.0f} days" if days > 0 else "has expired"
+        do = "Put a new one in the place of the old: it is taken without a restart."
+        yield Check(name=f"Certificate of {each.owner}", light=Light.WARN if days > 0 else Light.BAD, says=says, do=do)
 
 
 def _destination_checks(found: tuple[DestinationState, ...], *, now: float) -> Iterator[Check]:

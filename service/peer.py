@@ -1,4 +1,4 @@
-"""What listening and calling share: our identity, TLS, and an association as requestor that loses no response."""
+"""What listening and calling share: our identity, and an association as requestor that loses no response."""
 
 import contextlib
 import logging
@@ -14,9 +14,10 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation
 
 import service
-from service.config_peers import Destination, Tls
-from service.errors import Misconfigured, PeerRefused, Unavailable
+from service.config_peers import Destination
+from service.errors import PeerRefused, Unavailable
 from service.sockets import BoundedSocket, prepare_socket
+from service.tls import calling_context
 
 #: PS3.7 D.3.3.2: names this implementation, whatever its version; a UUID-derived UID (PS3.5 B.2).
 IMPLEMENTATION_CLASS_UID: Final = "2.25.4957196832398543440443649956170599112"
@@ -41,35 +42,6 @@ def silence_pynetdicom() -> None:
     _config.LOG_HANDLER_LEVEL = "none"
     _config.STORE_SEND_CHUNKED_DATASET = True
     logging.getLogger("pynetdicom").setLevel(logging.WARNING)
-
-
-def server_context(tls: Tls) -> ssl.SSLContext:
-    """Return the TLS side of the listener: TLS 1.2 or newer, and the caller must present a certificate of the CA."""
-    return _loaded(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), tls)
-
-
-def client_context(tls: Tls) -> ssl.SSLContext:
-    """Return the TLS side of a call: TLS 1.2 or newer; the peer must present a certificate of the CA.
-
-    The name in it is not compared: DICOM nodes are configured by bare addresses, which their certificates seldom
-    name. Who holds a certificate of `ca_file` is trusted, so that file should hold the site's own CA alone.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    return _loaded(context, tls)
-
-
-def _loaded(context: ssl.SSLContext, tls: Tls) -> ssl.SSLContext:
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.verify_mode = ssl.CERT_REQUIRED
-    try:
-        context.load_cert_chain(tls.cert_file, tls.key_file)
-        context.load_verify_locations(tls.ca_file)
-    except OSError as error:
-        raise Misconfigured(
-            f"tls: {error.strerror or error} (cert_file {tls.cert_file}, ca_file {tls.ca_file})"
-        ) from error
-    return context
 
 
 class _Caller(AE):
@@ -148,7 +120,7 @@ def call(
     ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
     ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = limit_s
-    tls = (client_context(destination.tls), destination.host) if destination.tls else None
+    tls = (calling_context(destination.tls), destination.host) if destination.tls else None
     try:
         association = ae.associate(
             destination.host,
@@ -170,8 +142,11 @@ def call(
 
 
 def _raise_refusal(destination: Destination, association: Association) -> None:
-    answer = association.acceptor.primitive
-    if association.is_rejected and isinstance(answer, A_ASSOCIATE):
+    # pynetdicom 3.0.4 asks for the association in one thread, and only then looks in the other whether it is connected:
+    # a peer that has rejected it and hung up by then passes for one that was never reached (some 2 % of all rejections
+    # on a busy machine). Its answer lies in the queue, unread.
+    answer = association.acceptor.primitive or association.dul.receive_pdu()
+    if isinstance(answer, A_ASSOCIATE) and answer.result:
         why = f"{destination.name} rejected the association: {answer.result_str}, {answer.reason_str}"
         raise PeerRefused(why) if answer.result == _REJECTED_PERMANENT else Unavailable(why)
     if association.rejected_contexts:

@@ -1,62 +1,52 @@
-"""Ask a destination by QIDO-RS (PS3.18 10.6) whether it has an object."""
+"""Ask a destination by QIDO-RS (PS3.18 10.6): whether it has an object, and whether it is there at all."""
 
 import json
-import ssl
-import urllib.error
-import urllib.request
+import time
 from typing import Final
-from urllib.parse import urlencode
 
-from service import peer
+from service import dicomweb
 from service.asking import Place
 from service.config_peers import Destination
-from service.errors import NotNow, PeerRefused, Unavailable
+from service.errors import NotNow
 
-#: An answer about one object has some thousand bytes; more is not read.
-_LONGEST_ANSWER: Final = 1_000_000
 #: SOP Instance UID (0008,0018) in the DICOM JSON model (PS3.18 annex F).
 _SOP_INSTANCE_UID: Final = "00080018"
+_FOUND: Final = 200
 _NO_CONTENT: Final = 204
-_SERVER_ERROR: Final = 500
-#: What passes of those that blame the request: time-out, too many requests.
-_PASSING: Final = frozenset({408, 429})
 _NOT_FOUND: Final = 404
+#: No search here, or none like this one: a server that stores need not answer QIDO-RS, where nobody asks it for proof.
+_NO_SEARCH: Final = frozenset({400, 405, 406, 501})
 
 
 def find(destination: Destination, place: Place) -> bool:
     """Ask whether an object is there, under the destination's `dicomweb_url`.
 
-    Raises PeerRefused, NotNow, Unavailable, or Misconfigured where its TLS files cannot be loaded.
+    Raises PeerRefused, NotNow, Unavailable, or Misconfigured where a file of its TLS or of who we are cannot be used.
     """
-    request = urllib.request.Request(_url(destination, place), headers={"Accept": "application/dicom+json"})  # noqa: S310 - configuration admits http and https only
-    try:
-        with urllib.request.urlopen(request, timeout=destination.timeout_s, context=_context(destination)) as answer:  # noqa: S310 - as above
-            body = b"" if answer.status == _NO_CONTENT else answer.read(_LONGEST_ANSWER)
-    except urllib.error.HTTPError as error:
-        return _refused(destination, error.code)
-    except OSError as error:
-        raise Unavailable(f"{destination.name} does not answer at its dicomweb_url ({type(error).__name__})") from error
-    return place.sop_instance_uid in _found(destination, body)
+    where = f"/studies/{place.study_instance_uid}/series/{place.series_instance_uid}/instances"
+    wanted = {"SOPInstanceUID": place.sop_instance_uid}
+    with (
+        dicomweb.calling(destination) as client,
+        client.stream("GET", where, params=wanted) as answer,
+    ):
+        if answer.status_code in {_NO_CONTENT, _NOT_FOUND}:
+            return False
+        if answer.status_code != _FOUND:
+            raise dicomweb.refusal(destination, answer.status_code, "QIDO-RS")
+        return place.sop_instance_uid in _found(destination, dicomweb.body_of(answer, destination))
 
 
-def _url(destination: Destination, place: Place) -> str:
-    where = f"studies/{place.study_instance_uid}/series/{place.series_instance_uid}/instances"
-    return f"{destination.dicomweb_url.rstrip('/')}/{where}?{urlencode({'SOPInstanceUID': place.sop_instance_uid})}"
+def echo(destination: Destination) -> float:
+    """Return the seconds that a search for any one study takes to its answer, of which nothing is read.
 
-
-def _context(destination: Destination) -> ssl.SSLContext | None:
-    """Return the TLS side: the destination's own certificates where it has some, else those the system trusts."""
-    if not destination.dicomweb_url.startswith("https:"):
-        return None
-    return peer.client_context(destination.tls) if destination.tls else ssl.create_default_context()
-
-
-def _refused(destination: Destination, status: int) -> bool:
-    """Return that nothing is there where the server says so; else raise what its answer means."""
-    if status == _NOT_FOUND:
-        return False
-    why = f"{destination.name} answered QIDO-RS with HTTP status {status}"
-    raise NotNow(why) if status >= _SERVER_ERROR or status in _PASSING else PeerRefused(why)
+    Raises as `find` does; PeerRefused also where nothing at this address answers.
+    """
+    start = time.perf_counter()
+    with dicomweb.calling(destination) as client, client.stream("GET", "/studies", params={"limit": "1"}) as answer:
+        need_not_search = destination.proven_by == "status" and answer.status_code in _NO_SEARCH
+        if answer.status_code not in {_FOUND, _NO_CONTENT} and not need_not_search:
+            raise dicomweb.refusal(destination, answer.status_code, "QIDO-RS")
+    return time.perf_counter() - start
 
 
 def _found(destination: Destination, body: bytes) -> set[str]:

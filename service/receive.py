@@ -4,56 +4,40 @@ association requested -> source admitted, called AE title checked -> contexts ne
 C-STORE -> identity read and compared with the command -> spool (fsync) -> ledger told -> response
 """
 
-import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
-from pynetdicom.pdu_primitives import A_ASSOCIATE
 
 from service import commitment, peer, sop_classes
 from service.acceptor import Acceptor, BoundedHandler, Entity
 from service.arriving import RENEW_S, Arriving, LedgerOfArrivals
-from service.callers import UNLISTED, NotAdmitted, admit, may_connect
+from service.associations import Associations, titles
+from service.associations import Counts as CountsOfAssociations
 from service.committing import Committing
 from service.config import Settings
-from service.door import Closed, Door
-from service.errors import Misconfigured, Refused, TooLarge, Unavailable
-from service.file_meta import file_meta
+from service.door import Door
+from service.errors import Misconfigured, Refused, StudyTooLarge
 from service.hearing import Hearing
-from service.identity import Identity, is_uid, read_identity
 from service.logs import log
-from service.part import HEAD, Part
 from service.receiving import Announced, Answer
 from service.slots import Shared
 from service.spool import Spool
+from service.storing import Counts as CountsOfObjects
+from service.storing import LedgerOfReports, Storing, cause_of
+from service.tls import Renewed, server_context
 from service.wire import Over
-
-#: Manufacturer (0008,0070) and Manufacturer's Model Name (0008,1090) of the reports that we write.
-OWN_NAME: Final = "Spondyl"
-
-#: Verification Flag (0040,A493), CS, VERIFIED, in the little endian syntaxes; ours say UNVERIFIED (PS3.3 C.17.2).
-_VERIFIED: Final = re.compile(rb"\x40\x00\x93\xa4(?:CS\x08\x00|\x08\x00\x00\x00)VERIFIED")
 
 #: PS3.4 table B.2-1.
 SUCCESS: Final = 0x0000
-#: Error: Data Set does not match SOP Class.
-MISMATCH: Final = 0xA900
 #: Error: Cannot understand; in that range, what pynetdicom answers where a handler fails: a fault of ours.
 OUR_FAULT: Final = 0xC211
 #: PS3.7 annex C: Error Comment (0000,0902) is an LO.
 _COMMENT_LENGTH: Final = 64
-_CAUSES: Final = {TooLarge.STATUS: "too_large", 0xA7: "out_of_space", 0xA9: "mismatch", 0xC0: "cannot_understand"}
 
-#: PS3.8 9.3.4, A-ASSOCIATE-RJ: rejected-permanent, by the service user, calling AE title not recognised.
-_CALLER_NOT_RECOGNISED: Final = (0x01, 0x01, 0x03)
-#: Rejected-transient, by the service provider (presentation), local limit exceeded.
-_LIMIT_EXCEEDED: Final = (0x02, 0x03, 0x02)
-#: What pynetdicom rejects by itself, by (source, reason) of PS3.8 9.3.4.
-_REJECTIONS: Final[Mapping[object, str]] = {(0x01, 0x07): "called_ae_title", (0x03, 0x02): "too_many_associations"}
 #: An A-ASSOCIATE-RQ is awaited no longer than this, seconds (the ARTIM timer, PS3.8 9.1.5): who connects to ask for an
 #: association asks at once, and each connection that does not costs a thread meanwhile.
 _LONGEST_REQUEST_S: Final = 5.0
@@ -61,30 +45,8 @@ _LONGEST_REQUEST_S: Final = 5.0
 _GRACE_S: Final = 2.0
 
 
-class Counts(Protocol):
+class Counts(CountsOfAssociations, CountsOfObjects, Protocol):
     """What reception counts."""
-
-    def received(self, source: str) -> None:
-        """Count an object that was stored, by source; "unlisted" where no sources are configured."""
-
-    def association_rejected(self, cause: str) -> None:
-        """Count: calling_ae_title, address, called_ae_title, too_many_associations, other."""
-
-    def object_refused(self, cause: str) -> None:
-        """Count: out_of_space, too_large, paused, mismatch, cannot_understand, our_fault."""
-
-    def context_refused(self, sop_class: str) -> None:
-        """Count a presentation context that was refused, by the SOP class's name; "unknown" for all others."""
-
-    def own_report(self) -> None:
-        """Count a report of ours that came back."""
-
-
-class LedgerOfReports(Protocol):
-    """The part of the ledger that knows which reports are ours."""
-
-    def is_own_report(self, sop_instance_uid: str) -> bool:
-        """Whether we made this SOP instance."""
 
 
 class LedgerOfReception(Protocol):
@@ -120,11 +82,14 @@ class Listener:
         self._shared = shared
         self._hearing = hearing
         self._committing = committing
-        self._spool = spool
-        self._ledger = ledger
         self._metrics = metrics
+        self._storing = Storing(settings=settings, spool=spool, reports=ledger.admin, metrics=metrics, door=door)
         self._arriving = Arriving(ledger.arrivals, clock)
+        self._associations = Associations(
+            settings=settings, metrics=metrics, arriving=self._arriving, door=door, shared=shared, hearing=hearing
+        )
         self._server: Acceptor | None = None
+        self._tls: Renewed | None = None
         self._stopping = threading.Event()
 
     def start(self) -> None:
@@ -132,22 +97,24 @@ class Listener:
         peer.silence_pynetdicom()
         node = self._settings.node
         entity = application_entity(self._settings)
+        self._tls = Renewed(server_context, node.tls) if node.tls else None
         try:
             server = Acceptor(
                 entity,
                 (node.bind, node.port),
                 node.ae_title,
                 entity.supported_contexts,
-                ssl_context=peer.server_context(node.tls) if node.tls else None,
+                tls=self._tls,
                 evt_handlers=self._handlers(),
                 request_handler=BoundedHandler,
                 shared=self._shared.listening if self._shared else None,
             )
         except OSError as error:
             raise Misconfigured(f"node.bind, node.port: cannot listen on {node.bind}:{node.port}: {error}") from error
-        server.admits = self._admits
+        server.admits = self._associations.may_connect
         server.receive = self._on_store
         server.max_object = node.max_object_bytes
+        server.max_association_s = node.max_association_s
         self._server = server
         self._stopping.clear()
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
@@ -178,176 +145,47 @@ class Listener:
     def _handlers(self) -> list[evt.EventHandlerType]:
         hears = [(evt.EVT_N_EVENT_REPORT, self._hearing.on_report)] if self._hearing else []
         hears += [(evt.EVT_N_ACTION, self._committing.on_action)] if self._committing else []
-        return [
-            *hears,
-            (evt.EVT_REQUESTED, self._on_requested),
-            (evt.EVT_REJECTED, self._on_rejected),
-            (evt.EVT_REJECTED, self._on_over),
-            (evt.EVT_ACCEPTED, self._on_accepted),
-            (evt.EVT_RELEASED, self._on_over),
-            (evt.EVT_ABORTED, self._on_over),
-            (evt.EVT_CONN_CLOSE, self._on_over),
-        ]
+        return [*hears, *self._associations.handlers()]
 
     def _renew_holds(self) -> None:
         while not self._stopping.wait(RENEW_S):
             self._arriving.renew()
+            if self._tls is not None:
+                self._tls.context()  # what cannot be used is said before somebody calls
             if self._door is not None:
                 self._door.tell()
 
-    def _source(self, association: Association) -> str:
-        calling_ae, _, address = _titles(association)
-        return admit(self._settings.sources, calling_ae=calling_ae, address=address)
-
-    def _admits(self, address: str) -> bool:
-        admitted = may_connect(self._settings.sources, address)
-        admitted = admitted or (self._hearing is not None and self._hearing.may_connect(address))
-        if not admitted:
-            self._metrics.association_rejected("address")
-            if self._door is not None:
-                self._door.turned_away(calling_ae="", called_ae="", address=address, cause="address")
-            log.warning("connection closed", action="association_rejected", cause="address", address=address)
-        return admitted
-
-    def _admit(self, association: Association) -> None:
-        """Admit a source; a destination that is none may report what it has, and nothing else."""
-        try:
-            self._source(association)
-        except NotAdmitted:
-            calling_ae, _, address = _titles(association)
-            if self._hearing is None or not self._hearing.may_report(calling_ae=calling_ae, address=address):
-                raise
-            self._hearing.narrow(association)
-
-    def _on_requested(self, event: evt.Event) -> None:
-        try:
-            self._admit(event.assoc)
-            if self._shared and not self._shared.slots.take(event.assoc):
-                self._say_rejected(event.assoc, "too_many_associations")
-                event.assoc.acse.send_reject(*_LIMIT_EXCEEDED)
-        except NotAdmitted as refusal:
-            self._say_rejected(event.assoc, refusal.cause)
-            event.assoc.acse.send_reject(*_CALLER_NOT_RECOGNISED)
-
-    def _on_rejected(self, event: evt.Event) -> None:
-        answer = event.assoc.acceptor.primitive
-        reason = (answer.result_source, answer.diagnostic) if isinstance(answer, A_ASSOCIATE) else None
-        self._say_rejected(event.assoc, _REJECTIONS.get(reason, "other"))
-
-    def _say_rejected(self, association: Association, cause: str) -> None:
-        calling_ae, called_ae, address = _titles(association)
-        self._metrics.association_rejected(cause)
-        if self._door is not None:
-            self._door.turned_away(calling_ae=calling_ae, called_ae=called_ae, address=address, cause=cause)
-        log.warning(
-            "association rejected",
-            action="association_rejected",
-            cause=cause,
-            calling_ae=calling_ae,
-            called_ae=called_ae,
-            address=address,
-        )
-
-    def _on_accepted(self, event: evt.Event) -> None:
-        association = event.assoc
-        self._arriving.began(association)
-        refused = {context.abstract_syntax: peer.name_of(context) for context in association.rejected_contexts}
-        for uid, name in refused.items():
-            # A UID that nobody knows has itself as its name; what a caller makes up is no label of a metric.
-            self._metrics.context_refused("unknown" if name == uid else name)
-        if refused:
-            # Many senders propose every SOP class they know; that alone is nothing to act on.
-            say = log.info if association.accepted_contexts else log.warning
-            say(
-                "presentation contexts refused",
-                action="context_refused",
-                calling_ae=_titles(association)[0],
-                sop_class=", ".join(sorted(refused.values())),
-                count=len(association.rejected_contexts),
-                reason=", ".join(sorted(peer.reasons(association.rejected_contexts))),
-            )
-
-    def _on_over(self, event: evt.Event) -> None:
-        self._arriving.over(event.assoc)
-        if self._shared:
-            self._shared.slots.give_back(event.assoc)
-
     def _on_store(self, association: Association, announced: Announced, blocks: Iterator[memoryview]) -> Answer:
         """Return the response to a C-STORE-RQ (PS3.4 B.2.3)."""
-        calling_ae, _, address = _titles(association)
+        calling_ae, _, address = titles(association)
         sender = {"calling_ae": calling_ae, "address": address}
+        counted_as = self._associations.known_as(association)
         try:
             self._store(association, announced, blocks)
         except Over:
             raise  # there is nobody to answer
         except Refused as refusal:
-            known = _CAUSES.get(refusal.status) or _CAUSES.get(refusal.status >> 8, "cannot_understand")
-            cause = "paused" if isinstance(refusal, Closed) else known
-            self._metrics.object_refused(cause)
+            cause = cause_of(refusal)
+            self._metrics.object_refused(cause, counted_as)
             log.warning("object refused", action="object_refused", cause=cause, why=str(refusal), **sender)
+            if isinstance(refusal, StudyTooLarge):
+                self._arriving.too_large(refusal.key, why=f"{refusal}; who must act: {refusal.who}")
             return Answer(status=refusal.status, comment=str(refusal)[:_COMMENT_LENGTH])
         except Exception:  # noqa: BLE001 - whatever goes wrong, the sender gets an answer and the node stays up
-            self._metrics.object_refused("our_fault")
+            self._metrics.object_refused("our_fault", counted_as)
             log.error("object not stored", action="object_refused", cause="our_fault", **sender, exc_info=True)
             return Answer(status=OUR_FAULT, comment="fault of the receiving node; see its log")
         return Answer(status=SUCCESS)
 
     def _store(self, association: Association, announced: Announced, blocks: Iterator[memoryview]) -> None:
-        if self._door is not None:
-            self._door.require_open()
-        if not (is_uid(announced.sop_class_uid) and is_uid(announced.sop_instance_uid)):
-            raise Refused("the UIDs that were announced are malformed", status=MISMATCH)
-        with self._spool.receiving() as part:
-            part.begin(file_meta(announced))
-            for block in blocks:
-                if part.size + len(block) > self._settings.node.max_object_bytes:
-                    raise TooLarge
-                part.write(block)
-            identity = _identity(part, announced.transfer_syntax)
-            _check_against_command(identity, announced)
-            own = self._is_own(identity)
-            stored = self._spool.keep(
-                part,
-                study_instance_uid=identity.study_instance_uid,
-                sop_instance_uid=identity.sop_instance_uid,
-                own=own,
-            )
-            changed = own and _is_changed(identity, part)
-        if own:
-            self._metrics.own_report()
-            if changed:
-                log.warning("own report came back changed", action="own_report_changed", study=stored.key)
-            else:
-                log.info("own report came back", action="own_report_ignored", study=stored.key)
+        kept = self._storing.store(announced, blocks)
+        if kept.own:
             return
-        source = self._source(association)
-        self._metrics.received(source if self._settings.sources else UNLISTED)
+        source = self._associations.source(association)
+        self._metrics.received(source.counted_as)
         self._arriving.arrived(
-            association, key=stored.key, study_instance_uid=identity.study_instance_uid, source=source
+            association, key=kept.key, study_instance_uid=kept.identity.study_instance_uid, source=source.name
         )
-
-    def _is_own(self, identity: Identity) -> bool:
-        """Whether this is an object of ours that a PACS routes back to us: the ledger knows its UID.
-
-        The maker's name says less: a tool that lets a reader move the points of our report may keep it. It only
-        counts while the ledger cannot be asked, and it tells which of many images may be ours at all.
-        """
-        has_our_name = identity.manufacturer == OWN_NAME and identity.model == OWN_NAME
-        if identity.sop_class_uid not in sop_classes.STRUCTURED_REPORTS and not has_our_name:
-            return False
-        try:
-            return self._ledger.admin.is_own_report(identity.sop_instance_uid)
-        except Unavailable as error:
-            log.warning("the ledger was not asked", action="ledger_unavailable", why=str(error))
-            return has_our_name
-
-
-def _is_changed(identity: Identity, part: Part) -> bool:
-    """Whether somebody saved an object of ours under the UID that we gave it: another maker's name, or verified."""
-    if (identity.manufacturer, identity.model) != (OWN_NAME, OWN_NAME):
-        return True
-    with part.whole() as data:
-        return _VERIFIED.search(data) is not None
 
 
 def application_entity(settings: Settings) -> AE:
@@ -368,33 +206,3 @@ def application_entity(settings: Settings) -> AE:
     for sop_class in sop_classes.ACCEPTED:
         entity.add_supported_context(sop_class, list(sop_classes.transfer_syntaxes(sop_class)))
     return entity
-
-
-def _titles(association: Association) -> tuple[str, str, str]:
-    """Return (calling AE title, called AE title, address) of a caller."""
-    request = association.requestor.primitive
-    address = association.requestor.address_info
-    if not isinstance(request, A_ASSOCIATE) or address is None:
-        raise TypeError("the association was not requested yet")
-    return (request.calling_ae_title or "").strip(), (request.called_ae_title or "").strip(), address.address
-
-
-def _identity(part: Part, transfer_syntax: str) -> Identity:
-    """Read the identity of an object of which all is there; Refused where there is none."""
-    if not part.size:
-        raise Refused("there is no data set")
-    try:
-        return read_identity(part.head(), transfer_syntax)
-    except Refused:
-        if part.size <= HEAD:
-            raise
-    with part.whole() as data:
-        return read_identity(data, transfer_syntax)
-
-
-def _check_against_command(identity: Identity, announced: Announced) -> None:
-    """Refuse (0xA900) a data set that is not what the command and the presentation context say."""
-    if identity.sop_class_uid not in {announced.sop_class_uid} & {announced.abstract_syntax}:
-        raise Refused("SOP Class UID is not the one that was announced", status=MISMATCH)
-    if identity.sop_instance_uid != announced.sop_instance_uid:
-        raise Refused("SOP Instance UID is not the one that was announced", status=MISMATCH)

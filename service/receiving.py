@@ -20,7 +20,7 @@ from service.command_set import C_STORE_RQ, store_response
 from service.logs import log
 from service.p_data import Message, Messages, Released
 from service.upper_layer import INVALID_PARAMETER, MALFORMED, TooLarge, UpperLayer, Violation
-from service.wire import Left, Over, Silent, Wire
+from service.wire import Left, Over, Overdue, Silent, Wire
 
 #: What the data set of a message other than C-STORE may have, bytes: a storage commitment of 100,000 objects has less.
 _DATA_SET_LIMIT: Final = 16 * 1024 * 1024
@@ -33,6 +33,7 @@ _CAUSES: Final[Mapping[type[Over], str]] = {
     Violation: "violation",
     TooLarge: "pdu_too_large",
     Silent: "silent",
+    Overdue: "overdue",
     Left: "left",
 }
 #: PS3.8 9.3.1: what a P-DATA-TF PDU has around its one fragment, bytes.

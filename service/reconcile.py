@@ -4,6 +4,7 @@ spool newer than the ledger     the listener was killed between fsync and note: 
 landmarks that nobody counted   the web role was killed between fsync and count: they are counted now
 lease ended                     the worker is gone: its job waits again, or has failed
 waiting, no message under way   the broker lost it, or nobody could send it: it is sent
+times that lie ahead            the clock was set back: what waits for them does not
 old and done                    its folder leaves the spool
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from service.arriving import HOLD_S
 from service.config import Settings
 from service.dispatch import dispatch_all
 from service.landmarks import supply_unheard
@@ -50,6 +52,7 @@ class Reconciler:
 
     def run(self, now: float, *, whole_spool: bool = True) -> Repairs:
         """Repair; without `whole_spool` only jobs, which costs two questions to the ledger."""
+        self._note_clock(now)
         repairs = Repairs(
             noted=self._of_folders(self._note_if_newer, now) if whole_spool else 0,
             supplied=self._of_folders(self._supply_unheard, now) if whole_spool else 0,
@@ -68,6 +71,11 @@ class Reconciler:
                 removed=repairs.removed,
             )
         return repairs
+
+    def _note_clock(self, now: float) -> None:
+        changed = self.ledger.clocks.set_back(now=now, lease_s=self.settings.queue.lease_s, hold_s=HOLD_S)
+        if changed:
+            log.warning("the clock was set back", action="clock_set_back", records=changed)
 
     def _of_folders(self, repair: Callable[[str, float], bool], now: float) -> int:
         """Look at every folder of the spool; return how many were repaired."""

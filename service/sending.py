@@ -1,5 +1,6 @@
 """Ask a peer whether it is there (C-ECHO, PS3.4 annex A) and send it files as they are (C-STORE, annex B).
 
+One with protocol = "dicomweb" is asked by QIDO-RS, and gets its files by STOW-RS.
 For somebody who watches: each file's outcome at the end of its C-STORE. Reports go through `deliver`, which keeps its
 association open and knows what may be tried again.
 """
@@ -16,10 +17,10 @@ from pydicom.filereader import read_file_meta_info
 from pynetdicom import build_context
 from pynetdicom.association import Association
 
-from service import peer, sop_classes
+from service import peer, qido, sop_classes, stow
 from service.config_peers import Destination
-from service.deliver import check_status
 from service.errors import PeerRefused, Unavailable
+from service.store_status import check_status
 
 #: PS3.8 9.3.2.2: presentation context identifiers are the odd numbers 1..255.
 _MOST_CONTEXTS: Final = 128
@@ -37,7 +38,9 @@ class Sent:
 
 
 def echo(destination: Destination, *, calling_ae: str) -> float:
-    """Return the seconds of a C-ECHO from call to answer; raise PeerRefused or Unavailable."""
+    """Return the seconds of a C-ECHO, or a search, from call to answer; raise PeerRefused or Unavailable."""
+    if destination.protocol == "dicomweb":
+        return qido.echo(destination)
     start = time.perf_counter()
     with peer.calling(destination, [build_context(sop_classes.VERIFICATION)], calling_ae=calling_ae) as association:
         check_status(_status(association.send_c_echo), destination.name)
@@ -48,7 +51,10 @@ def refused_classes(destination: Destination, classes: Sequence[str], *, calling
     """Return which of these storage SOP classes `destination` does not take; raise PeerRefused or Unavailable.
 
     Verification is proposed as well: an association in which nothing at all is accepted is no answer to the question.
+    Over DICOMweb nobody can be asked that: the answer to each object says so.
     """
+    if destination.protocol == "dicomweb":
+        return []
     contexts = [build_context(uid, list(sop_classes.UNCOMPRESSED[:2])) for uid in (*classes, sop_classes.VERIFICATION)]
     with peer.calling(destination, contexts, calling_ae=calling_ae) as association:
         accepted = {pair[0] for pair in _accepted(association)}
@@ -57,6 +63,9 @@ def refused_classes(destination: Destination, classes: Sequence[str], *, calling
 
 def send(destination: Destination, files: Sequence[Path], *, calling_ae: str) -> Iterator[Sent]:
     """Send DICOM files, those of one kind together; raise PeerRefused or Unavailable where the association fails."""
+    if destination.protocol == "dicomweb":
+        yield from (Sent(path=path, problem=problem) for path, problem in stow.send_each(destination, files))
+        return
     pairs = {path: _pair(path) for path in files}
     yield from (Sent(path=path, problem="it does not say what it is") for path in files if pairs[path] is None)
     every = sorted({pair for pair in pairs.values() if pair})

@@ -13,9 +13,11 @@ from typing import Final
 from service.config import Study
 from service.dispatch import dispatch_all
 from service.ledger import JobRow, Ledger, StudyRow
-from service.ledger.moves import ADMIN
-from service.ledger.rows import AT_ONCE
+from service.ledger.clocks import APART_S
+from service.ledger.moves import ADMIN, ASKED
+from service.ledger.rows import AT_ONCE, Decided
 from service.logs import log
+from service.rules import PRIORITIES, Decision, Rulebook
 from service.spool import Spool
 from service.states import StudyState
 
@@ -25,17 +27,20 @@ OWN_REPORT: Final = "own_report"
 SPOOL_EMPTY: Final = "spool_empty"
 
 
-def is_complete(row: StudyRow, study: Study, now: float) -> bool:
-    """Whether a study is complete.
+def is_complete(row: StudyRow, study: Study, now: float, *, quiet_s: float | None = None) -> bool:
+    """Whether a study is complete; `quiet_s` is its own quiet period, where it has one.
 
     Somebody asked not to wait; or nothing came in the quiet period and no association delivers it; or the hard limit
-    has passed since the first object that waits to be settled. False where nothing waits.
+    has passed since the first object that waits to be settled. False where nothing waits. Where the clock was set back
+    nobody knows how long it has been quiet: then it is complete as soon as no association delivers it.
     """
     if row.unsettled_since is None:
         return False
     if row.unsettled_since == AT_ONCE:
         return True
-    quiet = now - row.last_received_at >= study.quiet_s and row.held_until <= now
+    enough_s = study.quiet_s if quiet_s is None else quiet_s
+    is_quiet = now - row.last_received_at >= enough_s or row.last_received_at - now > APART_S
+    quiet = is_quiet and row.held_until <= now
     return quiet or now - row.unsettled_since >= study.max_wait_s
 
 
@@ -56,12 +61,19 @@ class Verdict:
 
 
 def verdict(
-    row: StudyRow, *, fingerprint: str | None, own_reports: bool = False, stands: bool = False, study: Study
+    row: StudyRow,
+    *,
+    fingerprint: str | None,
+    own_reports: bool = False,
+    stands: bool = False,
+    study: Study,
+    decision: Decision | None = None,
 ) -> Verdict:
     """Decide on a complete study.
 
     `fingerprint` is None where the spool holds nothing of it to measure; `own_reports` tells whether reports of this
-    node that were routed back lie there; `stands`, whether the report rests on files that were removed for their age.
+    node that were routed back lie there; `stands`, whether the report rests on files that were removed for their age;
+    `decision` is what its source and the rules say. A study that was taken once, or that somebody asked for, is taken.
     """
     if fingerprint is None and row.state is StudyState.RECEIVING:
         return Verdict(action=Action.IGNORE, why=OWN_REPORT if own_reports else SPOOL_EMPTY)
@@ -74,6 +86,10 @@ def verdict(
     ):
         if holds:
             return Verdict(action=Action.UNCHANGED, why=why)
+    if decision is not None and not decision.take and row.revision == 0 and row.who != ASKED:
+        why = decision.ignored_by
+        still = row.state is StudyState.IGNORED and row.reason == why
+        return Verdict(action=Action.UNCHANGED if still else Action.IGNORE, why=why)
     return Verdict(action=Action.MEASURE)
 
 
@@ -85,6 +101,8 @@ class Settler:
     spool: Spool
     study: Study
     dispatch: Callable[[JobRow], None]
+    #: What the site says of its sources and of their studies; without it every study is taken.
+    rules: Rulebook | None = None
 
     def run(self, now: float) -> int:
         """Settle what is complete; return how many studies are to be measured.
@@ -94,10 +112,8 @@ class Settler:
         """
         jobs: list[JobRow] = []
         for row in self.ledger.arrivals.unsettled(limit=1000):
-            if not is_complete(row, self.study, now):
-                continue
             try:
-                job = self._settle(row, now)
+                job = self._settle(row, now) if self._is_complete(row, now) else None
             except OSError as error:
                 log.error("spool not readable", action="spool_unreadable", study=row.key, why=error.strerror)
                 continue
@@ -108,17 +124,56 @@ class Settler:
             self.ledger.jobs.enqueued(dispatch_all(self.dispatch, jobs), now=now)
         return len(jobs)
 
+    def _is_complete(self, row: StudyRow, now: float) -> bool:
+        """Whether a study is complete.
+
+        Its objects are looked at where its quiet period hangs on them, once the shortest that it can have has passed.
+        """
+        if self.rules is None:
+            return is_complete(row, self.study, now)
+        periods = self.rules.quiet_periods_s(row.source)
+        if not is_complete(row, self.study, now, quiet_s=min(periods)):
+            return False
+        if is_complete(row, self.study, now, quiet_s=max(periods)):
+            return True
+        quiet_s = self.rules.decide(row.source, self.spool.files(row.key)).quiet_s
+        return is_complete(row, self.study, now, quiet_s=quiet_s)
+
     def _settle(self, row: StudyRow, now: float) -> JobRow | None:
         fingerprint = self.spool.fingerprint(row.key) if self.spool.newest(row.key) is not None else None
         own_reports = self.spool.holds_own_reports(row.key)
         arrivals = self.ledger.arrivals
         stands = arrivals.report_stands(row)
-        found = verdict(row, fingerprint=fingerprint, own_reports=own_reports, stands=stands, study=self.study)
+        decision = self.rules.decide(row.source, self.spool.files(row.key)) if self.rules and fingerprint else None
+        found = verdict(
+            row, fingerprint=fingerprint, own_reports=own_reports, stands=stands, study=self.study, decision=decision
+        )
         if found.action is Action.MEASURE and fingerprint is not None:
-            return arrivals.settle(row.id, fingerprint=fingerprint, now=now, arrivals=row.arrivals)
+            if self._is_awaited(row, fingerprint, decision, now):
+                return None
+            decided = self._decided(row, decision)
+            return arrivals.settle(row.id, fingerprint=fingerprint, now=now, arrivals=row.arrivals, decided=decided)
         if found.action is Action.IGNORE:
             arrivals.ignore(row.id, rule=found.why, now=now, arrivals=row.arrivals)
         else:
             arrivals.unchanged(row.id, now=now, why=found.why, arrivals=row.arrivals)
         log.info("nothing to measure", action="study_unchanged", study=row.key, why=found.why)
         return None
+
+    def _is_awaited(self, row: StudyRow, fingerprint: str, decision: Decision | None, now: float) -> bool:
+        """Whether its source's archive is asked first for what it lacks; not where somebody asked not to wait."""
+        if decision is None or not decision.fetch or row.unsettled_since == AT_ONCE:
+            return False
+        wanted = decision.fetch
+        return not self.ledger.completions.is_done(row.id, fingerprint=fingerprint, wanted=wanted, now=now)
+
+    def _decided(self, row: StudyRow, decision: Decision | None) -> Decided | None:
+        """Return what is written down of a study that is taken; None where what was decided before holds."""
+        if decision is None or self.rules is None:
+            return None
+        if not decision.take:
+            if row.revision:
+                return None
+            decision = self.rules.asked_for(row.source)
+        names = None if decision.destinations is None else ",".join(decision.destinations)
+        return Decided(priority=PRIORITIES[decision.priority], destinations=names, said=decision.said)

@@ -128,6 +128,8 @@ WRITTEN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "sagittal": (f"{_STORAGE}.2", f"{_STORAGE}.4"),
     }
 )
+#: The class of what takes objects of ours back: a Key Object Selection Document (IHE RAD IOCM).
+REJECTION_NOTE: Final = f"{_STORAGE}.88.59"
 #: Of every SOP class that is taken; what we write is among them, since a PACS may send it back.
 NAMES: Final[Mapping[str, str]] = ACCEPTED
 

@@ -29,6 +29,7 @@ from service.errors import Misconfigured, OutOfSpace
 from service.logs import log
 from service.part import Part, drop_unless_held, is_still
 from service.private import make_folder
+from service.study_size import StudySizes
 
 _SHELF: Final = re.compile(r"[0-9a-f]{2}")
 _KEY: Final = re.compile(r"[0-9a-f]{32}")
@@ -62,10 +63,11 @@ class Stored:
 class Spool:
     """The folder of one node; safe in several threads and processes at once."""
 
-    def __init__(self, root: Path, *, min_free_bytes: int = 0) -> None:
+    def __init__(self, root: Path, *, min_free_bytes: int = 0, sizes: StudySizes | None = None) -> None:
         self._objects = root / "spool"
         self._incoming = root / "incoming"
         self._min_free_bytes = min_free_bytes
+        self._sizes = sizes
         self._making = threading.Lock()
 
     def prepare(self) -> None:
@@ -118,14 +120,18 @@ class Spool:
                 part.close()
 
     def keep(self, part: Part, *, study_instance_uid: str, sop_instance_uid: str, own: bool = False) -> Stored:
-        """Keep an object of which all is written; durable when this returns. Raises OutOfSpace."""
+        """Keep an object of which all is written; durable when this returns. Raises OutOfSpace, StudyTooLarge.
+
+        One that is there already is kept whatever the study has by now.
+        """
         key = study_key(study_instance_uid)
         name = f"{_digest(sop_instance_uid.encode())}-{part.digest}{'.own' if own else ''}.dcm"
         with _no_room_is_out_of_space(), self._held_folder(key) as folder:
             path = folder / name
             new = not path.exists()
             if new:
-                part.publish(path)
+                with self._sizes.room(folder, part.size) if self._sizes and not own else contextlib.nullcontext():
+                    part.publish(path)
             else:
                 touch(path)
         return Stored(key=key, path=path, new=new)

@@ -17,6 +17,7 @@ _BEGINNING: Final = 16 * 1024 * 1024
 #: PS3.10 7.1: preamble, prefix, and (0002,0000), the length of what follows of the File Meta Information.
 _START: Final = struct.Struct("<128x 4s 8s L")
 _EXPECTED: Final = (b"DICM", b"\x02\x00\x00\x00UL\x04\x00")
+_LENGTH: Final = struct.Struct("<H")
 #: Tag and VR of the Transfer Syntax UID (0002,0010); its length follows in 16 bits.
 _TRANSFER_SYNTAX: Final = b"\x02\x00\x10\x00UI"
 
@@ -29,7 +30,7 @@ def study_instance_uid(files: Iterable[Path], key: str) -> str | None:
     for path in files:
         try:
             found = _study_of(path)
-        except (OSError, Refused, struct.error):
+        except (OSError, Refused):
             continue
         if study_key(found) == key:
             return found
@@ -38,16 +39,25 @@ def study_instance_uid(files: Iterable[Path], key: str) -> str | None:
 
 def _study_of(path: Path) -> str:
     with path.open("rb") as file:
-        *start, length = _START.unpack(file.read(_START.size))
-        if tuple(start) != _EXPECTED:
-            raise Refused("not a DICOM file")
-        syntax = _transfer_syntax(file.read(min(length, _BEGINNING)))
-        return read_identity(file.read(_BEGINNING), syntax).study_instance_uid
+        beginning = file.read(_BEGINNING)
+    syntax, start = where_data_begins(beginning)
+    return read_identity(beginning[start:], syntax).study_instance_uid
+
+
+def where_data_begins(file: bytes | memoryview) -> tuple[str, int]:
+    """Return the transfer syntax of a DICOM file (PS3.10 7.1) and where its data set begins; Refused where it is none."""
+    *start, length = _START.unpack_from(file) if len(file) >= _START.size else (0,)
+    if tuple(start) != _EXPECTED:
+        raise Refused("not a DICOM file")
+    end = _START.size + min(length, _BEGINNING)
+    return _transfer_syntax(bytes(file[_START.size : end])), end
 
 
 def _transfer_syntax(meta: bytes) -> str:
     _, found, value = meta.partition(_TRANSFER_SYNTAX)
     if not found:
         raise Refused("Transfer Syntax UID is missing")
-    (length,) = struct.unpack_from("<H", value)
+    if len(value) < _LENGTH.size:
+        raise Refused("Transfer Syntax UID is cut off")
+    (length,) = _LENGTH.unpack_from(value)
     return value[2 : 2 + length].decode("ascii", "replace").strip("\0 ")

@@ -52,6 +52,8 @@ class StudyEvent(StrEnum):
     GAVE_UP = "gave_up"
     #: A rule or an administrator took the study out.
     IGNORED = "ignored"
+    #: An administrator took back what was reported: each destination is sent a note that rejects what it has.
+    RETRACTED = "retracted"
     #: A landmarks document was handed in: the study is to be measured with it, in a new revision.
     SUPPLIED = "supplied"
     #: Measured again it gives another report than a destination has of this revision: a new revision.
@@ -161,6 +163,14 @@ STUDY_TRANSITIONS: Mapping[tuple[StudyState, StudyEvent], StudyState] = MappingP
         (_S.FAILED, _E.RESENT): _S.DELIVERING,
         (_S.FAILED, _E.IGNORED): _S.IGNORED,
         (_S.FAILED, _E.SUPPLIED): _S.QUEUED,
+        # What was reported is taken back; nothing more is compared with it, until somebody asks for another report.
+        (_S.QUEUED, _E.RETRACTED): _S.IGNORED,
+        (_S.MEASURING, _E.RETRACTED): _S.IGNORED,
+        (_S.DELIVERING, _E.RETRACTED): _S.IGNORED,
+        (_S.REPORTED, _E.RETRACTED): _S.IGNORED,
+        (_S.NOT_ANALYSABLE, _E.RETRACTED): _S.IGNORED,
+        (_S.FAILED, _E.RETRACTED): _S.IGNORED,
+        (_S.IGNORED, _E.RETRACTED): _S.IGNORED,
     }
 )
 

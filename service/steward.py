@@ -1,4 +1,4 @@
-"""The steward: loops that settle, reconcile and, where somebody is to be told, alert for as long as the node runs.
+"""The steward: loops that settle, reconcile, and where that is wanted fetch and alert, for as long as the node runs.
 
 A pass that fails because something does not answer is logged and comes again; nothing is kept in memory between two
 passes, so a steward that is killed costs nothing but time. Anything else that fails is a bug: its loop ends, is no
@@ -55,6 +55,7 @@ class Steward:
         settler: Settler,
         reconciler: Reconciler,
         alerts: Duty | None = None,
+        completing: Duty | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._clock = clock
@@ -64,6 +65,7 @@ class Steward:
             Duty(name="reconcile", every_s=RECONCILE_EVERY_S, run=partial(reconciler.run, whole_spool=False)),
             Duty(name="compare", every_s=WHOLE_SPOOL_EVERY_S, run=reconciler.run),
             *([alerts] if alerts else []),
+            *([completing] if completing else []),
         ]
         self._threads = [
             threading.Thread(target=self._repeat, args=(duty,), name=f"spondyl-{duty.name}", daemon=True)

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service import sop_classes
+from service.ledger.arrivals import TOO_LARGE
 from service.ledger.lists import Attempt, SentObject
-from service.ledger.outcomes import QUARANTINED
+from service.ledger.outcomes import NOT_REJECTED, QUARANTINED
 from service.ledger.proofs import MISSING
 from service.ledger.rows import EventRow, ReportRow, StudyDetail
 from service.messages import JobKind
@@ -14,7 +15,7 @@ from service.states import JobEvent, JobState, StudyEvent
 _KINDS = {JobKind.MEASURE: "measuring", JobKind.DELIVER: "sending"}
 #: Events that a try says better.
 _SAID_BY_A_TRY = frozenset({"claimed"})
-_BAD_EVENTS = frozenset({StudyEvent.GAVE_UP, QUARANTINED, MISSING})
+_BAD_EVENTS = frozenset({StudyEvent.GAVE_UP, QUARANTINED, MISSING, TOO_LARGE, NOT_REJECTED})
 #: A try that ends like this went as it should; what a destination does not take and need not is no failure.
 _WELL = frozenset({None, JobEvent.FINISHED, JobEvent.STORED, JobEvent.CANCELLED, JobEvent.DECLINED})
 #: Nor is a proof that takes its time.

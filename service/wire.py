@@ -6,6 +6,7 @@ there, and the kernel keeps the time.
 """
 
 import contextlib
+import math
 import socket
 import ssl
 import struct
@@ -33,16 +34,22 @@ class Silent(Left):
     """The peer said nothing for too long."""
 
 
+class Overdue(Silent):
+    """The association has lasted as long as any may."""
+
+
 class Wire:
     """One connected socket, read by one thread; `send` and `stop_reading` may be called by any."""
 
-    def __init__(self, connection: socket.socket, *, timeout_s: float) -> None:
+    def __init__(self, connection: socket.socket, *, timeout_s: float, most_s: float = math.inf) -> None:
+        """Take a socket; reads end with Overdue once `most_s` seconds have passed."""
         self._socket = connection
         # A TLS socket decrypts record by record, so it is asked until all is there.
         self._tls = isinstance(connection, ssl.SSLSocket)
         self._sending = threading.Lock()
         self._timeout_s = timeout_s
         self._over = False
+        self._ends_at = time.monotonic() + most_s
         with contextlib.suppress(OSError):  # the peer may be gone already: the first read says so
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.wait_at_most(timeout_s)
@@ -85,8 +92,11 @@ class Wire:
                 raise Left from error
             if not count:
                 raise Left
-            if time.monotonic() - began > self._timeout_s:
+            now = time.monotonic()
+            if now - began > self._timeout_s:
                 raise Silent
+            if now > self._ends_at:
+                raise Overdue
             if count == len(room):
                 return
             room = room[count:]

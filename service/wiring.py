@@ -10,6 +10,7 @@ from service.config import Settings
 from service.dispatch import Dispatcher
 from service.ledger import Ledger, migrate
 from service.spool import Spool
+from service.study_size import StudySizes
 
 #: Decimal gigabyte, as disks are sold and `min_free_gb` is written.
 GB = 1_000_000_000
@@ -34,7 +35,8 @@ def open_node(settings: Settings, *, migrated: bool = False, clock: Callable[[],
     The broker is not asked: it may come later. Raises Misconfigured, OutOfSpace or Unavailable.
     """
     with ExitStack() as stack:
-        spool = Spool(settings.storage.root, min_free_bytes=int(settings.storage.min_free_gb * GB))
+        sizes = StudySizes(most_objects=settings.study.max_objects, most_bytes=int(settings.study.max_gb * GB))
+        spool = Spool(settings.storage.root, min_free_bytes=int(settings.storage.min_free_gb * GB), sizes=sizes)
         spool.prepare()
         if migrated:
             migrate(settings.storage.ledger_url)

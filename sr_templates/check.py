@@ -13,7 +13,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
-from sr_templates import codes, headers
+from sr_templates import codes, headers, rejection_note
 from sr_templates.check_content import content_problems
 from sr_templates.document import SOP_CLASSES
 from sr_templates.levels import LEVELS
@@ -28,6 +28,8 @@ _REPORT: Final = (
     *("ValueType", "ConceptNameCodeSequence", "ContinuityOfContent", "ContentTemplateSequence", "ContentSequence"),
     "CurrentRequestedProcedureEvidenceSequence",
 )
+#: Type 1 of Key Object Document (C.17.6.2) and of SR Document Content.
+_NOTE: Final = tuple(keyword for keyword in _REPORT if keyword not in {"CompletionFlag", "VerificationFlag"})
 #: Type 1 of Image Pixel (C.7.6.3).
 _PIXELS: Final = (
     *("SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit"),
@@ -37,6 +39,7 @@ _PIXELS: Final = (
 _PLANE: Final = ("PixelSpacing", "ImageOrientationPatient", "ImagePositionPatient", "FrameOfReferenceUID", "ImageType")
 _TYPE_1: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(SOP_CLASSES, _REPORT),
+    rejection_note.SOP_CLASS_UID: _NOTE,
     # Presentation State Identification and Relationship, Displayed Area, Softcopy Presentation LUT (C.11.10, C.11.11,
     # C.10.4, C.11.6).
     f"{_STORAGE}.11.1": (
@@ -163,7 +166,7 @@ def _references(own: Dataset, known: Collection[str]) -> Iterator[str]:
     for path, referenced in _referenced(own, ""):
         if referenced not in known:
             yield f"{path}: refers to an object that was neither received nor made"
-    if own.get("SOPClassUID") in SOP_CLASSES:
+    if own.get("SOPClassUID") in {*SOP_CLASSES, rejection_note.SOP_CLASS_UID}:
         evidence = {uid for keyword in _EVIDENCE for item in headers.items(own, keyword) for uid in _listed(item)}
         for item in headers.items(own, "ContentSequence"):
             for path, referenced in _referenced(item, "ContentSequence."):

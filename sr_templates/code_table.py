@@ -1,4 +1,4 @@
-"""Every code that a report of ours can hold, in one table: scheme, value, meaning, and the source that confirms it.
+"""Every code that an object of ours can hold, in one table: scheme, value, meaning, and the source that confirms it.
 
 The table and the private scheme as a FHIR CodeSystem travel in the package, as `published/codes.json` and
 `published/CodeSystem-99SPONDYL.json`; `make codes` writes them, a test keeps them equal to this.
@@ -71,6 +71,8 @@ _SOURCES: Final[Mapping[str, str]] = {
     "255551008": "PS3.16 CID 2",
     "246112005": "PS3.16 CID 3716 is its value set",
     **{code.value: "PS3.16 CID 3716" for code in codes.SEVERITIES},
+    "113012": "PS3.16 TID 2010 row 7",
+    **{code.value: "PS3.16 CID 7010" for code in codes.REJECTIONS.values()},
     "373066001": "PS3.16 CID 230",
     "373067005": "PS3.16 CID 230",
     **{code.value: "PS3.16 CID 4254" for code in codes.ASSESSMENTS.values() if code.scheme_designator != codes.SCHEME},

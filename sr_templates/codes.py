@@ -60,6 +60,16 @@ SOURCE_IMAGE: Final = Code("121322", "DCM", "Source image for image processing o
 MULTIPLANAR: Final = Code("113072", "DCM", "Multiplanar reformatting")  # CID 7203
 CURVED_MULTIPLANAR: Final = Code("113073", "DCM", "Curved multiplanar reformatting")  # CID 7203
 
+# TID 2010 Key Object Selection, as a rejection note (IHE RAD TF-2, 4.66).
+KEY_OBJECT_DESCRIPTION: Final = Code("113012", "DCM", "Key Object Description")  # row 7
+#: CID 7010, by the word with which it is asked for.
+REJECTIONS: Final[Mapping[str, Code]] = {
+    "quality": Code("113001", "DCM", "Rejected for Quality Reasons"),
+    "patient-safety": Code("113037", "DCM", "Rejected for Patient Safety Reasons"),
+    "worklist-entry": Code("113038", "DCM", "Incorrect Modality Worklist Entry"),
+    "retention": Code("113039", "DCM", "Data Retention Policy Expired"),
+}
+
 #: CID 29, by Modality (0008,0060).
 MODALITIES: Final[Mapping[str, Code]] = {
     "CT": Code("CT", "DCM", "Computed Tomography"),

@@ -75,8 +75,8 @@ def envelope(
     made.InstanceNumber = _A_REVISION * (context.revision - 1) + number
     _add_series(made, kind, context)
     _add_moment(made, context, source)
-    _add_equipment(made, findings, context)
-    _add_file_meta(made, findings)
+    add_equipment(made, findings.software, uid_root=context.uid_root, institution_name=context.institution_name)
+    add_file_meta(made, findings.software)
     return made
 
 
@@ -138,27 +138,28 @@ def _add_moment(made: Dataset, context: ReportContext, source: Dataset) -> None:
     made.ContentTime = made.InstanceCreationTime = time
 
 
-def _add_equipment(made: Dataset, findings: StudyFindings, context: ReportContext) -> None:
+def add_equipment(made: Dataset, software: str, *, uid_root: str, institution_name: str) -> None:
     """Add General Equipment, and the algorithm as IHE AIR asks for it."""
     made.Manufacturer, made.ManufacturerModelName = identity.MANUFACTURER, identity.MODEL
-    made.SoftwareVersions = findings.software
-    if context.institution_name:
-        made.InstitutionName = context.institution_name
+    made.SoftwareVersions = software
+    if institution_name:
+        made.InstitutionName = institution_name
     item = Dataset()
     item.PurposeOfReferenceCodeSequence = [code_item(codes.PROCESSING_ALGORITHM)]
     item.Manufacturer, item.ManufacturerModelName = identity.MANUFACTURER, identity.MODEL
-    item.SoftwareVersions = findings.software
-    item.DeviceUID = uids.device_uid(context.uid_root, software=findings.software)
+    item.SoftwareVersions = software
+    item.DeviceUID = uids.device_uid(uid_root, software=software)
     made.ContributingEquipmentSequence = [item]
     made.CodingSchemeIdentificationSequence = [scheme_of_ihe()]
 
 
-def _add_file_meta(made: Dataset, findings: StudyFindings) -> None:
+def add_file_meta(made: Dataset, software: str) -> None:
+    """Add File Meta Information (PS3.10 7.1) without the SOP Instance UID, which comes last."""
     made.file_meta = FileMetaDataset()
     made.file_meta.MediaStorageSOPClassUID = UID(made.SOPClassUID)
     made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     made.file_meta.ImplementationClassUID = UID(identity.IMPLEMENTATION_CLASS_UID)
-    made.file_meta.ImplementationVersionName = identity.version_name(findings.software)
+    made.file_meta.ImplementationVersionName = identity.version_name(software)
 
 
 def _source_item(source: Dataset) -> Dataset:

@@ -5,6 +5,7 @@ missing and logs names it finds odd. It gets none of them, and `identity` is lai
 """
 
 import contextlib
+import functools
 import re
 import struct
 import warnings
@@ -19,6 +20,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag, Tag
 from pydicom.valuerep import PersonName, format_number_as_ds, validate_value
 
 #: Written in UTF-8, so no text of a source is lost (PS3.3 C.12.1.1.2).
@@ -32,6 +34,7 @@ DAMAGE: Final = (
     KeyError,
     NotImplementedError,
     EOFError,
+    OverflowError,
     struct.error,
 )
 #: One text of many lines, in which a backslash is a character.
@@ -86,19 +89,32 @@ _REQUEST: Final = (
 )
 
 
+@functools.cache
+def _tag(keyword: str) -> BaseTag | None:
+    """Return the tag of a keyword: pydicom looks it up anew each time, four times a value."""
+    tag = tag_for_keyword(keyword)
+    return None if tag is None else Tag(tag)
+
+
 def value(source: Dataset, keyword: str) -> object:
     """Return the value of an attribute; None where it is missing or damaged beyond reading."""
-    if keyword not in source:
+    tag = _tag(keyword)
+    if tag is None or tag not in source:
         return None
     try:
-        element = source.get_item(keyword)
+        element = source.get_item(tag)
         if not element.is_raw:
             return element.value
         with warnings.catch_warnings():
             # pydicom's warnings quote values, which may be a patient's.
             warnings.simplefilter("ignore")
-            return source.get(keyword)
+            return source[tag].value
     except DAMAGE:
+        return None
+    except OSError as error:
+        # pydicom's word for a sequence that ends too early; the system's own errors have a number.
+        if error.errno is not None:
+            raise
         return None
 
 

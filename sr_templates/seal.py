@@ -13,7 +13,6 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from sr_templates import uids
-from sr_templates.objects import ObjectKind
 
 #: Stands for both UIDs of an object until it is sealed, where a constructor asks for them.
 UNSEALED: Final = "2.25.0"
@@ -34,7 +33,7 @@ _SHARED: Final = (
 )
 
 
-def seal(made: Dataset, kind: ObjectKind, *, uid_root: str) -> Dataset:
+def seal(made: Dataset, kind: str, *, uid_root: str) -> Dataset:
     """Return `made`, finished but for its Series and SOP Instance UID, with both; nothing may change it afterwards.
 
     The series follows from the study and from what its objects share, the instance from all its other bytes.

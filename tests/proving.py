@@ -97,7 +97,8 @@ def proving(
     sqlite_url: str, root: Path, destination: dict[str, Any], *, port: int = 0, **sections: Any
 ) -> Iterator[Proving]:
     """Give a study whose report is to go to `destination`; the listener runs on `port`."""
-    where = {"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "timeout_s": 5.0, **destination}
+    dimse = {} if destination.get("protocol") == "dicomweb" else {"ae_title": "PACS", "host": "127.0.0.1"}
+    where = {"name": "pacs", "timeout_s": 5.0, **dimse, **destination}
     document: dict[str, Any] = {"node": {"port": port}, "storage": {"root": root}, "destinations": [where], **sections}
     settings = Settings.model_validate(document)
     spool = Spool(root)

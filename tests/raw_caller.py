@@ -77,14 +77,14 @@ def echo_rq() -> bytes:
     )
 
 
-def ct_object(instance: str, *, pixels: int = 0) -> bytes:
+def ct_object(instance: str, *, pixels: int = 0, study: str = "1.2.3.1") -> bytes:
     """Return a data set in explicit VR little endian: the four UIDs, and so many bytes of pixels."""
 
     def element(group: int, number: int, vr: bytes, value: bytes) -> bytes:
         return struct.pack("<HH2sH", group, number, vr, len(value)) + value
 
     data = element(0x0008, 0x0016, b"UI", padded(CT)) + element(0x0008, 0x0018, b"UI", padded(instance))
-    data += element(0x0020, 0x000D, b"UI", padded("1.2.3.1")) + element(0x0020, 0x000E, b"UI", padded("1.2.3.2"))
+    data += element(0x0020, 0x000D, b"UI", padded(study)) + element(0x0020, 0x000E, b"UI", padded("1.2.3.2"))
     if pixels:
         data += struct.pack("<HH2sHL", 0x7FE0, 0x0010, b"OW", 0, pixels) + bytes(pixels)
     return data
@@ -175,7 +175,7 @@ def assert_served(port: int, *, within_s: float = 1.0, pixels: int = 1000) -> No
         instance = new_uid()
         start = time.monotonic()
         with calling_raw(port) as caller:
-            assert caller.store(instance, ct_object(instance, pixels=pixels)) == 0x0000
+            assert caller.store(instance, ct_object(instance, pixels=pixels, study=new_uid())) == 0x0000
         took.append(time.monotonic() - start)
         if took[-1] < within_s:
             return

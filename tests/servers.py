@@ -4,6 +4,7 @@ A missing program skips at a desk and fails where CI is set. Everything listens 
 can be told so.
 """
 
+import base64
 import contextlib
 import itertools
 import json
@@ -106,17 +107,23 @@ def running(command: list[str], log: Path, **options: Any) -> Iterator[subproces
 # ---- Redis / Valkey
 
 
+@contextlib.contextmanager
+def run_valkey(folder: Path, *, port: int | None = None) -> Iterator[str]:
+    """Run a Redis or Valkey over `folder`; give its URL."""
+    binary = shutil.which("valkey-server") or program("redis-server")
+    port = port or free_port()
+    folder.mkdir(exist_ok=True)
+    command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--appendonly", "yes"]
+    with running([*command, "--maxmemory-policy", "noeviction", "--save", ""], folder.parent / "valkey.log"):
+        wait_until(lambda: listens(port), "Valkey accepts connections")
+        yield f"redis://127.0.0.1:{port}/0"
+
+
 @pytest.fixture
 def valkey(tmp_path: Path) -> Iterator[str]:
     """Start a Redis or Valkey of its own; give its URL."""
-    binary = shutil.which("valkey-server") or program("redis-server")
-    port = free_port()
-    folder = tmp_path / "valkey"
-    folder.mkdir()
-    command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--appendonly", "yes"]
-    with running([*command, "--maxmemory-policy", "noeviction", "--save", ""], tmp_path / "valkey.log"):
-        wait_until(lambda: listens(port), "Valkey accepts connections")
-        yield f"redis://127.0.0.1:{port}/0"
+    with run_valkey(tmp_path / "valkey") as url:
+        yield url
 
 
 # ---- PostgreSQL
@@ -136,18 +143,25 @@ def _as_other_user(folder: Path) -> list[str]:
     return [program("runuser"), "-u", user, "--"]
 
 
+@contextlib.contextmanager
+def run_postgres(base: Path, *, port: int | None = None, durable: bool = False) -> Iterator[str]:
+    """Run a PostgreSQL over `base`, made where it is empty; give its URL without a database. `durable` has it fsync."""
+    prefix = _as_other_user(base)
+    port = port or free_port()
+    if not (base / "data").exists():
+        initdb = [*prefix, program("initdb"), "-D", str(base / "data"), "-U", "spondyl", "-A", "trust", "-E", "UTF8"]
+        subprocess.run([*initdb, "--no-sync", "--locale=C.UTF-8"], check=True, capture_output=True, cwd="/")
+    server = [*prefix, program("postgres"), "-D", str(base / "data"), "-p", str(port), "-h", "127.0.0.1"]
+    with running([*server, "-k", str(base), *([] if durable else ["-F"])], base.parent / "postgres.log", cwd="/"):
+        url = f"postgresql://spondyl@127.0.0.1:{port}"
+        wait_until(lambda: _postgres_answers(f"{url}/postgres"), "PostgreSQL answers")
+        yield url
+
+
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start a PostgreSQL of this session; give its URL without a database."""
-    base = tmp_path_factory.mktemp("postgres")
-    prefix = _as_other_user(base)
-    port = free_port()
-    initdb = [*prefix, program("initdb"), "-D", str(base / "data"), "-U", "spondyl", "-A", "trust", "-E", "UTF8"]
-    subprocess.run([*initdb, "--no-sync", "--locale=C.UTF-8"], check=True, capture_output=True, cwd="/")
-    server = [*prefix, program("postgres"), "-D", str(base / "data"), "-p", str(port), "-h", "127.0.0.1"]
-    with running([*server, "-k", str(base), "-F"], base.parent / "postgres.log", cwd="/"):
-        url = f"postgresql://spondyl@127.0.0.1:{port}"
-        wait_until(lambda: _postgres_answers(f"{url}/postgres"), "PostgreSQL answers")
+    with run_postgres(tmp_path_factory.mktemp("postgres")) as url:
         yield url
 
 
@@ -159,13 +173,18 @@ def _postgres_answers(url: str) -> bool:
     return True
 
 
+def new_database(server: str) -> str:
+    """Create an empty database; return its URL."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    return f"{server}/{name}"
+
+
 @pytest.fixture
 def postgres_url(postgres_server: str) -> str:
     """Create an empty database; give its URL."""
-    name = f"t{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    return f"{postgres_server}/{name}"
+    return new_database(postgres_server)
 
 
 # ---- DICOM peers
@@ -250,9 +269,18 @@ _DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
 @contextlib.contextmanager
 def run_orthanc(
-    folder: Path, *, lua: str = "", port: int | None = None, dicomweb: bool = False, **settings: Any
+    folder: Path,
+    *,
+    lua: str = "",
+    port: int | None = None,
+    dicomweb: bool = False,
+    user: tuple[str, str] | None = None,
+    **settings: Any,
 ) -> Iterator[Orthanc]:
-    """Run Orthanc over `folder`; `lua` is a script, `settings` go over the configuration, `dicomweb` is its plugin."""
+    """Run Orthanc over `folder`; `lua` is a script, `settings` go over the configuration, `dicomweb` is its plugin.
+
+    Where a `user` with a password is given it answers nobody else.
+    """
     if dicomweb and not _DICOMWEB.is_file():
         missing(f"{_DICOMWEB} is not installed (make test installs it where it can)")
     folder.mkdir(parents=True, exist_ok=True)
@@ -275,8 +303,12 @@ def run_orthanc(
         "StableAge": 2,
         **settings,
     }
+    headers = {}
+    if user:
+        configuration |= {"AuthenticationEnabled": True, "RegisteredUsers": dict([user])}
+        headers["Authorization"] = f"Basic {base64.b64encode(':'.join(user).encode()).decode()}"
     (folder / "orthanc.json").write_text(json.dumps(configuration), encoding="utf-8")
-    orthanc = Orthanc(url=f"http://127.0.0.1:{http}", ae_title="PACS", host="127.0.0.1", port=port)
+    orthanc = Orthanc(url=f"http://127.0.0.1:{http}", ae_title="PACS", host="127.0.0.1", port=port, headers=headers)
     environment = {**os.environ, "TCP_NODELAY": "1"}
     with running([program("Orthanc"), str(folder / "orthanc.json")], folder / "orthanc.log", env=environment):
         wait_until(lambda: _orthanc_answers(orthanc), "Orthanc answers")

@@ -13,11 +13,12 @@ from service.web.app import create_app
 from service.wiring import Node
 from workers.conformance.document import PAPERS
 from workers.document_format import FORMAT
+from workers.rejecting import make_note
 
 
 def app_of(node: Node) -> FastAPI:
     """Return the application over an open node, put together as the role does it."""
-    return create_app(node, Metrics(node.settings, node.clock), FORMAT, PAPERS)
+    return create_app(node, Metrics(node.settings, node.clock), FORMAT, PAPERS, make_note)
 
 
 class Client:
@@ -36,6 +37,10 @@ class Client:
     def put(self, path: str, content: bytes, *, headers: Mapping[str, str | bytes] | None = None) -> httpx.Response:
         """Return the answer to a PUT of JSON, or of what `headers` say it is."""
         return self._ask("PUT", path, headers={"Content-Type": "application/json", **(headers or {})}, content=content)
+
+    def post_bytes(self, path: str, content: bytes, *, headers: Mapping[str, str | bytes]) -> httpx.Response:
+        """Return the answer to a POST of anything, which `headers` name."""
+        return self._ask("POST", path, headers=headers, content=content)
 
     def post(
         self,

@@ -20,17 +20,21 @@ from workers.heartbeat import heartbeat
 Work = Callable[[Node, Claim], None]
 
 
-def work_on(node: Node, job_id: int, work: Work, *, worker: str, rng: random.Random) -> None:
-    """Claim the job and do its work; a message that comes twice, or too late, finds nothing to claim."""
+def work_on(node: Node, job_id: int, work: Work, *, worker: str, rng: random.Random) -> bool:
+    """Claim the job and do its work; a message that comes twice, or too late, finds nothing to claim.
+
+    Tell whether this message is used up: False where somebody else has the job.
+    """
     try:
         claim = node.ledger.jobs.claim(job_id, worker=worker, now=node.clock(), lease_s=node.settings.queue.lease_s)
         if claim is None:
             log.debug("nothing to claim", action="not_claimed", job=job_id)
-            return
+            return False
         with boundary(node, claim, rng), heartbeat(node, claim):
             work(node, claim)
     except Unavailable as error:
         log.warning("job left to its lease", action="job_left", job=job_id, why=str(error))
+    return True
 
 
 @contextmanager

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from service.cli import admin, alert, doctor, peers, roles, setup, user
+from service.cli import admin, alert, doctor, flower, peers, roles, rules, schema, setup, trial, user
 from service.cli.exits import told
 from service.cli.options import ConfigPath, Options
-from workers import cli_conformance, cli_demo, cli_measure, cli_roles
+from workers import cli_conformance, cli_demo, cli_measure, cli_retract, cli_roles
 
 _EPILOG = (
     "Exit codes: 0 ok, 1 failed, 2 usage, 3 configuration, 4 a peer or server does not answer or refuses, "
@@ -60,14 +60,17 @@ for panel, commands in {
         admin.settle,
         admin.retry,
         admin.ignore,
+        cli_retract.retract,
         peers.send,
         peers.echo,
+        trial.send_test,
     ),
-    _HELP: (doctor.doctor, cli_conformance.conformance, setup.migrate, setup.version),
+    _HELP: (doctor.doctor, cli_conformance.conformance, setup.migrate, flower.flower, schema.schema, setup.version),
 }.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
 app.add_typer(setup.config_app, name="config", rich_help_panel=_HELP)
+app.add_typer(rules.rules_app, name="rules", rich_help_panel=_HELP)
 app.add_typer(user.user_app, name="user", rich_help_panel=_HELP)
 app.add_typer(alert.alert_app, name="alert", rich_help_panel=_HELP)
 

@@ -31,8 +31,9 @@ def web(ctx: typer.Context, config: ConfigPath = None) -> None:
     from service.web.run import web as run
     from workers.conformance.document import PAPERS
     from workers.document_format import FORMAT
+    from workers.rejecting import make_note
 
-    raise typer.Exit(run(options_of(ctx).settings(config, serving=True), FORMAT, PAPERS))
+    raise typer.Exit(run(options_of(ctx).settings(config, serving=True), FORMAT, PAPERS, make_note))
 
 
 def serve(ctx: typer.Context, config: ConfigPath = None) -> None:

@@ -1,10 +1,12 @@
 """The files of one study, sorted by what they can tell: segmentations, reports, images."""
 
+import os
 import warnings
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Final
 
@@ -63,6 +65,21 @@ _NEEDED: Final = {
     "SOPInstanceUID": "SOP Instance UID",
     "SOPClassUID": "SOP Class UID",
 }
+
+
+class _Measured(BufferedReader):
+    """A file that is never asked for more than it holds.
+
+    A damaged length claims up to 4 GB, and a read makes room for all of it before it looks what is there.
+    """
+
+    def __init__(self, file: FileIO) -> None:
+        super().__init__(file)
+        self._size = os.fstat(file.fileno()).st_size
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read up to `size` bytes."""
+        return super().read(size if size is None or size < self._size else self._size)
 
 
 class NotOneStudy(SpondylError):
@@ -147,9 +164,15 @@ def _read(path: Path, *, stop_before_pixels: bool = False) -> Dataset | None:
         with warnings.catch_warnings():
             # pydicom's warnings quote values, which may be a patient's.
             warnings.simplefilter("ignore")
-            return pydicom.dcmread(path, stop_before_pixels=stop_before_pixels)
+            with _Measured(FileIO(path)) as file:
+                return pydicom.dcmread(file, stop_before_pixels=stop_before_pixels)
     except (*DAMAGE, InvalidDicomError, zlib.error):
         # What pydicom raises for a truncated or damaged file is not one family.
+        return None
+    except OSError as error:
+        # Also pydicom's word for a sequence that ends too early; the disk's own errors have a number.
+        if error.errno is not None:
+            raise
         return None
 
 

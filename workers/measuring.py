@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from service import trial
 from service.dispatch import dispatch_all
 from service.errors import BadLandmarks
 from service.ledger import Claim, Earlier, NewReport, ReportRow
@@ -30,8 +31,9 @@ def measure_job(node: Node, claim: Claim) -> None:
     names that one as its predecessor. Where the gate lets no report pass the study fails. Raises BadLandmarks where a
     document was handed in that cannot be used: a report on other points would pass for the one that was asked for.
     """
-    names = [destination.name for destination in node.settings.destinations]
-    earlier = node.ledger.admin.last_report(claim.study.id, before_revision=claim.job.revision, destinations=names)
+    node = trial.node_for(node, claim.study.source)
+    wanted = _wanted(node, claim)
+    earlier = node.ledger.admin.last_report(claim.study.id, before_revision=claim.job.revision, destinations=wanted)
     gate = Gate(node.spool, dciodvfy=node.settings.report.dciodvfy)
     outcome = _measured(node, claim, earlier, gate)
     if _differs(node, claim, outcome):
@@ -46,7 +48,7 @@ def measure_job(node: Node, claim: Claim) -> None:
         reason=outcome.findings.reason,
         objects=objects,
         unchecked=gate.unchecked,
-        wanted={destination.name: destination.send for destination in node.settings.destinations},
+        wanted=wanted,
         now=node.clock(),
     )
     log.info(
@@ -61,6 +63,13 @@ def measure_job(node: Node, claim: Claim) -> None:
     node.ledger.jobs.enqueued(dispatch_all(node.dispatch, jobs), now=node.clock())
     if not jobs and any(each.finding for each in objects):
         _say_given_up(node, claim)
+
+
+def _wanted(node: Node, claim: Claim) -> dict[str, tuple[str, ...]]:
+    """Return what each destination gets that this study goes to; one that is no longer configured is none."""
+    named = claim.study.destinations
+    chosen = None if named is None else named.split(",")
+    return {each.name: each.send for each in node.settings.destinations if chosen is None or each.name in chosen}
 
 
 def _measured(node: Node, claim: Claim, earlier: Earlier | None, gate: Gate) -> Outcome:
@@ -158,6 +167,7 @@ def _kept(
     """Keep each object in the spool, what must not be sent under another name and with what is wrong beside it."""
     known = {*outcome.received, *(each.sop_instance_uid for each in outcome.objects)}
     known |= {report.sop_instance_uid for report in earlier.arrived} if earlier else set()
+    gate.examine_all(outcome.objects, known=known)
     for each in outcome.objects:
         found = gate.examine(each, known=known)
         # Named by its UID: an object that says something else never lies under the name of another.

@@ -26,6 +26,7 @@ from workers.amended import with_reported
 from workers.finders.ask import ask_finder
 from workers.inputs import Inputs, newest_date, read_inputs
 from workers.landmarks.reasons import Note
+from workers.meanwhile import meanwhile
 from workers.morphometry.alignment import KyphosisLimit
 from workers.morphometry.comparison import SUPPLIED_PROTOCOL
 from workers.morphometry.findings import measure
@@ -115,9 +116,9 @@ def measure_files(
     context = replace(context, tracking=tracking)
     kinds = wanted_kinds(settings)
     is_cited = partial(_is_cited, settings=settings, received=received, fit=fit)
-    others = other_objects(inputs, found, findings, context, kinds, is_cited=is_cited)
-    derived = [made for kind, made in others if kind is ObjectKind.SAGITTAL and is_cited(made)]
-    alternatives = reports(findings, context, settings, predecessors, derived=derived)
+    draw = partial(other_objects, inputs, found, findings, context, kinds, is_cited=is_cited)
+    tell = partial(reports, findings, context, settings, predecessors)
+    alternatives, others, derived = _made(tell, draw, is_cited, reads_sections=ObjectKind.SAGITTAL in kinds)
     return Outcome(
         findings=findings,
         objects=(*alternatives, *(file_of(kind, made) for kind, made in others)),
@@ -127,13 +128,30 @@ def measure_files(
                 context.parameters,
                 context.tracking,
                 sorted(kinds),
-                len(derived),
+                derived,
                 _stated(source),
                 [(kind, computed_from(made)) for kind, made in others],
             ]
         ),
         received=received,
     )
+
+
+def _made(
+    tell: Callable[..., Iterator[ReportFile]],
+    draw: Callable[[], list[tuple[ObjectKind, Dataset]]],
+    is_cited: Callable[[Dataset], bool],
+    *,
+    reads_sections: bool,
+) -> tuple[tuple[ReportFile, ...], list[tuple[ObjectKind, Dataset]], int]:
+    """Return the report in its SOP classes, the other objects, and how many sections of ours the report refers to."""
+    if reads_sections:
+        others = draw()
+        derived = [made for kind, made in others if kind is ObjectKind.SAGITTAL and is_cited(made)]
+        return tuple(tell(derived=derived)), others, len(derived)
+    with meanwhile(lambda: tuple(tell())) as told:
+        others = draw()
+        return told(), others, 0
 
 
 def _asked(found: Found, inputs: Inputs, settings: Settings) -> Found:

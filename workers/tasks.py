@@ -19,6 +19,9 @@ from service.wiring import Node, open_node
 from workers.boundary import Work, work_on
 from workers.measuring import measure_job
 
+#: Two processes may choose the same job at once; whoever comes second chooses again, so often.
+_CHOICES = 8
+
 
 class Opened:
     """What one worker process has open: opened at its first job, so after the fork, and closed when it ends."""
@@ -35,14 +38,27 @@ class Opened:
         """How long one task may go on with the deliveries that wait behind its own, seconds."""
         return self._settings.queue.time_limit_s / LONGEST_DELIVERY
 
-    def do(self, job_id: int, work: Work) -> None:
-        """Claim job `job_id` and do `work`; where the node cannot be opened the job waits in the ledger."""
+    def do(self, job_id: int, work: Work) -> bool:
+        """Claim job `job_id` and do `work`; where the node cannot be opened the job waits in the ledger.
+
+        Tell whether this message is used up: False where somebody else has the job.
+        """
         try:
             node = self.node
         except SpondylError as error:
             log.error("worker cannot open the node", action="not_opened", job=job_id, who=error.who, why=str(error))
-            return
-        work_on(node, job_id, work, worker=f"{platform.node()}:{os.getpid()}", rng=self._rng)
+            return True
+        return work_on(node, job_id, work, worker=f"{platform.node()}:{os.getpid()}", rng=self._rng)
+
+    def measure(self, job_id: int) -> None:
+        """Do the most urgent measuring that waits: a message wakes, the ledger says which study is next."""
+        for _ in range(_CHOICES):
+            try:
+                chosen = self.node.ledger.jobs.most_urgent(job_id, now=self.node.clock())
+            except SpondylError:
+                chosen = job_id  # whatever is wrong, `do` says so
+            if self.do(chosen, measure_job) or chosen == job_id:
+                return
 
     @property
     def node(self) -> Node:
@@ -81,7 +97,7 @@ def register(app: Celery, opened: Opened) -> None:
 
     @app.task(name=JobKind.MEASURE.value, shared=False)
     def measure(job_id: int) -> None:
-        opened.do(job_id, measure_job)
+        opened.measure(job_id)
 
     @app.task(name=JobKind.DELIVER.value, shared=False)
     def deliver(job_id: int) -> None:

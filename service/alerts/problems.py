@@ -7,8 +7,8 @@ from typing import Final
 
 from service import causes, roll_call
 from service.advice import advice
-from service.certificates import certificates
-from service.errors import Misconfigured, Unavailable
+from service.certificates import certificates, unusable
+from service.errors import Unavailable
 from service.ledger.switches import Paused
 from service.messages import JobKind
 from service.overview import Light, disk_check
@@ -89,16 +89,16 @@ def _workers(node: Node) -> Iterator[Problem]:
 
 
 def _certificates(node: Node) -> Iterator[Problem]:
-    do = "Have a new one made, put it in the place of the old, and start the node again."
-    try:
-        for each in certificates(node.settings):
-            days = (each.expires_at - node.clock()) / _DAY_S
-            if days < node.settings.alerts.certificate_days:
-                when = f"expires in {days:.0f} days" if days > 0 else f"expired {-days:.0f} days ago"
-                yield Problem(kind=Kind.CERTIFICATE, name=each.owner, says=f"certificate ({each.owner}) {when}", do=do)
-    except Misconfigured:
-        says = "a certificate that the configuration names cannot be read"
-        yield Problem(kind=Kind.CERTIFICATE, name="unreadable", says=says, do="See what `spondyl doctor` says of TLS.")
+    do = "Have a new one made and put it in the place of the old: the node takes it by itself."
+    for each in certificates(node.settings):
+        days = (each.expires_at - node.clock()) / _DAY_S
+        if days < node.settings.alerts.certificate_days:
+            when = f"expires in {days:.0f} days" if days > 0 else f"expired {-days:.0f} days ago"
+            yield Problem(kind=Kind.CERTIFICATE, name=each.owner, says=f"certificate ({each.owner}) {when}", do=do)
+    for owner in unusable(node.settings):
+        says = f"TLS files ({owner}) cannot be used: the old ones stay in force until the node is started again"
+        do = "See what `spondyl doctor` says of TLS, and mend the files before that."
+        yield Problem(kind=Kind.CERTIFICATE, name=f"{owner}, unusable", says=says, do=do)
 
 
 def _failed(node: Node) -> Iterator[Problem]:

@@ -16,6 +16,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorag
 from pynetdicom import build_context
 
 from service import config_text, dciodvfy, peer, sop_classes
+from service.certificates import unusable
 from service.checks.check import Check, bad, good, noted
 from service.config import Settings, Storage, Web
 from service.config_peers import Destination
@@ -142,6 +143,8 @@ def _port(name: str, bind: str, port: int, key: str, ours: Callable[[], str | No
 
 def _node_listens(settings: Settings) -> str | None:
     node = settings.node
+    if "node" in unusable(settings):
+        return "somebody listens; it was not asked who, since our TLS files cannot be used"
     myself = Destination(
         name="this-node",
         ae_title=node.ae_title,

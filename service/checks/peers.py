@@ -1,11 +1,12 @@
 """The destinations: do they answer, and do they take what we write."""
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from service import sending, sop_classes
 from service.checks.check import Check, bad, good, noted
 from service.checks.proofs import provable
-from service.config import Settings
+from service.config import Settings, is_loopback
 from service.config_peers import Destination
 from service.errors import SpondylError
 
@@ -20,16 +21,32 @@ def destinations(settings: Settings) -> Iterator[Check]:
 
 def _destination(destination: Destination, settings: Settings) -> Iterator[Check]:
     name = f"destination {destination.name}"
-    where = f"{destination.ae_title} at {destination.host}:{destination.port}"
+    over_web = destination.protocol == "dicomweb"
     classes = [*_reports(settings), *(uid for kind in _optional(destination) for uid in sop_classes.WRITTEN[kind])]
     try:
         seconds = sending.echo(destination, calling_ae=settings.node.ae_title)
         refused = sending.refused_classes(destination, classes, calling_ae=settings.node.ae_title)
     except SpondylError as error:
-        yield bad(name, str(error), f"see that {where} runs and knows {settings.node.ae_title} as a caller", peer=True)
+        known = "knows who we are" if over_web else f"knows {settings.node.ae_title} as a caller"
+        yield bad(name, str(error), f"see that {destination.where} runs and {known}", peer=True)
     else:
+        if over_web:
+            yield _of_dicomweb(name, destination, seconds=seconds)
+            yield provable(destination, settings)
+            return
         yield _taken(name, destination, settings, seconds=seconds, refused=refused)
         yield provable(destination, settings)
+
+
+def _of_dicomweb(name: str, destination: Destination, *, seconds: float) -> Check:
+    """Judge one that answers over DICOMweb: which SOP classes it takes, the answer to each object says."""
+    found = f"answers QIDO-RS in {seconds * 1000:.1f} ms; what it takes, it says of each object"
+    secret = destination.password_file or destination.token_file
+    host = urlsplit(destination.dicomweb_url).hostname or ""
+    if secret and destination.dicomweb_url.startswith("http:") and not is_loopback(host):
+        words = "password or token cross the network in the clear"
+        return noted(name, f"{found}; {words}", "set dicomweb_url to https", peer=True)
+    return good(name, found, peer=True)
 
 
 def _taken(name: str, destination: Destination, settings: Settings, *, seconds: float, refused: list[str]) -> Check:

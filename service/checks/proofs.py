@@ -16,7 +16,7 @@ _FOUND: Final = {
     "commitment": "takes requests for storage commitment",
     "query": "answers C-FIND",
     "qido": "answers QIDO-RS",
-    "status": "the status of its C-STORE is trusted, as the configuration says",
+    "status": "the status of its answer is trusted, as the configuration says",
 }
 
 

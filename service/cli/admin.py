@@ -4,16 +4,28 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from service.cli.exits import ExitCode
 from service.cli.options import AsJson, ConfigPath, StudyName, options_of
 from service.cli.output import note, write, write_findings, write_json, write_table
 from service.states import StudyState
 
 if TYPE_CHECKING:
+    from service.config import Settings
     from service.ledger.rows import StudyDetail, StudyRow
+
+_SETTLED_LATER: Final = "settled at the next pass of the running node"
+
+
+class Ended(StrEnum):
+    """States in which many studies can be retried at once."""
+
+    FAILED = StudyState.FAILED.value
+    NOT_ANALYSABLE = StudyState.NOT_ANALYSABLE.value
 
 
 def studies(
@@ -65,19 +77,26 @@ def _show_one(detail: "StudyDetail", findings: str | None, *, as_json: bool) -> 
             write_table(table)
 
 
-def settle(ctx: typer.Context, uid: StudyName, config: ConfigPath = None) -> None:
+def settle(ctx: typer.Context, uid: StudyName, as_json: AsJson = False, config: ConfigPath = None) -> None:
     """Take a study as complete now, without waiting for its quiet period."""
     from service.ledger import Ledger
 
     with closing(Ledger.open(options_of(ctx).settings(config).storage.ledger_url)) as ledger:
+        key = ledger.admin.study(uid).study.key
         ledger.admin.settle_now(uid, now=time.time())
-    write("settled at the next pass of the running node")
+    if as_json:
+        _write_done("settle", key)
+    else:
+        write(_SETTLED_LATER)
 
 
 def retry(
     ctx: typer.Context,
-    uid: StudyName,
+    uid: Annotated[str, typer.Argument(metavar="UID", help="Study Instance UID, or the study's key.")] = "",
     measure: Annotated[bool, typer.Option("--measure", help="Measure again in any case.")] = False,
+    state: Annotated[Ended | None, typer.Option(help="In the place of UID: all studies in this state.")] = None,
+    reason: Annotated[str, typer.Option(help="With --state: only those with this whole reason.")] = "",
+    as_json: AsJson = False,
     config: ConfigPath = None,
 ) -> None:
     """Do the last step again: send a report that exists to its destinations, or measure where there is none.
@@ -85,18 +104,47 @@ def retry(
     A study that is reported, or failed in delivery, is sent again; while it is being delivered, what waits for a
     destination goes at once. One that failed in measuring, was held back by the gate, could not be analysed or was
     ignored is measured again; with --measure one that was sent is, too.
+    With --state many: exit code 5 where some of them are left, then say it again.
     """
+    if bool(uid) == (state is not None) or (state is None and reason) or (state is not None and measure):
+        raise typer.BadParameter("expected UID, with or without --measure; or --state, with or without --reason")
+    settings = options_of(ctx).settings(config)
+    if state is not None:
+        _retry_many(settings, StudyState(state), reason or None, as_json=as_json)
+        return
     from service.ledger import Ledger
 
-    with closing(Ledger.open(options_of(ctx).settings(config).storage.ledger_url)) as ledger:
+    with closing(Ledger.open(settings.storage.ledger_url)) as ledger:
         jobs = ledger.admin.retry(uid, now=time.time(), measure=measure)
-    write(f"{len(jobs)} job(s) wait for the running node" if jobs else "settled at the next pass of the running node")
+        key = ledger.admin.study(uid).study.key
+    if as_json:
+        _write_done("retry", key, jobs=len(jobs))
+    else:
+        write(
+            f"{len(jobs)} job(s) wait for the running node" if jobs else "settled at the next pass of the running node"
+        )
+
+
+def _retry_many(settings: "Settings", state: StudyState, reason: str | None, *, as_json: bool) -> None:
+    from service.ledger.lists import Wanted
+    from service.operations import Actor, retry_all
+    from service.wiring import open_node
+
+    with open_node(settings) as node:
+        many = retry_all(node, Wanted(state=state, reason=reason), by=Actor(name="admin", address=""))
+    if as_json:
+        write_json({"schema": "spondyl.retried/1"} | asdict(many))
+    else:
+        write(f"{many.asked} studies are tried again; {many.refused} cannot be as they are now, {many.left} are left")
+    if many.left:
+        raise typer.Exit(ExitCode.PARTLY)
 
 
 def ignore(
     ctx: typer.Context,
     uid: StudyName,
     why: Annotated[str, typer.Option(help="The reason; it is kept with the study. No patient data, please.")],
+    as_json: AsJson = False,
     config: ConfigPath = None,
 ) -> None:
     """Take a study out: its waiting work is cancelled, nothing more is sent, nothing is compared with it any more.
@@ -107,6 +155,14 @@ def ignore(
 
     with closing(Ledger.open(options_of(ctx).settings(config).storage.ledger_url)) as ledger:
         compared = ledger.admin.ignore(uid, why=why, now=time.time())
+        key = ledger.admin.study(uid).study.key
+    if as_json:
+        _write_done("ignore", key, compared=compared)
+        return
     write("ignored")
     for each in compared:
         write(f"compared with it: {each}: `spondyl retry {each} --measure`")
+
+
+def _write_done(done: str, key: str, *, jobs: int = 0, compared: Sequence[str] = ()) -> None:
+    write_json({"schema": "spondyl.done/1", "done": done, "study": key, "jobs": jobs, "compared": list(compared)})

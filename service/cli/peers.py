@@ -5,17 +5,18 @@ from typing import Annotated, Final
 
 import typer
 
+from service.cli.completion import destinations
 from service.cli.exits import ExitCode, outcome
 from service.cli.options import AsJson, ConfigPath, options_of
 from service.cli.output import note, progress, write, write_json
 
 #: No square brackets in a help text: rich takes them for markup.
 _NAME: Final = "Name of a destination in the configuration."
-Destination = Annotated[str, typer.Argument(metavar="NAME", help=_NAME)]
+Destination = Annotated[str, typer.Argument(metavar="NAME", help=_NAME, autocompletion=destinations)]
 
 
 def echo(ctx: typer.Context, name: Destination, as_json: AsJson = False, config: ConfigPath = None) -> None:
-    """Ask a destination for a C-ECHO; print milliseconds from call to answer. Exit code 4 where there is none."""
+    """Ask a destination for a C-ECHO, or a search by QIDO-RS; print milliseconds. Exit code 4 where there is no answer."""
     from service import sending
 
     settings = options_of(ctx).settings(config)
@@ -24,17 +25,17 @@ def echo(ctx: typer.Context, name: Destination, as_json: AsJson = False, config:
     if as_json:
         write_json({"schema": "spondyl.echo/1", "destination": name, "round_trip_ms": round(seconds * 1000, 3)})
     else:
-        write(f"{name} ({destination.ae_title} at {destination.host}:{destination.port}): {seconds * 1000:.1f} ms")
+        write(f"{name} ({destination.where}): {seconds * 1000:.1f} ms")
 
 
 def send(
     ctx: typer.Context,
     paths: Annotated[list[Path], typer.Argument(exists=True, metavar="PATH...", help="DICOM files or folders.")],
-    to: Annotated[str, typer.Option("--to", metavar="NAME", help=_NAME)],
+    to: Annotated[str, typer.Option("--to", metavar="NAME", help=_NAME, autocompletion=destinations)],
     as_json: AsJson = False,
     config: ConfigPath = None,
 ) -> None:
-    """Send DICOM files to a destination by C-STORE, as they are; exit code 5 where it took only some of them."""
+    """Send DICOM files to a destination by C-STORE or STOW-RS, as they are; exit code 5 where it took only some of them."""
     from service import sending
     from service.cli.files import dicom_files
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 user_app = typer.Typer(no_args_is_help=True, help="People and programs that may use the page and the API.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A name: a-z, 0-9, '.', '_', '-', '@'.")]
-RoleName = Annotated[str, typer.Option("--role", help="viewer sees every page; operator acts as well.")]
+_ROLE: Final = "viewer sees every page; operator acts as well; sender stores objects by STOW-RS, and sees nothing."
+RoleName = Annotated[str, typer.Option("--role", help=_ROLE)]
 _NAME: Final = r"[a-z0-9][a-z0-9._@-]{0,63}"
 #: These stand for others in what is written down.
 _TAKEN: Final = frozenset({"node", "api", "token"})
@@ -37,7 +38,7 @@ def _role(role: str) -> "Role":
     try:
         return Role(role)
     except ValueError:
-        raise typer.BadParameter(f"expected {' or '.join(Role)}", param_hint="--role") from None
+        raise typer.BadParameter(f"expected {', '.join(Role)}", param_hint="--role") from None
 
 
 @user_app.command()

@@ -10,6 +10,8 @@ from service.ledger.admin import Admin
 from service.ledger.arrivals import Arrivals
 from service.ledger.audit import Audit
 from service.ledger.callers import Callers
+from service.ledger.clocks import Clocks
+from service.ledger.completions import Completions
 from service.ledger.documents import Documents
 from service.ledger.engine import open_engine, reading
 from service.ledger.jobs import Jobs
@@ -17,6 +19,7 @@ from service.ledger.lists import Lists
 from service.ledger.people import People
 from service.ledger.priors import EarlierStudy, Priors
 from service.ledger.proofs import Asked, Proofs
+from service.ledger.retractions import Retractions
 from service.ledger.rows import (
     Claim,
     DeliveryRow,
@@ -39,6 +42,7 @@ __all__ = [
     "Arrivals",
     "Asked",
     "Claim",
+    "Completions",
     "DeliveryRow",
     "Documents",
     "Earlier",
@@ -52,6 +56,7 @@ __all__ = [
     "Priors",
     "Proofs",
     "ReportRow",
+    "Retractions",
     "StudyDetail",
     "StudyRow",
     "Supplied",
@@ -69,6 +74,8 @@ class Ledger:
     proofs: Proofs
     documents: Documents
     priors: Priors
+    retractions: Retractions
+    completions: Completions
     admin: Admin
     lists: Lists
     watch: Watch
@@ -76,6 +83,7 @@ class Ledger:
     switches: Switches
     callers: Callers
     audit: Audit
+    clocks: Clocks
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -92,6 +100,8 @@ class Ledger:
             proofs=Proofs(engine),
             documents=Documents(engine),
             priors=Priors(engine),
+            retractions=Retractions(engine),
+            completions=Completions(engine),
             admin=Admin(engine),
             lists=Lists(engine),
             watch=Watch(engine),
@@ -99,6 +109,7 @@ class Ledger:
             switches=Switches(engine),
             callers=Callers(engine),
             audit=Audit(engine),
+            clocks=Clocks(engine),
         )
 
     def close(self) -> None:

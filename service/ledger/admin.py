@@ -11,6 +11,7 @@ from service.ledger.engine import reading, writing
 from service.ledger.moves import ADMIN, JOB, NODE, STUDY, cancel_jobs, locked, move_study, note_event
 from service.ledger.priors import resting_on
 from service.ledger.removed import REMOVED
+from service.ledger.retractions import last_note
 from service.ledger.rows import AT_ONCE, SR, DeliveryRow, Earlier, EventRow, JobRow, ReportRow, StudyDetail, StudyRow
 from service.ledger.tables import attempts, columns, deliveries, events, jobs, outputs, reports, revisions, studies
 from service.messages import JobKind
@@ -122,11 +123,12 @@ class Admin:
         """Return what an earlier revision was reported with: the newest whose report reached a destination.
 
         Beside it of each destination the report that it has, which may be an older one; of `destinations` alone where
-        one of them has any.
+        one of them has any. What was taken back does not count.
         """
         earlier = reports.c.study_id == study_id, reports.c.revision < before_revision, reports.c.kind == SR
         arrived = select(deliveries.c.destination, *columns(reports, ReportRow)).join(reports).where(*earlier)
         with reading(self.engine) as connection:
+            arrived = arrived.where(reports.c.id > last_note(connection, study_id))
             found = [record._asdict() for record in connection.execute(arrived.order_by(reports.c.id))]
             if not found:
                 return None
@@ -146,7 +148,8 @@ class Admin:
         old = (
             studies.c.state.in_(FINAL),
             studies.c.unsettled_since.is_(None),
-            studies.c.files_removed_at.is_(None),
+            # A rejection note of a study whose files are gone makes a folder anew.
+            studies.c.files_removed_at.is_(None) | (studies.c.files_removed_at < studies.c.updated_at),
             studies.c.updated_at < before,
         )
         wanted = select(*STUDY).where(*old).order_by(studies.c.updated_at).limit(limit)

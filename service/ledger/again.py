@@ -5,6 +5,7 @@ from sqlalchemy import ColumnElement, Connection, exists, select, update
 from service.ledger import circuit
 from service.ledger.moves import (
     ADMIN,
+    ASKED,
     add_job,
     begin_revision,
     move_job,
@@ -15,6 +16,7 @@ from service.ledger.moves import (
 )
 from service.ledger.priors import rests_on_withdrawn
 from service.ledger.removed import objects_are_gone
+from service.ledger.retractions import is_retracted
 from service.ledger.rows import AT_ONCE, SR, JobRow, StudyRow
 from service.ledger.tables import outputs, reports, studies
 from service.messages import JobKind
@@ -38,6 +40,9 @@ def retry(connection: Connection, study: StudyRow, *, now: float, measure: bool,
     deliveries = newest_deliveries(connection, measuring) if can_be_sent and not measure else []
     if deliveries:
         return _send_again(connection, study, deliveries, now=now, actor=actor)
+    if is_retracted(connection, study):
+        why = f"revision {study.revision + 1}: what was reported before was taken back"
+        return [_begin_another(connection, study, why, now=now, actor=actor)]
     if rests_on_withdrawn(connection, study.id, study.revision):
         return [_compare_again(connection, study, now=now, actor=actor)]
     study = move_study(connection, study, StudyEvent.RETRIED, now=now, actor=actor)
@@ -46,8 +51,13 @@ def retry(connection: Connection, study: StudyRow, *, now: float, measure: bool,
 
 def _compare_again(connection: Connection, study: StudyRow, *, now: float, actor: str) -> JobRow:
     """Begin a revision: the same one would say what its prior said, which was another patient's, or was taken out."""
-    made_of = study.fingerprint or "", study.document
     why = f"revision {study.revision + 1}: the prior of revision {study.revision} counts no more"
+    return _begin_another(connection, study, why, now=now, actor=actor)
+
+
+def _begin_another(connection: Connection, study: StudyRow, why: str, *, now: float, actor: str) -> JobRow:
+    """Begin a revision that is made of the same, so that its objects have UIDs of their own."""
+    made_of = study.fingerprint or "", study.document
     return begin_revision(connection, study, StudyEvent.RETRIED, made_of, now=now, actor=actor, detail=why)
 
 
@@ -68,7 +78,7 @@ def _is_held_back(connection: Connection, study: StudyRow, measuring: int) -> bo
 def _settle_again(connection: Connection, study: StudyRow, *, now: float, actor: str) -> list[JobRow]:
     if study.state is not StudyState.IGNORED:
         raise NotAllowed(f"a study that is {study.state} cannot be {StudyEvent.RETRIED}")
-    looked_at = update(studies).where(studies.c.id == study.id).values(who=None, unsettled_since=AT_ONCE)
+    looked_at = update(studies).where(studies.c.id == study.id).values(who=ASKED, unsettled_since=AT_ONCE)
     connection.execute(looked_at)
     note_event(connection, study.id, StudyEvent.RETRIED, now=now, actor=actor)
     return []

@@ -2,16 +2,21 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Float, case, func, literal, null, select, update
 
 from service.ledger import removed
 from service.ledger.engine import inserting, reading, writing
 from service.ledger.moves import NODE, STUDY, begin_revision, cancel_jobs, locked, move_study, note_event
-from service.ledger.rows import JobRow, StudyRow
-from service.ledger.tables import later, studies
+from service.ledger.rows import Decided, JobRow, StudyRow
+from service.ledger.tables import events, later, studies
 from service.states import OPEN, STUDY_TRANSITIONS, StudyEvent, StudyState
+
+#: Event of a study of which no more objects are taken: it is measured without those.
+TOO_LARGE: Final = "objects_refused"
+#: Event: what the rules and its source say of a study that is taken.
+DECIDED: Final = "decided"
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,16 @@ class Arrivals:
                 held = update(studies).where(studies.c.key == key, studies.c.held_until > now)
                 connection.execute(held.values(held_until=now))
 
+    def too_large(self, key: str, *, why: str, now: float, since: float) -> bool:
+        """Enter that objects of a study are refused, unless that was entered `since`; tell whether it was entered."""
+        with writing(self.engine) as connection:
+            study_id = connection.scalar(select(studies.c.id).where(studies.c.key == key))
+            said = events.c.study_id == study_id, events.c.event == TOO_LARGE, events.c.at > since
+            if study_id is None or connection.scalar(select(events.c.id).where(*said).limit(1)) is not None:
+                return False
+            note_event(connection, study_id, TOO_LARGE, now=now, actor=NODE, detail=why)
+            return True
+
     def unsettled(self, *, limit: int = 100) -> list[StudyRow]:
         """Return studies of which something waits to be settled, the longest quiet first.
 
@@ -74,18 +89,32 @@ class Arrivals:
         with reading(self.engine) as connection:
             return removed.report_stands(connection, study)
 
-    def settle(self, study_id: int, *, fingerprint: str, now: float, arrivals: int | None = None) -> JobRow | None:
+    def settle(
+        self,
+        study_id: int,
+        *,
+        fingerprint: str,
+        now: float,
+        arrivals: int | None = None,
+        decided: Decided | None = None,
+    ) -> JobRow | None:
         """Enter a new revision and its measure job; jobs of older revisions that still wait are cancelled.
 
         `arrivals` is the count that was read before the spool was looked at: an object noted since then leaves the
         study unsettled. None where another process was faster, or where this cannot happen now (it is being measured).
+        What the study's source and the rules `decided` is an event of its own; without it, what was decided last holds.
         """
         with writing(self.engine) as connection:
             study = locked(connection, study_id)
             if study.fingerprint == fingerprint or (study.state, StudyEvent.SETTLED) not in STUDY_TRANSITIONS:
                 return None
             made_of = fingerprint, study.document
-            return begin_revision(connection, study, StudyEvent.SETTLED, made_of, now=now, **_settled(now, arrivals))
+            news = _settled(now, arrivals)
+            if decided is not None:
+                news |= {"priority": decided.priority, "destinations": decided.destinations}
+                if decided.said:
+                    note_event(connection, study.id, DECIDED, now=now, actor=NODE, detail=decided.said)
+            return begin_revision(connection, study, StudyEvent.SETTLED, made_of, now=now, **news)
 
     def unchanged(self, study_id: int, *, now: float, why: str, arrivals: int | None = None) -> None:
         """Note that a study was found complete and there is nothing to do; `arrivals` as in `settle`."""
@@ -95,9 +124,17 @@ class Arrivals:
             note_event(connection, study.id, "unchanged", now=now, actor=NODE, detail=why)
 
     def ignore(self, study_id: int, *, rule: str, now: float, arrivals: int | None = None) -> None:
-        """Take a study out by a rule; `arrivals` as in `settle`. NotAllowed in a state in which this cannot happen."""
+        """Take a study out by a rule; `arrivals` as in `settle`. NotAllowed in a state in which this cannot happen.
+
+        One that was out by another rule is out by this one now.
+        """
         with writing(self.engine) as connection:
             study = locked(connection, study_id)
+            if study.state is StudyState.IGNORED:
+                still = _settled(now, arrivals) | {"reason": rule, "updated_at": now}
+                connection.execute(update(studies).where(studies.c.id == study.id).values(still))
+                note_event(connection, study.id, StudyEvent.IGNORED, now=now, actor=NODE, detail=rule)
+                return
             cancel_jobs(connection, study_id, OPEN, now=now)
             out = _settled(now, arrivals) | {"reason": rule}
             move_study(connection, study, StudyEvent.IGNORED, now=now, detail=rule, **out)

@@ -4,16 +4,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, case, func, or_, select, update
 
 from service.ledger import circuit, outcomes
 from service.ledger.engine import reading, writing
 from service.ledger.moves import JOB, find_job, locked, move_job, move_study, unchanged_since
 from service.ledger.rows import SR, Claim, JobRow, NewReport, ReportRow
 from service.ledger.switches import Paused, is_paused
-from service.ledger.tables import columns, destinations, jobs, outputs, reports, revisions
+from service.ledger.tables import columns, destinations, jobs, outputs, reports, revisions, studies
 from service.messages import JobKind
-from service.states import HELD, IDLE, JobEvent, StudyEvent
+from service.states import HELD, IDLE, JobEvent, JobState, StudyEvent
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class Jobs:
         return [job for job in released if job is not None]
 
     def due(self, *, now: float, requeue_s: float, limit: int = 500) -> list[JobRow]:
-        """Return the jobs that are worth a message to the broker now, oldest first.
+        """Return the jobs that are worth a message to the broker now, the most urgent first, then the oldest.
 
         They wait, their time has come, their circuit lets them through, and no message was sent in `requeue_s`. None
         while processing is paused.
@@ -158,7 +158,23 @@ class Jobs:
         with reading(self.engine) as connection:
             if is_paused(connection, Paused.PROCESSING):
                 return []
-            return [JobRow(**r._asdict()) for r in connection.execute(wanted.order_by(jobs.c.id).limit(limit))]
+            urgent_first = wanted.join(studies, studies.c.id == jobs.c.study_id).order_by(*_urgent_first()).limit(limit)
+            return [JobRow(**r._asdict()) for r in connection.execute(urgent_first)]
+
+    def most_urgent(self, job_id: int, *, now: float) -> int:
+        """Return the measure job that a message for `job_id` is to start: that one, unless a more urgent one waits.
+
+        A message says that there is work, the ledger says which: that is an order that no broker need keep. Where
+        that job waits no more, for an earlier message started it, the one whose turn it is stands in for it; where
+        none waits, or processing is paused, `job_id` itself is returned.
+        """
+        waits = jobs.c.kind == JobKind.MEASURE, jobs.c.state == JobState.WAITING, jobs.c.not_before <= now
+        its_own = case((jobs.c.id == job_id, 0), else_=1)
+        order = (studies.c.priority.desc(), its_own, jobs.c.id)
+        wanted = select(jobs.c.id).join(studies, studies.c.id == jobs.c.study_id).where(*waits).order_by(*order)
+        with reading(self.engine) as connection:
+            found = None if is_paused(connection, Paused.PROCESSING) else connection.scalar(wanted.limit(1))
+        return job_id if found is None else int(found)
 
     def next_delivery(self, destination: str, *, now: float) -> int | None:
         """Return the delivery to `destination` whose turn it is: it waits, and its time has come."""
@@ -176,6 +192,10 @@ class Jobs:
             free = select(jobs.c.id).where(jobs.c.id.in_(wanted)).order_by(jobs.c.id)
             found = connection.scalars(free.with_for_update(skip_locked=True)).all()
             connection.execute(update(jobs).where(jobs.c.id.in_(found)).values(enqueued_at=now))
+
+
+def _urgent_first() -> tuple[ColumnElement[int], ...]:
+    return studies.c.priority.desc(), jobs.c.id
 
 
 def _waiting(connection: Connection, job_id: int, *, now: float) -> JobRow | None:

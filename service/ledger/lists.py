@@ -110,6 +110,19 @@ class Lists:
         place_of_last = None if last is None else Place(last_received_at=last.last_received_at, id=last.id)
         return PageOfStudies(rows=tuple(rows[:limit]), after=place_of_last)
 
+    def of_patient(self, said: str, *, limit: int) -> list[StudyRow]:
+        """Return the studies with this Patient ID or accession number, whole, the newest first, `limit` at most.
+
+        Either is known once a study was measured. An empty word is nobody's.
+        """
+        if not said:
+            return []
+        named = or_(studies.c.patient_id == said, studies.c.accession_number == said)
+        order = (studies.c.last_received_at.desc(), studies.c.id.desc())
+        with reading(self.engine) as connection:
+            found = connection.execute(select(*STUDY).where(named).order_by(*order).limit(limit))
+            return [StudyRow(**record._asdict()) for record in found]
+
     def names(self, wanted: Wanted, *, limit: int) -> list[tuple[int, str]]:
         """Return number and key of studies that are wanted, the one that waits longest first."""
         order = (studies.c.last_received_at, studies.c.id)

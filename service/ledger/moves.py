@@ -19,6 +19,8 @@ from service.states import HELD, IDLE, JobEvent, JobState, StudyEvent, next_job_
 NODE: Final = "node"
 ADMIN: Final = "admin"
 API: Final = "api"
+#: `who` of a study that was ignored, and that somebody asked to be measured all the same: no rule keeps it out.
+ASKED: Final = "asked"
 
 STUDY: Final = columns(studies, StudyRow)
 JOB: Final = columns(jobs, JobRow)

@@ -23,7 +23,7 @@ from service.ledger.moves import (
     newest_measuring,
     note_event,
 )
-from service.ledger.rows import SAGITTAL, SR, Claim, JobRow, NewReport, ReportRow, StudyRow
+from service.ledger.rows import REJECTION, SAGITTAL, SR, Claim, JobRow, NewReport, ReportRow, StudyRow
 from service.ledger.tables import deliveries, jobs, outputs, reports, revisions
 from service.messages import JobKind
 from service.states import OPEN, JobEvent, JobState, StudyEvent, StudyState
@@ -32,6 +32,9 @@ from service.states import OPEN, JobEvent, JobState, StudyEvent, StudyState
 NOT_TAKEN: Final = "not_taken"
 QUARANTINED: Final = "quarantined"
 NOT_CHECKED: Final = "not_checked"
+#: A destination has the note that takes its objects back; or somebody must see to it that it gets it.
+REJECTED: Final = "rejected"
+NOT_REJECTED: Final = "not_rejected"
 
 
 def measured(
@@ -213,6 +216,8 @@ def conclude(connection: Connection, study: StudyRow, job: JobRow, *, now: float
     Of each object and destination the newest delivery counts, and none from before the study was last measured: what
     failed then was overcome, or its destination is no longer configured.
     """
+    if study.state is StudyState.IGNORED:
+        _note_rejection(connection, study, job, now=now)
     if job.revision != study.revision or study.state is not StudyState.DELIVERING:
         return
     since = newest_measuring(connection, study.id)
@@ -227,6 +232,15 @@ def conclude(connection: Connection, study: StudyRow, job: JobRow, *, now: float
     why = f"{first.destination}: {first.error}"
     who = connection.scalar(select(jobs.c.who).where(jobs.c.id == first.id))
     move_study(connection, study, StudyEvent.GAVE_UP, now=now, actor=actor, detail=why, reason=why, who=who)
+
+
+def _note_rejection(connection: Connection, study: StudyRow, job: JobRow, *, now: float) -> None:
+    """Say what became of a rejection note: the study itself stays as it is."""
+    kind = connection.scalar(select(reports.c.kind).where(reports.c.id == job.report_id))
+    if kind == REJECTION and job.state in {JobState.DONE, JobState.FAILED}:
+        event = REJECTED if job.state is JobState.DONE else NOT_REJECTED
+        detail = f"{job.destination}: {job.error}" if job.error else job.destination or ""
+        note_event(connection, study.id, event, now=now, actor=job.worker or NODE, detail=detail)
 
 
 def _complete(connection: Connection, study: StudyRow, *, now: float, actor: str = NODE, detail: str = "") -> None:

@@ -78,5 +78,7 @@ Index(
 )
 #: What happened in a day, by source, without a look at the rows themselves.
 Index("ix_studies_of_a_day", studies.c.last_received_at, studies.c.source, studies.c.state)
+#: The search by accession number; Patient IDs have theirs already.
+Index("ix_studies_accession_number", studies.c.accession_number)
 #: When a destination took something last.
 Index("ix_deliveries_destination", deliveries.c.destination, deliveries.c.delivered_at)

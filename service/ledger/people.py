@@ -17,6 +17,8 @@ class Role(StrEnum):
 
     #: Sees every page.
     VIEWER = "viewer"
+    #: Sends objects by STOW-RS, and sees nothing.
+    SENDER = "sender"
     #: Changes what happens to studies, and pauses the node.
     OPERATOR = "operator"
 

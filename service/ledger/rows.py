@@ -12,6 +12,8 @@ AT_ONCE: Final = 0.0
 SR: Final = "sr"
 #: The kind of object that reports and overlays refer to, so it goes before them.
 SAGITTAL: Final = "sagittal"
+#: The kind of object that takes others back (IHE RAD IOCM); no measuring makes it.
+REJECTION: Final = "rejection"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,19 @@ class StudyRow:
     updated_at: float
     #: Digest of the landmarks document that was handed in last: what is measured from now on is measured with it.
     document: str | None = None
+    #: How urgent it is: the higher goes first.
+    priority: int = 1
+    #: Names of the destinations that it goes to, with commas between them; None is all.
+    destinations: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decided:
+    """What was decided of a study when it was taken; `said` is for its story, empty where it is not worth a word."""
+
+    priority: int
+    destinations: str | None
+    said: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,8 @@ attempts (who tried). A measure job makes objects (`reports`), or finds that tho
 `outputs` says which objects it ended with. A delivery job brings one of them to one destination; of the alternatives of
 the structured report it brings the one that the destination takes. Effort stands in `jobs`; `deliveries` holds facts
 alone: this object reached that destination, the first time. `commitments` says what a destination was asked to commit
-to and has not answered. `destinations` is the circuit of each destination. `events` says what happened to a study,
+to and has not answered. `completions` says what is still to be fetched from its source's archive before a study is
+measured. `destinations` is the circuit of each destination. `events` says what happened to a study,
 written in the transaction that made it happen.
 
 Times are float seconds since the epoch, UTC.
@@ -88,6 +89,9 @@ studies: Final = Table(
     Column("study_date", Text),
     Column("study_time", Text),
     Column("accession_number", Text),
+    #: How urgent it is, the higher the sooner, and the names of the destinations it goes to, null being all.
+    Column("priority", Integer, nullable=False, server_default="1"),
+    Column("destinations", Text),
     #: What was read back from a report of ours that came with it, where nothing else could be measured; JSON text.
     Column("own_report", Text),
 )
@@ -202,6 +206,20 @@ deliveries: Final = Table(
     #: When the destination proved that it has it; null where the site trusts the status, or proof is awaited.
     Column("proven_at", Float(53)),
     UniqueConstraint("report_id", "destination"),
+)
+
+completions: Final = Table(
+    "completions",
+    metadata,
+    Column("study_id", ForeignKey("studies.id"), primary_key=True),
+    #: What is to be fetched, words joined by commas.
+    Column("wanted", Text, nullable=False),
+    #: Since when the archive is asked, how often it was, and when it is next; 0 means at once.
+    Column("since", Float(53), nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("not_before", Float(53), nullable=False),
+    #: Of the folder that needs nothing more, or is measured as it is; null while the archive is asked.
+    Column("fingerprint", String(64)),
 )
 
 commitments: Final = Table(

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from starlette.requests import ClientDisconnect
 
 from service.operations import Actor
+from service.retraction import NoteMaker
 from service.web.guard import Rejected
 from service.web.visitor import Visitor
 from service.wiring import Node
@@ -22,6 +23,10 @@ def _node(request: Request) -> Node:
     return cast("Node", request.app.state.node)
 
 
+def _notes(request: Request) -> NoteMaker:
+    return cast("NoteMaker", request.app.state.make_note)
+
+
 def _visitor(request: Request) -> Visitor:
     return cast("Visitor", request.state.visitor)
 
@@ -33,6 +38,13 @@ def _operator(request: Request) -> Actor:
         raise Rejected(words, status=403)
     if not visitor.may_act:
         raise Rejected(f"{visitor.name} may look and not act: the role operator is needed", status=403)
+    return Actor(name=visitor.name, address=visitor.address)
+
+
+def _reader(request: Request) -> Actor:
+    visitor = _visitor(request)
+    if not visitor.sees_patients:
+        raise Rejected("what shows a patient is an operator's to see: sign in with that role", status=403)
     return Actor(name=visitor.name, address=visitor.address)
 
 
@@ -56,9 +68,13 @@ async def _form(request: Request) -> Mapping[str, str]:
 
 #: The open node, as a parameter of a route.
 TheNode = Annotated[Node, Depends(_node)]
+#: What writes rejection notes.
+TheNotes = Annotated[NoteMaker, Depends(_notes)]
 #: Whoever asks.
 TheVisitor = Annotated[Visitor, Depends(_visitor)]
 #: Whoever asks, where they may act; 403 else.
 TheOperator = Annotated[Actor, Depends(_operator)]
+#: Whoever asks, where they may see patients; 403 else. Every look is to be entered in the trail.
+TheReader = Annotated[Actor, Depends(_reader)]
 #: The fields of a form that was posted, without blanks around them.
 TheForm = Annotated[Mapping[str, str], Depends(_form)]

@@ -6,11 +6,11 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from service import operations, sending
+from service import operations, retraction, sending, trial
 from service.errors import SpondylError
 from service.ledger.switches import Paused
 from service.web import destinations, render
-from service.web.access import TheForm, TheNode, TheOperator
+from service.web.access import TheForm, TheNode, TheNotes, TheOperator
 from service.web.guard import Rejected
 from service.web.pages import wanted_of
 
@@ -24,6 +24,13 @@ def why_of(text: str) -> str:
     if not text or len(text) > LONGEST_WHY or not text.isprintable():
         raise Rejected(f"the reason: expected 1 to {LONGEST_WHY} characters on one line", status=422)
     return text
+
+
+def wish_of(title: str, why: str) -> retraction.Wish:
+    """Return as what a report is to be taken back; Rejected where a word is none of ours."""
+    if title not in set(retraction.Title):
+        raise Rejected(f"the title: expected one of {', '.join(retraction.Title)}", status=422)
+    return retraction.Wish(title=retraction.Title(title), why=why_of(why) if why else "")
 
 
 @router.post("/studies/{key}/settle")
@@ -54,6 +61,13 @@ def ignore(node: TheNode, by: TheOperator, key: str, form: TheForm) -> Response:
     return _back(f"/studies/{key}", done="ignore")
 
 
+@router.post("/studies/{key}/retract")
+def retract(node: TheNode, by: TheOperator, make_note: TheNotes, key: str, form: TheForm) -> Response:
+    """Take back what was reported on a study."""
+    retraction.retract(node, key, wish_of(form.get("title", ""), form.get("why", "")), by=by, make_note=make_note)
+    return _back(f"/studies/{key}", done="retract")
+
+
 @router.post("/failures/retry")
 def retry_all(node: TheNode, by: TheOperator, form: TheForm) -> Response:
     """Retry all studies that ended with one cause, or in one state."""
@@ -72,6 +86,12 @@ def echo(request: Request, node: TheNode, by: TheOperator, name: str) -> Respons
         answer = {"ok": False, "words": str(error)}
     node.ledger.audit.note(actor=by.name, address=by.address, what="echo", detail=name, now=node.clock())
     return render.page(request, "destinations.html", destinations.shown(node, answers={name: answer}))
+
+
+@router.post("/destinations/{name}/test")
+def test_report(node: TheNode, by: TheOperator, name: str) -> Response:
+    """Send a test report to a destination; lead to its study, which says what becomes of it."""
+    return _back(f"/studies/{trial.begin(node, name, by=by).key}", done="test")
 
 
 @router.post("/pause/{what}")

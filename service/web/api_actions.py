@@ -5,14 +5,16 @@ from typing import Annotated, Final
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from service import operations, sending, summaries
+from service import operations, retraction, sending, summaries, trial
 from service.ledger.lists import Wanted
 from service.ledger.switches import Paused
+from service.retraction import Retracted, Title, Wish
 from service.states import StudyState
-from service.web.access import TheNode, TheOperator
+from service.web.access import TheNode, TheNotes, TheOperator, TheReader
 from service.web.actions import LONGEST_WHY, why_of
 from service.web.api import PROBLEMS
 from service.web.guard import Problem
+from service.web.pages import LONGEST_SEARCH
 
 _PROBLEMS: Final = PROBLEMS | {409: {"model": Problem, "description": "not possible in this state; the words say why"}}
 router: Final = APIRouter(prefix="/api/v1", tags=["actions"], responses=_PROBLEMS)
@@ -42,6 +44,20 @@ class Which(_Body):
     #: The whole reason; without one all reasons.
     reason: str | None = None
     source: str | None = None
+
+
+class Whose(_Body):
+    """Whose studies are asked for; it is kept nowhere."""
+
+    #: A Patient ID or an accession number, whole.
+    patient: Annotated[str, Field(min_length=1, max_length=LONGEST_SEARCH)]
+
+
+class TakeBack(_Body):
+    """As what a report is rejected, and why; it stands in the note. No patient data, please."""
+
+    title: Title = Title.QUALITY
+    why: Annotated[str, Field(max_length=LONGEST_WHY)] = ""
 
 
 class Asked(BaseModel):
@@ -74,6 +90,12 @@ class Echoed(BaseModel):
     round_trip_ms: float
 
 
+@router.post("/studies/search", tags=["studies"])
+def search(node: TheNode, by: TheReader, whose: Whose) -> summaries.ListOfStudies:
+    """Return the studies of one patient, or of one accession number, newest first, 1000 at most."""
+    return summaries.studies(operations.search(node, whose.patient.strip(), by=by, limit=1000))
+
+
 @router.post("/studies/{uid}/settle", status_code=202)
 def settle(node: TheNode, by: TheOperator, uid: str) -> Asked:
     """Take a study as complete now."""
@@ -93,6 +115,13 @@ def ignore(node: TheNode, by: TheOperator, uid: str, reason: Why) -> TakenOut:
     """Take a study out."""
     compared = operations.ignore(node, uid, why=why_of(reason.why.strip()), by=by)
     return TakenOut(study=summaries.study(node.ledger.admin.study(uid).study), compared=compared)
+
+
+@router.post("/studies/{uid}/retract", status_code=202)
+def retract(node: TheNode, by: TheOperator, make_note: TheNotes, uid: str, how: TakeBack | None = None) -> Retracted:
+    """Take back what was reported: every destination is sent a note that rejects what it has; again where it failed."""
+    wish = Wish(title=how.title, why=why_of(how.why.strip()) if how.why.strip() else "") if how else Wish()
+    return retraction.retract(node, uid, wish, by=by, make_note=make_note)
 
 
 @router.post("/retry", status_code=202)
@@ -125,6 +154,12 @@ def echo(node: TheNode, by: TheOperator, name: str) -> Echoed:
     seconds = sending.echo(node.settings.destination(name), calling_ae=node.settings.node.ae_title)
     node.ledger.audit.note(actor=by.name, address=by.address, what="echo", detail=name, now=node.clock())
     return Echoed(destination=name, round_trip_ms=round(1000 * seconds, 3))
+
+
+@router.post("/destinations/{name}/test", status_code=202)
+def test_report(node: TheNode, by: TheOperator, name: str) -> Asked:
+    """Send a report of a patient that never was to a destination; its study says what becomes of it."""
+    return Asked(study=summaries.study(trial.begin(node, name, by=by)), jobs=0)
 
 
 def _asked(node: TheNode, uid: str, jobs: int) -> Asked:

@@ -1,15 +1,19 @@
 """The web application: routes, guards and the words for errors, put together."""
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from service import __version__
 from service.errors import SpondylError
+from service.intake import Intake
 from service.logs import log
 from service.states import NotAllowed
 from service.web import (
@@ -22,11 +26,14 @@ from service.web import (
     front,
     guard,
     landmarks,
+    objects,
     pages,
     papers,
     probes,
+    rules,
     sign_in,
     sources,
+    studies,
 )
 from service.web.throttle import Throttle
 from service.web.visitor import Reception
@@ -34,19 +41,28 @@ from service.web.visitor import Reception
 if TYPE_CHECKING:
     from service.landmarks import DocumentFormat
     from service.metrics import Metrics
+    from service.retraction import NoteMaker
     from service.wiring import Node
 
-_PAGES = (front, pages, failures, destinations, sources, configuration, papers, actions, sign_in)
-_MODULES = (probes, api, api_actions, *_PAGES)
+_PAGES = (front, pages, objects, failures, destinations, sources, configuration, papers, actions, sign_in)
+_MODULES = (probes, studies, api, api_actions, rules, *_PAGES)
 
 
-def create_app(node: "Node", metrics: "Metrics", documents: "DocumentFormat", print_outs: "papers.Papers") -> FastAPI:
+def create_app(
+    node: "Node",
+    metrics: "Metrics",
+    documents: "DocumentFormat",
+    print_outs: "papers.Papers",
+    make_note: "NoteMaker",
+) -> FastAPI:
     """Return the application over an open node; Misconfigured where the token cannot be used.
 
-    `documents` is what it takes as landmarks, `print_outs` what can be printed: only the workers, whom the node does
-    not know, can tell.
+    `documents` is what it takes as landmarks, `print_outs` what can be printed, `make_note` writes rejection notes:
+    only the workers, whom the node does not know, can tell.
     """
+    intake = Intake(node, metrics)
     app = FastAPI(
+        lifespan=_running(intake),
         title="Spondyl",
         version=__version__,
         summary="Studies that were sent to this node, and what became of them",
@@ -55,6 +71,8 @@ def create_app(node: "Node", metrics: "Metrics", documents: "DocumentFormat", pr
         openapi_url="/api/v1/openapi.json",
     )
     app.state.node, app.state.metrics, app.state.papers = node, metrics, print_outs
+    app.state.make_note = make_note
+    app.state.intake = intake
     app.state.reception = reception = Reception(node.settings.web, node.ledger.people)
     app.state.throttle = Throttle(node.clock)
     for router in (landmarks.router(documents), *(module.router for module in _MODULES)):
@@ -76,6 +94,18 @@ def create_app(node: "Node", metrics: "Metrics", documents: "DocumentFormat", pr
     ):
         app.middleware("http")(middleware)
     return app
+
+
+def _running(intake: Intake) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """Return what runs the intake as long as requests are answered."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        stop = intake.run()
+        yield
+        await run_in_threadpool(stop)
+
+    return lifespan
 
 
 async def _told(request: Request, error: Exception) -> Response:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
-from service import config_text
+from service import config_text, rule_tables
 from service.alerts.message import Message
 from service.alerts.send import ways
 from service.alerts.watch import name_of
@@ -22,7 +22,7 @@ _ENTRIES: Final = 100
 @router.get("/configuration")
 def page_of_configuration(request: Request, node: TheNode, visitor: TheVisitor) -> Response:
     """Show the configuration, secrets masked; people and what they did are an operator's to see."""
-    return render.page(request, "configuration.html", _shown(node, visitor))
+    return render.page(request, "configuration.html", shown(node, visitor))
 
 
 @router.post("/alerts/test")
@@ -38,11 +38,14 @@ def try_alerts(request: Request, node: TheNode, visitor: TheVisitor, by: TheOper
         else:
             answers[way] = (True, "sent")
     node.ledger.audit.note(actor=by.name, address=by.address, what="test_alerts", detail="", now=node.clock())
-    return render.page(request, "configuration.html", _shown(node, visitor, answers))
+    return render.page(request, "configuration.html", shown(node, visitor, answers))
 
 
-def _shown(node: Node, visitor: Visitor, answers: Mapping[str, tuple[bool, str]] | None = None) -> dict[str, Any]:
+def shown(node: Node, visitor: Visitor, answers: Mapping[str, tuple[bool, str]] | None = None) -> dict[str, Any]:
+    """Return what the page shows."""
     return {
+        "rules": rule_tables.tables(node.settings),
+        "sources": [source.name for source in node.settings.sources],
         "text": config_text.shown(node.settings),
         "ways": dict.fromkeys(ways(node.settings.alerts)) | dict(answers or {}),
         "people": node.ledger.people.everybody() if visitor.may_act else None,

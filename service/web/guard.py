@@ -10,6 +10,7 @@ from typing import Final
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
+from service import dicomweb
 from service.errors import BadLandmarks, Misconfigured, OutOfSpace, PeerRefused, SpondylError, Unavailable, Unknown
 from service.web import render
 
@@ -34,6 +35,8 @@ STATUSES: Final[dict[type[Exception], int]] = {
     Unavailable: 503,
     OutOfSpace: 507,
 }
+#: Below which DICOMweb is served.
+DICOMWEB: Final = f"{dicomweb.SERVICE_ROOT}/"
 #: Shorter secrets can be guessed.
 _SHORTEST_TOKEN: Final = 16
 #: Methods that change nothing (RFC 9110 9.2.1).
@@ -73,7 +76,7 @@ def read_token(path: Path | None) -> str | None:
 
 def wants_json(request: Request) -> bool:
     """Whether the caller is a program."""
-    return request.url.path.startswith("/api/")
+    return request.url.path.startswith(("/api/", DICOMWEB))
 
 
 def wants_html(request: Request) -> bool:

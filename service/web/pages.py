@@ -1,6 +1,6 @@
 """The pages of studies: the list, a page at a time, and one study with everything that happened to it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
@@ -8,20 +8,27 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from service import findings_csv, findings_table, summaries
+from service import changes_table, findings_csv, findings_table, operations, summaries
 from service.advice import advice
 from service.errors import Unknown
 from service.ledger import StudyRow
 from service.ledger.lists import Place, Wanted
+from service.retraction import Title
 from service.spool import study_key
 from service.states import FINAL, STUDY_TRANSITIONS, StudyEvent, StudyState
 from service.story import held_back, objects, story
+from service.web import objects as made
 from service.web import render
-from service.web.access import TheNode
+from service.web.access import TheForm, TheNode, TheReader
 from service.web.guard import Rejected
+from service.wiring import Node
 
 router: Final = APIRouter(include_in_schema=False)
 _LISTED: Final = 50
+#: A patient with more studies than this has the newest shown.
+_FOUND: Final = 200
+#: LO has 64 characters (PS3.5 6.2), SH has 16.
+LONGEST_SEARCH: Final = 64
 #: Longer reasons and names than these the ledger does not hold.
 _LONGEST_WORD: Final = 2000
 
@@ -44,17 +51,34 @@ def list_of_studies(
     asked = {"state": state, "source": source, "reason": reason, "since": since, "until": until, "name": name.strip()}
     asked = {key: value for key, value in asked.items() if value}
     found = node.ledger.lists.page(wanted_of(asked), after=place_of(after), limit=_LISTED)
-    shown = {
-        "studies": [(row, summaries.study(row)) for row in found.rows],
+    shown = _listed(node, found.rows, asked) | {
+        "older": _link(asked | {"after": place_text(found.after)}) if found.after else None,
+        "newest": _link(asked) if after else None,
+    }
+    return render.page(request, "studies.html", shown)
+
+
+@router.post("/studies/search")
+def studies_of_patient(request: Request, node: TheNode, by: TheReader, form: TheForm) -> Response:
+    """Show the studies of one patient, or one accession number; posted, so that no URL or history has it."""
+    said = form.get("patient", "")
+    if not said or len(said) > LONGEST_SEARCH:
+        raise Rejected(f"Patient ID or accession number: expected 1 to {LONGEST_SEARCH} characters", status=422)
+    found = operations.search(node, said, by=by, limit=_FOUND + 1)
+    shown = _listed(node, found[:_FOUND], {}) | {"searched": True, "more": len(found) > _FOUND}
+    return render.page(request, "studies.html", shown)
+
+
+def _listed(node: Node, rows: Sequence[StudyRow], asked: dict[str, str]) -> dict[str, Any]:
+    """Return what every list of studies shows."""
+    return {
+        "studies": [(row, summaries.study(row)) for row in rows],
         "counts": node.ledger.admin.counts(),
         "sources": node.ledger.lists.sources(),
         "asked": asked,
-        "older": _link(asked | {"after": place_text(found.after)}) if found.after else None,
-        "newest": _link(asked) if after else None,
         "links": {each: _link(_without(asked, "state") | {"state": each.value}) for each in StudyState},
         "all": _link(_without(asked, "state")),
     }
-    return render.page(request, "studies.html", shown)
 
 
 @router.get("/studies/{key}")
@@ -70,8 +94,12 @@ def page_of_study(request: Request, node: TheNode, key: str, done: str = "") -> 
         "advice": advice(row.state, row.reason),
         "moves": not (row.state in FINAL and row.unsettled_since is None),
         "can": _possible(row.state),
+        "titles": list(Title),
         "findings": found and findings_table.detailed(found),
         "summary": found and findings_table.summary(found),
+        "change": found and changes_table.table(found),
+        "pictures": made.pictures(detail),
+        "texts": made.reports(detail),
         "objects": objects(detail, node.ledger.lists.sent(row.id)),
         "held_back": held_back(detail),
         "compared": _compared(node, row) if row.state is StudyState.IGNORED else [],
@@ -107,7 +135,7 @@ def _saved_as(node: TheNode, key: str, kind: str) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{name}"'}
 
 
-def _compared(node: TheNode, row: StudyRow) -> list[str]:
+def _compared(node: Node, row: StudyRow) -> list[str]:
     """Return the keys of the studies that were compared with this one, which was taken out."""
     return [study_key(uid) for uid in node.ledger.priors.compared_with(row.study_instance_uid)]
 
@@ -120,6 +148,7 @@ def _possible(state: StudyState) -> dict[str, bool]:
         "measure": again,
         "send": (state, StudyEvent.RESENT) in STUDY_TRANSITIONS,
         "ignore": (state, StudyEvent.IGNORED) in STUDY_TRANSITIONS,
+        "retract": (state, StudyEvent.RETRACTED) in STUDY_TRANSITIONS,
     }
 
 

@@ -9,6 +9,7 @@ from service.errors import Misconfigured
 from service.landmarks import DocumentFormat
 from service.logs import log
 from service.metrics import Metrics
+from service.retraction import NoteMaker
 from service.stopping import stop_when_told
 from service.web.app import create_app
 from service.web.papers import Papers
@@ -18,12 +19,12 @@ from service.wiring import open_node
 _GRACE_S = 3
 
 
-def web(settings: Settings, documents: DocumentFormat, print_outs: Papers) -> int:
+def web(settings: Settings, documents: DocumentFormat, print_outs: Papers, make_note: NoteMaker) -> int:
     """Serve until SIGTERM or Ctrl-C; return the exit code. Misconfigured where address or token cannot be used."""
     # uvicorn stops on these signals, then raises them again for whoever stood there before: this event, not the end.
     stop_when_told()
     with open_node(settings) as node, _listening(settings.web) as listening:
-        app = create_app(node, Metrics(settings), documents, print_outs)
+        app = create_app(node, Metrics(settings), documents, print_outs, make_note)
         # No access log: it would hold Study Instance UIDs.
         config = uvicorn.Config(
             app,

@@ -14,7 +14,7 @@ from service.ledger.people import Session
 from service.logs import log
 from service.web import render
 from service.web.access import TheForm, TheNode
-from service.web.guard import Middleware, Next, problem, told, wants_html
+from service.web.guard import DICOMWEB, Middleware, Next, problem, told, wants_html
 from service.web.throttle import Throttle
 from service.web.visitor import COOKIE, Reception
 from service.wiring import Node
@@ -41,6 +41,8 @@ def only_visitors(node: Node, reception: Reception) -> Middleware:
             return told(request, error)
         if visitor is None:
             return _asked(request)
+        if visitor.only_sends and not request.url.path.startswith(DICOMWEB):
+            return problem(request, 403, f"{visitor.name} may send, and sees nothing: the role viewer is needed")
         request.state.visitor = visitor
         return await call_next(request)
 

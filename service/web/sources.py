@@ -19,6 +19,7 @@ _CAUSES: Final = {
     "address": "no source has this network",
     "called_ae_title": "it calls us by another AE title than ours",
     "too_many_associations": "too many associations at once ([node] max_associations)",
+    "too_many_of_source": "too many associations of this source at once (its max_associations)",
     "other": "what it asked for is no association of ours",
 }
 

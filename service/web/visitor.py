@@ -42,6 +42,21 @@ class Visitor:
         return self.role is Role.OPERATOR
 
     @property
+    def sees_patients(self) -> bool:
+        """Whether they may see what shows a patient: pictures, reports, the search by patient."""
+        return self.role is Role.OPERATOR
+
+    @property
+    def only_sends(self) -> bool:
+        """Whether they may store objects, and nothing else."""
+        return self.role is Role.SENDER
+
+    @property
+    def may_send(self) -> bool:
+        """Whether they may store objects: where nobody could sign in, whoever is here, as at the DICOM port."""
+        return self.only_sends or self.may_act or self.is_here
+
+    @property
     def is_here(self) -> bool:
         """Whether nobody has signed in, and nobody could."""
         return self.name == HERE

@@ -7,6 +7,7 @@ import pytest
 from pictured import context_of, ct, film, only, written
 from pydicom.dataset import Dataset
 from pydicom.uid import MRImageStorage
+from rejections import rejection_note
 from report_samples import findings, report
 
 from sr_templates.document import SOP_CLASSES
@@ -40,6 +41,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         numbers = only(findings("image") if name == "image" else found, ("T12",))
         for kind, one in other_objects(inputs, Found(vertebrae=()), numbers, context_of(inputs), frozenset(ObjectKind)):
             objects.setdefault(kind.value, []).append(one)
+    objects["rejection"] = [rejection_note()]
     return objects
 
 

@@ -88,6 +88,16 @@ def test_unsettled_are_studies_with_news_the_longest_quiet_first(ledger: Ledger)
     assert ["1.2"] == [row.study_instance_uid for row in ledger.arrivals.unsettled(limit=1)]
 
 
+def test_a_study_that_is_too_large_says_so_once_in_a_while(ledger: Ledger) -> None:
+    """One event for a thousand refused objects, another after the time given; of a study nobody knows nothing."""
+    key = arrive(ledger, "1.2.3", now=100.0).key
+    said = [ledger.arrivals.too_large(key, why="too many", now=now, since=now - 50.0) for now in (101, 102, 152)]
+
+    assert said == [True, False, True]
+    assert ["received", "objects_refused", "objects_refused"] == event_names(ledger)
+    assert not ledger.arrivals.too_large("f" * 32, why="too many", now=1.0, since=0.0)
+
+
 def test_an_unknown_key_has_no_study(ledger: Ledger) -> None:
     """Nothing is known of a folder that nobody noted."""
     assert ledger.arrivals.by_key("0" * 32) is None

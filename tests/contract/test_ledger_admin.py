@@ -397,13 +397,13 @@ def test_ignoring_takes_the_job_from_its_worker(ledger: Ledger) -> None:
 
 
 def test_an_ignored_study_without_a_revision_is_settled_when_retried(ledger: Ledger) -> None:
-    """Taken out while it was received, wanted after all: the next settle pass looks at it as at any other."""
+    """Taken out while it was received, wanted after all: the next settle pass takes it, whatever a rule says."""
     arrive(ledger, now=100.0)
     ledger.admin.ignore("1.2.3", why="phantom", now=101.0)
 
     assert [] == ledger.admin.retry("1.2.3", now=200.0)
     row = ledger.arrivals.unsettled()[0]
-    assert (StudyState.IGNORED, None, 0.0) == (row.state, row.who, row.unsettled_since)
+    assert (StudyState.IGNORED, "asked", 0.0) == (row.state, row.who, row.unsettled_since)
     assert ledger.arrivals.settle(row.id, fingerprint="f", now=201.0) is not None
     assert StudyState.QUEUED is study_of(ledger).state
 

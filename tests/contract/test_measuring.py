@@ -17,11 +17,12 @@ from report_samples import STUDY, ct_slice, report_bytes
 from spooled import IMAGE, KEY, file_of, landmarks, store
 
 from service.broker import celery_app
-from service.config import Settings, Storage, Study
+from service.config import Report, Settings, Storage, Study
 from service.config_peers import Destination
 from service.dispatch import Dispatcher
 from service.landmarks import supply
 from service.ledger import Claim, JobRow, Ledger
+from service.ledger.rows import Decided
 from service.spool import Spool
 from service.states import JobState, StudyState
 from service.wiring import Node
@@ -44,7 +45,8 @@ def ledger_url(sqlite_url: str) -> str:
 def node(ledger: Ledger, tmp_path: Path) -> Node:
     """Open a node with two destinations whose broker is away."""
     pacs = [Destination(name=name, ae_title="PACS", host="127.0.0.1", port=104) for name in ("one", "two")]
-    settings = Settings(storage=Storage(root=tmp_path), destinations=tuple(pacs))
+    one_class = Report(sop_classes=("comprehensive_3d",))
+    settings = Settings(storage=Storage(root=tmp_path), destinations=tuple(pacs), report=one_class)
     spool = Spool(tmp_path)
     spool.prepare()
     dispatch = Dispatcher(celery_app(settings))
@@ -113,6 +115,21 @@ def test_a_study_without_landmarks_ends_with_its_reason(node: Node) -> None:
 
     assert (StudyState.NOT_ANALYSABLE, "NO_LANDMARKS") == (detail.study.state, detail.study.reason)
     assert ((), []) == (detail.reports, _deliveries(node))
+
+
+def test_a_study_goes_to_the_destinations_that_were_decided(node: Node) -> None:
+    """Its rule or its source named one: the other gets nothing, and one that is no longer configured is passed over."""
+    for file in (file_of(ct_slice(1)), supplied()):
+        store(node.spool, file)
+    study = node.ledger.arrivals.note(key=KEY, study_instance_uid=STUDY, source="ct", now=100.0, held_until=0)
+    decided = Decided(priority=2, destinations="gone,two", said="by rule spines: taken")
+    job = node.ledger.arrivals.settle(
+        study.id, fingerprint=node.spool.fingerprint(KEY), now=100.0, decided=decided
+    )
+    assert job is not None
+    measure_job(node, claim(node.ledger, job, now=100.0))
+
+    assert {"two"} == {each.destination for each in _deliveries(node)}
 
 
 def test_measured_again_it_is_the_same_report(node: Node) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pydicom
 import pytest
+from plain_settings import REPORT_ALONE
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 from report_samples import (
@@ -23,7 +24,7 @@ from report_samples import (
     segmentation,
 )
 
-from service.config import Report, Settings
+from service.config import Settings
 from sr_templates.context import Predecessor
 from workers.landmarks.document import LandmarksError
 from workers.morphometry.policy import Policy
@@ -70,7 +71,7 @@ def _supply_report(folder: Path, **changes: str) -> None:
 
 
 def _measured(files: Sequence[Path], supplied: bytes | None = None, **options: Any) -> Mapping[str, Any]:
-    outcome = measure_files(files, settings=Settings(), supplied=supplied, **options)
+    outcome = measure_files(files, settings=REPORT_ALONE, supplied=supplied, **options)
     return {vertebra.level: vertebra for vertebra in outcome.findings.vertebrae}
 
 
@@ -88,7 +89,7 @@ def test_supplied_points_become_numbers(images: list[Path]) -> None:
 def test_the_same_inputs_give_the_same_bytes(images: list[Path]) -> None:
     """Files in another order give the same report, byte for byte."""
     reports = [
-        measure_files(files, settings=Settings(), supplied=_document()).report for files in (images, images[::-1])
+        measure_files(files, settings=REPORT_ALONE, supplied=_document()).report for files in (images, images[::-1])
     ]
 
     assert reports[0] is not None
@@ -103,17 +104,25 @@ def test_the_digest_covers_who_placed_the_points(images: list[Path]) -> None:
 
     def digest(observer: str, **more: Any) -> str:
         document = _document(source="automatic", observer=observer)
-        return measure_files(images, settings=Settings(), supplied=document, **more).digest
+        return measure_files(images, settings=REPORT_ALONE, supplied=document, **more).digest
 
     one = digest("Model 7")
     assert one == digest("Model 7", revision=2, started_at=datetime(2026, 1, 1, tzinfo=UTC))
     assert one != digest("Model 8")
 
 
+#: The same with a series number of the site's own.
+NUMBERED = REPORT_ALONE.report.model_copy(update={"sr_series_number": 9100})
+
+
 @pytest.mark.parametrize(
     "changed",
     [
-        {"settings": Settings(report=Report(sr_series_number=9100))},
+        {
+            "settings": REPORT_ALONE.model_copy(
+                update={"report": REPORT_ALONE.report.model_copy(update={"sr_series_number": 9100})}
+            )
+        },
         {"supplied": _document(source="reviewed")},
         {"predecessors": [Predecessor(sop_class_uid="1.2.3", sop_instance_uid="1.2.4", series_instance_uid="1.2.5")]},
     ],
@@ -121,7 +130,7 @@ def test_the_digest_covers_who_placed_the_points(images: list[Path]) -> None:
 )
 def test_anything_else_gives_a_new_uid(images: list[Path], changed: Any) -> None:
     """Another configuration, other landmarks or another predecessor give another SOP Instance UID."""
-    options: dict[str, Any] = {"settings": Settings(), "supplied": _document()}
+    options: dict[str, Any] = {"settings": REPORT_ALONE, "supplied": _document()}
     before = measure_files(images, **options).report
     after = measure_files(images, **{**options, **changed}).report
 
@@ -132,7 +141,7 @@ def test_anything_else_gives_a_new_uid(images: list[Path], changed: Any) -> None
 
 def test_the_report_lies_in_the_study_of_its_images(images: list[Path]) -> None:
     """Study, patient and evidence of the report are those of the images the points lie on."""
-    outcome = measure_files(images, settings=Settings(), supplied=_document())
+    outcome = measure_files(images, settings=REPORT_ALONE, supplied=_document())
     assert outcome.report is not None
     report = pydicom.dcmread(BytesIO(outcome.report.data))
 
@@ -143,7 +152,7 @@ def test_the_report_lies_in_the_study_of_its_images(images: list[Path]) -> None:
 
 def test_a_study_without_landmarks_is_not_analysable(images: list[Path]) -> None:
     """Images alone give the coded reason, no vertebra and no report."""
-    outcome = measure_files(images, settings=Settings())
+    outcome = measure_files(images, settings=REPORT_ALONE)
 
     assert (StudyReason.NO_LANDMARKS, (), None) == (outcome.findings.reason, outcome.findings.vertebrae, outcome.report)
 
@@ -152,7 +161,7 @@ def test_a_study_in_which_nothing_can_be_measured_says_so(images: list[Path]) ->
     """Where no vertebra can be measured the study gets a reason, each vertebra its own, and there is no report."""
     flat = {name: (1.0, y, 0.0) for name, (_, y, _) in patient_points(0.0).items()}
     outcome = measure_files(
-        images, settings=Settings(), supplied=_document(vertebrae=[{"level": "L1", "points": flat}])
+        images, settings=REPORT_ALONE, supplied=_document(vertebrae=[{"level": "L1", "points": flat}])
     )
 
     assert (StudyReason.NO_VERTEBRA_MEASURED, None) == (outcome.findings.reason, outcome.report)
@@ -162,7 +171,7 @@ def test_a_study_in_which_nothing_can_be_measured_says_so(images: list[Path]) ->
 def test_landmarks_of_another_study_are_refused(images: list[Path]) -> None:
     """A document that names another study is refused with both named."""
     with pytest.raises(LandmarksError, match=rf"expected that of the study, {STUDY}, found 1\.2\.3"):
-        measure_files(images, settings=Settings(), supplied=_document(study_instance_uid="1.2.3"))
+        measure_files(images, settings=REPORT_ALONE, supplied=_document(study_instance_uid="1.2.3"))
 
 
 @pytest.mark.usefixtures("images")
@@ -203,13 +212,13 @@ def test_our_own_answer_is_no_source_of_landmarks(tmp_path: Path) -> None:
 
 def test_only_our_own_points_claim_our_protocol(images: list[Path]) -> None:
     """Supplied points are reported as supplied: how they were placed is not ours to say."""
-    outcome = measure_files(images, settings=Settings(), supplied=_document())
+    outcome = measure_files(images, settings=REPORT_ALONE, supplied=_document())
 
     assert "supplied" == outcome.findings.landmark_protocol
 
 
 def _report_of(files: Sequence[Path], supplied: bytes) -> Dataset:
-    outcome = measure_files(files, settings=Settings(), supplied=supplied)
+    outcome = measure_files(files, settings=REPORT_ALONE, supplied=supplied)
     assert outcome.report is not None
     return pydicom.dcmread(BytesIO(outcome.report.data))
 
@@ -247,7 +256,7 @@ def test_without_a_frame_of_reference_there_is_nothing_to_place_points_in(tmp_pa
         files = _write(tmp_path / str(number), study)
         for uid in (None, study[0].SOPInstanceUID)[: 2 if number < 2 else 1]:
             with pytest.raises(LandmarksError, match="sop_instance_uid"):
-                measure_files(files, settings=Settings(), supplied=_document(sop_instance_uid=uid))
+                measure_files(files, settings=REPORT_ALONE, supplied=_document(sop_instance_uid=uid))
 
 
 @pytest.mark.usefixtures("images")
@@ -294,8 +303,8 @@ def test_what_is_not_used_is_said(tmp_path: Path) -> None:
     _supply_report(tmp_path / "images")
     (tmp_path / "images" / "cut.dcm").write_bytes(b"cut")
     files = sorted((tmp_path / "images").iterdir())
-    reviewed = measure_files(files, settings=Settings(), supplied=_document(source="reviewed"))
-    manual = measure_files(files, settings=Settings(), supplied=_document())
+    reviewed = measure_files(files, settings=REPORT_ALONE, supplied=_document(source="reviewed"))
+    manual = measure_files(files, settings=REPORT_ALONE, supplied=_document())
 
     assert ("UNREADABLE_FILES: 1", "REPORTS_NOT_USED: 1") == reviewed.findings.notes
     assert ("UNREADABLE_FILES: 1", "DOCUMENT_NOT_USED: 1") == manual.findings.notes
@@ -307,7 +316,7 @@ def test_what_only_the_supplier_knows_reaches_findings_and_report(images: list[P
         {"level": level, "points": patient_points(middle), **({"flags": ["CEMENT"]} if level == "L1" else {})}
         for level, middle in MIDDLES.items()
     ]
-    outcome = measure_files(images, settings=Settings(), supplied=_document(vertebrae=vertebrae))
+    outcome = measure_files(images, settings=REPORT_ALONE, supplied=_document(vertebrae=vertebrae))
     found = {vertebra.level: vertebra for vertebra in outcome.findings.vertebrae}
 
     assert "CEMENT" in found["L1"].flags
@@ -345,7 +354,7 @@ def test_modality_and_posture_of_the_images_are_kept(tmp_path: Path) -> None:
     lying = [ct_slice(number) for number in (1, 2, 3)]
     for image in lying:
         image.PatientPosition = "HFS"
-    outcome = measure_files(_write(tmp_path / "lying", lying), settings=Settings(), supplied=_document())
+    outcome = measure_files(_write(tmp_path / "lying", lying), settings=REPORT_ALONE, supplied=_document())
 
     assert (("CT",), ("HFS",)) == (outcome.findings.modalities, outcome.findings.patient_positions)
     assert outcome.report is not None
@@ -355,7 +364,7 @@ def test_modality_and_posture_of_the_images_are_kept(tmp_path: Path) -> None:
 def test_the_report_says_how_points_came_about(images: list[Path]) -> None:
     """The document's source and observer stand among the algorithm's parameters of each group."""
     document = _document(source="automatic", observer="Reader, One")
-    outcome = measure_files(images, settings=Settings(), supplied=document)
+    outcome = measure_files(images, settings=REPORT_ALONE, supplied=document)
 
     assert outcome.report is not None
     assert len(MIDDLES) == outcome.report.data.count(b"landmarks placed: automatic, by Reader, One")

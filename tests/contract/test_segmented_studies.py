@@ -11,19 +11,19 @@ from plain_settings import REPORT_ALONE
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
+from small_study import LEVELS, make_small_study
 
 from service.config import Settings
 from sr_templates.findings import LandmarkSource, StudyFindings
 from sr_templates.objects import ObjectKind
-from workers.phantom.study import make_study
 from workers.pipeline import Outcome, measure_files
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a phantom study of nine vertebrae."""
+    """Return the folder of a phantom study of three vertebrae."""
     folder = tmp_path_factory.mktemp("study")
-    make_study(folder, patient_name="PHANTOM^ONE", patient_id="P1", seed=1)
+    make_small_study(folder, patient_name="PHANTOM^ONE", patient_id="P1", seed=1)
     return folder
 
 
@@ -73,10 +73,10 @@ def _numbers(findings: StudyFindings) -> list[tuple[str, object]]:
 def test_an_object_a_vertebra_is_measured_as_one_object(
     study: Path, images: list[Path], whole: StudyFindings, tmp_path: Path
 ) -> None:
-    """Nine segmentations of a vertebra each give what one of nine gives; a level in two of them is not guessed."""
+    """Segmentations of a vertebra each give what one of all gives; a level in two of them is not guessed."""
     seg = dcmread(study / "SEG" / "seg.dcm")
     files = []
-    for number in range(1, 10):
+    for number in range(1, len(LEVELS) + 1):
         files.append(tmp_path / f"{number}.dcm")
         _alone(seg, number, f"2.25.{number}").save_as(files[-1])
     again = tmp_path / "again.dcm"
@@ -141,7 +141,7 @@ def test_damage_is_a_reason(
     seg.save_as(tmp_path / "seg.dcm")
     found = _findings([*(images if with_images else []), tmp_path / "seg.dcm"])
 
-    assert 9 == len(found.vertebrae)
+    assert len(LEVELS) == len(found.vertebrae)
     assert reasons == {vertebra.reason for vertebra in found.vertebrae}
 
 

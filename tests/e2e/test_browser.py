@@ -1,6 +1,7 @@
 """What a newcomer does on the page, in a real Chromium before a whole node: sign in, see a failure, repair, retry."""
 
 import contextlib
+import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -152,6 +153,41 @@ def test_a_newcomer_repairs_a_failure(
         assert "Planted" not in page.content()
         assert "PLANTED" not in page.content()
 
+        picture = page.locator("img.page").first
+        picture.scroll_into_view_if_needed()
+        expect(picture).to_have_js_property("complete", value=True)
+        assert picture.evaluate("image => image.naturalWidth") > 500
+        page.locator("#reports + p a").first.click()
+        expect(page.get_by_role("heading", name="Report, Comprehensive 3D SR")).to_be_visible()
+        expect(page.locator(".tree")).to_contain_text("Anterior vertebral body height: ")
+        expect(page.locator("dl").first).to_contain_text("Planted, Name")
+
+
+def test_a_destination_is_tested(node: Running, pacs: Pacs, browser: Browser, complaints: list[str]) -> None:
+    """One press sends a report of nobody through the whole node; its page tells that it arrived, and the proof."""
+    pacs.register()
+    with _opened(browser, complaints, **SCREENS["light"]) as page:
+        _sign_in(page, node)
+        page.get_by_role("link", name="Destinations").click()
+        page.get_by_role("button", name="Send a test report to pacs").click()
+        expect(page.get_by_role("status").first).to_contain_text("The test report is on its way")
+        expect(page.locator(".summary .badge")).to_have_text("reported", timeout=PATIENCE_MS)
+        expect(page.locator("dl").first).to_contain_text("test:pacs")
+        assert [each for each in pacs.stored if page.locator("table", has_text="Proof").get_by_text(each).count()]
+
+
+def test_a_patient_is_found(node: Running, browser: Browser, complaints: list[str]) -> None:
+    """By the whole Patient ID, which no address that the browser keeps has; the page of what was found is no worse."""
+    with _opened(browser, complaints, **SCREENS["phone"]) as page:
+        _sign_in(page, node)
+        page.goto(f"http://127.0.0.1:{node.web}/studies")
+        page.get_by_label("Patient ID or accession number").fill("PLANTED-1")
+        page.get_by_role("button", name="Search").click()
+        expect(page.get_by_role("status")).to_contain_text("1 study found")
+
+        assert "PLANTED" not in page.url
+        assert [] == _faults(page)
+
 
 def test_a_paused_intake_is_seen_and_ended(
     node: Running, browser: Browser, complaints: list[str], tmp_path: Path
@@ -201,11 +237,14 @@ def test_every_page_can_be_used_by_everybody(
         faults += _faults(page)
         _sign_in(page, node)
         page.goto(f"http://127.0.0.1:{node.web}/studies")
-        study = page.locator("table a").first.get_attribute("href") or ""
-        for path in (*PAGES, study):
+        study = page.locator("table a").last.get_attribute("href") or ""
+        page.goto(f"http://127.0.0.1:{node.web}{study}")
+        report = page.locator("#reports + p a").first.get_attribute("href") or ""
+        for path in (*PAGES, study, report):
             page.goto(f"http://127.0.0.1:{node.web}{path}")
             # The phone shows the same words in the same colours: what can differ there are the tables and the width.
             faults += _faults(page) if screen != "phone" or path in {"/", study} else _sideways(page)
+            _keep(page, screen, path.replace(study, "/study").replace("/", "-").strip("-") or "overview")
 
     assert [] == faults
 
@@ -233,6 +272,13 @@ def _faults(page: Page) -> list[str]:
         if each["impact"] in {"serious", "critical"}
     ]
     return found + _sideways(page)
+
+
+def _keep(page: Page, screen: str, name: str) -> None:
+    """Keep a picture of a page for whoever wants to look at it: SPONDYL_TEST_SCREENS names the folder."""
+    if folder := os.environ.get("SPONDYL_TEST_SCREENS"):
+        page.wait_for_load_state("networkidle")
+        page.screenshot(path=Path(folder) / f"{name}-{screen}.png", full_page=True)
 
 
 def _sideways(page: Page) -> list[str]:

@@ -175,7 +175,7 @@ def test_a_certificate_that_expires(node: Node, tmp_path: Path) -> None:
     assert ["certificate (node) expired 5 days ago", "certificate (node, CA) expired 5 days ago"] == found(25.0)
     assert [] == found(-20.0)
     file.unlink()
-    assert ["a certificate that the configuration names cannot be read"] == found(0)
+    assert ["TLS files (node) cannot be used: the old ones stay in force until the node is started again"] == found(0)
 
 
 def test_rejected_senders(node: Node) -> None:

@@ -51,11 +51,11 @@ class Counted:
         """Remember an object."""
         self.sources.append(source)
 
-    def association_rejected(self, cause: str) -> None:
+    def association_rejected(self, cause: str, source: str) -> None:  # noqa: ARG002
         """Remember a rejection."""
         self.rejections.append(cause)
 
-    def object_refused(self, cause: str) -> None:
+    def object_refused(self, cause: str, source: str) -> None:  # noqa: ARG002
         """Remember a refusal."""
         self.refusals.append(cause)
 

@@ -1,9 +1,11 @@
-"""The receive loop and who breaks the protocol: each fault ends in a bounded time, leaves nothing, stops nobody."""
+"""The receive loop and who breaks the protocol: each fault ends in a bounded time, leaves nothing, stops nobody.
+
+Many at once, and the same against the role in a process of its own: tests/faults/test_slow_and_silent_peers.py.
+"""
 
 import struct
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -259,39 +261,6 @@ def test_a_trickle_is_silence(tmp_path: Path) -> None:
             caller.say(pdu(4, pdv(b"x", last=False)))
             time.sleep(0.02)
         assert time.monotonic() - start < 3
-
-
-Said = Callable[[int], bytes]
-CROWDS: dict[str, Said] = {
-    "nothing": lambda _: b"",
-    "half a request": lambda _: associate_rq()[:60],
-    "a request of gigabytes": lambda _: struct.pack(">BxL", 1, 2**31),
-}
-
-
-@pytest.mark.parametrize("said", CROWDS.values(), ids=CROWDS)
-def test_three_hundred_connections_keep_no_sender_out(ear: QuietEar, said: Said) -> None:
-    """300 who ask for no association: a sender is served within a second, and threads are limited."""
-    with ExitStack() as stack:
-        for number in range(300):
-            caller = stack.enter_context(closing(RawCaller(ear.port)))
-            caller.say(said(number))
-        assert_served(ear.port)
-        # Less than the 5 s after which all of them would be gone.
-        wait_until(lambda: ear.threads() <= 256, "the oldest have given way", seconds=4)
-    wait_until(lambda: ear.threads() == 0, "all have gone", seconds=20)
-
-
-def test_connections_opened_and_left_leave_nothing(ear: QuietEar) -> None:
-    """500 connects and closes: no thread, socket or file stays."""
-    assert_served(ear.port)
-    process = psutil.Process()
-    wait_until(lambda: ear.threads() == 0, "the association has ended")
-    before = process.num_fds(), process.num_threads()
-    for _ in range(500):
-        RawCaller(ear.port).close()
-    assert_served(ear.port)
-    wait_until(lambda: (process.num_fds(), process.num_threads()) <= before, "all have gone", seconds=20)
 
 
 def test_stopping_ends_a_sender_in_the_middle_of_an_object(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from contract_findings import contract_findings
 from ledgers import arrive, claim, deliver, measure, new_report, settle, study_of
 from pydantic import SecretStr
 from servers import free_port
+from sinks import make_certificate
 from web_client import Client, app_of
 
 from service import operations, roll_call
 from service.config import Settings, Storage
-from service.config_peers import Destination, Source
+from service.config_peers import Destination, Source, Tls
 from service.ledger.callers import Caller
 from service.ledger.lists import Wanted
 from service.ledger.people import Role
@@ -265,6 +267,26 @@ def test_every_red_light_says_what_to_do(node: Node) -> None:
         assert checks[name][1], name
     assert {Light.OK} == {light for name, (light, _) in checks.items() if name in {"Ledger", "Disk", "Callers"}}
     assert Light.BAD is overview(node).worst
+
+
+def test_tls_has_lights(node: Node, tmp_path: Path) -> None:
+    """A certificate that is good, one that ends soon, one that has; files that cannot be used are red, and say so."""
+    file, key = make_certificate(tmp_path, days=20)
+    tls = Tls(cert_file=file, key_file=key, ca_file=file)
+    secured = node.settings.model_copy(update={"node": node.settings.node.model_copy(update={"tls": tls})})
+    made_at = file.stat().st_mtime
+
+    def lights(days: float) -> dict[str, Light]:
+        moment = made_at + days * 86_400
+        checks = _checks(replace(node, settings=secured, clock=lambda: moment))
+        return {name: light for name, (light, _) in checks.items() if "ertificate" in name or "TLS" in name}
+
+    names = ("Certificate of node", "Certificate of node, CA")
+    assert lights(-20) == dict.fromkeys(names, Light.OK)
+    assert lights(1) == dict.fromkeys(names, Light.WARN)
+    assert lights(25) == dict.fromkeys(names, Light.BAD)
+    key.write_text("no key", encoding="ascii")
+    assert lights(-20) == dict.fromkeys(names, Light.OK) | {"TLS files of node": Light.BAD}
 
 
 def test_who_gives_a_sign_of_life_is_there(node: Node) -> None:

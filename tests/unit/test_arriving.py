@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import pytest
+from structlog.testing import capture_logs
 
-from service.arriving import FLOWING_S, HOLD_S, Arriving
+from service.arriving import FLOWING_S, HOLD_S, SAY_AGAIN_S, Arriving
 from service.errors import Unavailable
 
 
@@ -27,6 +28,7 @@ class Heard:
     notes: list[tuple[str, str, float, float]] = field(default_factory=list)
     holds: list[tuple[list[str], float]] = field(default_factory=list)
     releases: list[tuple[list[str], float]] = field(default_factory=list)
+    too_large_said: list[tuple[str, str, float, float]] = field(default_factory=list)
     down: bool = False
 
     def note(self, *, key: str, study_instance_uid: str, source: str, now: float, held_until: float) -> None:
@@ -44,6 +46,12 @@ class Heard:
         """Remember a release."""
         self._check()
         self.releases.append((list(keys), now))
+
+    def too_large(self, key: str, *, why: str, now: float, since: float) -> bool:
+        """Say once what is said again and again."""
+        self._check()
+        self.too_large_said.append((key, why, now, since))
+        return len(self.too_large_said) == 1
 
     def _check(self) -> None:
         if self.down:
@@ -256,9 +264,27 @@ def test_a_ledger_that_hangs_is_not_waited_for_with_each_object(world: World, mo
 
 
 def test_a_ledger_that_is_down_at_the_end_does_not_matter(world: World) -> None:
-    """The hold ends by itself, and the reconciler finds what was not told."""
+    """The hold ends by itself, and what was not told is told with the first renewal that finds it there, once."""
     call = world.call()
-    world.arrive(call)
     world.heard.down = True
+    world.arrive(call)
     world.arriving.over(call)
-    assert world.heard.releases == []
+    world.arriving.renew()
+    assert (world.heard.releases, world.heard.notes) == ([], [])
+
+    world.heard.down = False
+    world.now = 200.0
+    world.arriving.renew()
+    world.arriving.renew()
+    assert world.heard.notes == [("a", "ct1", 100.0, 100.0)]
+
+
+def test_a_study_that_is_too_large_is_told(world: World) -> None:
+    """The ledger decides whether it is news; the log says it then, by key. Without a ledger nothing is harmed."""
+    with capture_logs() as said:
+        for _ in range(3):
+            world.arriving.too_large("a", why="study.max_objects")
+        world.heard.down = True
+        world.arriving.too_large("a", why="study.max_objects")
+    assert world.heard.too_large_said == [("a", "study.max_objects", 100.0, 100.0 - SAY_AGAIN_S)] * 3
+    assert [line["action"] for line in said] == ["study_too_large", "ledger_unavailable"]

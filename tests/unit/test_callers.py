@@ -14,7 +14,7 @@ SOURCES = (
 
 def test_without_sources_everybody_is_admitted_under_the_title() -> None:
     """Nothing configured: who can reach the port may send."""
-    assert admit((), calling_ae="ANY", address="203.0.113.1") == "ANY"
+    assert admit((), calling_ae="ANY", address="203.0.113.1").name == "ANY"
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_without_sources_everybody_is_admitted_under_the_title() -> None:
 )
 def test_title_and_address_name_the_source(calling_ae: str, address: str, name: str) -> None:
     """Any title of a source, from any of its networks; no networks means any address."""
-    assert admit(SOURCES, calling_ae=calling_ae, address=address) == name
+    assert admit(SOURCES, calling_ae=calling_ae, address=address).name == name
 
 
 @pytest.mark.parametrize(

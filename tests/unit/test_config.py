@@ -161,7 +161,7 @@ def test_relative_paths_stand_beside_the_file(tmp_path: Path) -> None:
         ),
         (
             "[[destinations]]\nname = 'a'\nae_title = 'A'\nport = 1",
-            "destinations[0].host: is required",
+            "destinations[0]: host is required, or protocol = ",
         ),
         (
             "[[sources]]\nname = 'a'\nae_titles = ['A']\n[[sources]]\nname = 'a'\nae_titles = ['B']",

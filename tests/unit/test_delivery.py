@@ -11,12 +11,13 @@ from structlog.testing import capture_logs
 
 from service.config import Settings
 from service.config_peers import Destination
-from service.deliver import Deliverer, Unsendable, backoff_s, check_status
+from service.deliver import Deliverer, Unsendable, backoff_s
 from service.delivery import OPTIONAL_TRIES, deliver
 from service.errors import Misconfigured, NotNow, NotTaken, PeerRefused, SpondylError, Unavailable
 from service.ledger import DeliveryRow, JobRow, Ledger
 from service.spool import Spool
 from service.states import JobState, StudyState
+from service.store_status import check_status
 
 __all__ = ["empty_sqlite", "sqlite_url"]
 

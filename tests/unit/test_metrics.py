@@ -114,15 +114,17 @@ def test_what_a_listener_counts_is_shown_by_another_process(settings: Settings) 
     for _ in range(3):
         listener.received("ct1")
     listener.association_rejected("called_ae_title")
-    listener.object_refused("out_of_space")
+    listener.association_rejected("too_many_of_source", "ct1")
+    listener.object_refused("out_of_space", "ct1")
     listener.context_refused("CT Image Storage")
     listener.own_report()
     listener.save(11112, free_bytes=5)
     page = shown(Metrics(settings, lambda: NOW), Answers())
 
     assert page["spondyl_received_objects_total", "ct1"] == 3
-    assert page["spondyl_rejected_associations_total", "called_ae_title"] == 1
-    assert page["spondyl_refused_objects_total", "out_of_space"] == 1
+    assert page["spondyl_rejected_associations_total", "called_ae_title", "unlisted"] == 1
+    assert page["spondyl_rejected_associations_total", "too_many_of_source", "ct1"] == 1
+    assert page["spondyl_refused_objects_total", "out_of_space", "ct1"] == 1
     assert page["spondyl_refused_contexts_total", "CT Image Storage"] == 1
     assert page["spondyl_own_reports_received_total",] == 1
     assert page["spondyl_listener_timestamp_seconds",] == NOW

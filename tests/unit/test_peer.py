@@ -10,11 +10,12 @@ from service import peer
 from service.config_peers import Tls
 from service.errors import Misconfigured
 from service.identity import is_uid
-from service.receive import OWN_NAME
+from service.storing import OWN_NAME
+from service.tls import client_context, server_context
 from sr_templates import identity
 
 
-@pytest.mark.parametrize("make", [peer.server_context, peer.client_context])
+@pytest.mark.parametrize("make", [server_context, client_context])
 def test_missing_certificates_are_a_configuration_error(tmp_path: Path, make: object) -> None:
     """The files are named."""
     assert callable(make)
@@ -28,7 +29,7 @@ def test_files_that_are_no_certificates_are_a_configuration_error(tmp_path: Path
     (tmp_path / "x.pem").write_text("no certificate", encoding="ascii")
     tls = Tls(cert_file=tmp_path / "x.pem", key_file=tmp_path / "x.pem", ca_file=tmp_path / "x.pem")
     with pytest.raises(Misconfigured, match=r"^tls: .*x\.pem") as refusal:
-        peer.server_context(tls)
+        server_context(tls)
     assert isinstance(refusal.value.__cause__, ssl.SSLError)
 
 

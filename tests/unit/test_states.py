@@ -115,7 +115,7 @@ def test_a_disposition_is_left_only_by_new_objects_or_by_an_administrator(state:
     """From a disposition lead: new objects that were settled, and what somebody asked for."""
     leaving = {event for (from_, event), to in STUDY_TRANSITIONS.items() if from_ is state and to is not state}
 
-    assert leaving <= {StudyEvent.SETTLED, StudyEvent.IGNORED, *ASKED_FOR}
+    assert leaving <= {StudyEvent.SETTLED, StudyEvent.IGNORED, StudyEvent.RETRACTED, *ASKED_FOR}
 
 
 @pytest.mark.parametrize("state", [JobState.DONE, JobState.CANCELLED])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.wire import Left, Silent, Wire
+from service.wire import Left, Overdue, Silent, Wire
 
 
 @pytest.fixture
@@ -54,6 +54,23 @@ def test_who_hangs_up_has_left(ends: tuple[Wire, socket.socket], said: bytes) ->
     with pytest.raises(Left) as left:
         wire.read(100)
     assert not isinstance(left.value, Silent)
+
+
+def test_no_wire_lasts_for_longer_than_it_may() -> None:
+    """Bytes that come in time, one after the other, are read until the time of all of it is over."""
+    near, far = socket.socketpair()
+    with near, far:
+        wire = Wire(near, timeout_s=5, most_s=0.05)
+        start = time.monotonic()
+
+        def read_on() -> None:
+            while time.monotonic() - start < 5:
+                far.sendall(b"x")
+                wire.read(1)
+
+        with pytest.raises(Overdue):
+            read_on()
+        assert 0.05 <= time.monotonic() - start < 1
 
 
 def test_who_reads_nothing_has_left(ends: tuple[Wire, socket.socket]) -> None:

@@ -33,7 +33,7 @@ _templates.filters["cell"] = lambda value: str(value).replace("|", r"\|")
 def statement(settings: Settings) -> str:
     """Return the conformance statement of a node with this configuration, in the structure of PS3.2 Annex A."""
     found = conformance.network(settings)
-    sets = _syntax_sets((*found.acceptor.accepts, *found.may_propose))
+    sets = _syntax_sets((*found.acceptor.accepts, *found.may_propose, *found.may_fetch))
     return _templates.get_template("statement.md.j2").render(
         network=found,
         settings=settings,
@@ -79,7 +79,7 @@ def worksheet_json(settings: Settings) -> Json:
         "implementation_class_uid": found.implementation_class_uid,
         "implementation_version_name": found.implementation_version_name,
     }
-    keys = ("name", "ae_title", "host", "port", "tls", "send", "proof")
+    keys = ("name", "protocol", "dicomweb_url", "ae_title", "host", "port", "tls", "send", "proof")
     destinations = [
         {key: asdict(each)[key] for key in keys} | {"sop_classes": [offer.sop_class_uid for offer in each.proposes]}
         for each in found.receivers
@@ -89,6 +89,11 @@ def worksheet_json(settings: Settings) -> Json:
         "node": ours,
         "sources": [asdict(each) for each in found.senders],
         "destinations": destinations,
+        "archives": [
+            {key: value for key, value in asdict(each).items() if key != "proposes"}
+            | {"sop_classes": [offer.sop_class_uid for offer in each.proposes]}
+            for each in found.archives
+        ],
     }
 
 

@@ -12,6 +12,7 @@ from typing import Final
 from pydicom.datadict import dictionary_description, dictionary_VR, tag_for_keyword
 
 from service import sop_classes
+from service.ledger.rows import REJECTION
 from sr_templates.objects import ObjectKind
 
 
@@ -163,7 +164,7 @@ SOPClassUID ALWAYS AUTO
 SOPInstanceUID ALWAYS AUTO follows from all other bytes; root: [report] uid_root
 InstanceCreationDate ALWAYS AUTO start of the analysis
 InstanceCreationTime ALWAYS AUTO
-InstanceNumber ALWAYS AUTO revision of a report; 100 (revision - 1) + its number of the other kinds
+InstanceNumber ALWAYS AUTO revision of a report; notes are counted; 100 (revision - 1) + its number of the other kinds
 TimezoneOffsetFromUTC ANAP COPY
 ContributingEquipmentSequence ALWAYS AUTO the algorithm: (Newcode1, 99IHE)
 CodingSchemeIdentificationSequence ALWAYS FIXED 99IHE; of a report 99SPONDYL, too
@@ -367,6 +368,46 @@ def _written(kind: ObjectKind, title: str, *modules: Module) -> Written:
     return Written(kind=kind.value, title=title, sop_classes=_named(uids), modules=modules)
 
 
+#: The note that takes objects back, which no measuring makes.
+NOTE: Final = Written(
+    kind=REJECTION,
+    title="Rejection note",
+    sop_classes=_named((sop_classes.REJECTION_NOTE,)),
+    modules=(
+        _module(
+            "Key Object Document Series",
+            "C.17.6.1",
+            """
+Modality ALWAYS FIXED KO
+SeriesInstanceUID ALWAYS AUTO follows from study, kind and what a series shares
+SeriesNumber ALWAYS FIXED 9010
+SeriesDescription ALWAYS FIXED Rejection note
+ReferencedPerformedProcedureStepSequence ALWAYS FIXED empty
+""",
+        ),
+        _module(
+            "Key Object Document",
+            "C.17.6.2",
+            """
+ContentDate ALWAYS AUTO when it was asked for
+ContentTime ALWAYS AUTO
+ReferencedRequestSequence ANAP COPY
+CurrentRequestedProcedureEvidenceSequence ALWAYS AUTO the objects that are rejected
+""",
+        ),
+        _module(
+            "SR Document Content",
+            "C.17.3",
+            """
+ValueType ALWAYS FIXED CONTAINER
+ConceptNameCodeSequence ALWAYS AUTO 113001, 113037, 113038 or 113039 of DCM (CID 7010)
+ContinuityOfContent ALWAYS FIXED SEPARATE
+ContentTemplateSequence ALWAYS FIXED TID 2010 of DCMR
+ContentSequence ALWAYS AUTO TID 2010: observer, why, what is rejected
+""",
+        ),
+    ),
+)
 #: Every kind of object that we write.
 WRITTEN: Final = (
     _written(
@@ -393,4 +434,5 @@ WRITTEN: Final = (
     _written(
         ObjectKind.SAGITTAL, "Sagittal section", _series("sagittal", "CT or MR, as its slices", _SPINE), *_SECTION
     ),
+    NOTE,
 )

@@ -37,19 +37,27 @@ class Grid:
 
     def on_sheet(self) -> Array:
         """Return where each pixel lies on the sheet, (rows * columns, 3) LPS mm."""
-        every = max(1, round(_COARSE_MM / self.pixel_mm))
-        rows, columns = (np.arange(0, count + every, every, dtype=float) for count in (self.rows, self.columns))
-        nodes = np.stack(np.meshgrid(columns + 0.5, rows + 0.5), axis=-1).reshape(-1, 2) * self.pixel_mm + self.corner
-        coarse = self.sheet.off(nodes).reshape(len(rows), len(columns))
-        off = _bilinear(coarse, np.arange(self.rows) / every, np.arange(self.columns) / every)
+        _, coarse = self._nodes()
+        off = _bilinear(coarse, np.arange(self.rows) / self._every, np.arange(self.columns) / self._every)
         return self.sheet.to_patient(self.places(), off.ravel())
 
     def along(self, normal: Array) -> float:
         """Return how nearly the sheet lies in planes with this normal: the greatest cosine between the normals."""
-        every = max(1, round(_COARSE_MM / self.pixel_mm))
-        places = self.on_sheet().reshape(self.rows, self.columns, 3)[::every, ::every]
+        nodes, off = self._nodes()
+        places = self.sheet.to_patient(nodes.reshape(-1, 2), off.ravel()).reshape(*off.shape, 3)[:-1, :-1]
         own = np.cross(np.diff(places, axis=1)[:-1], np.diff(places, axis=0)[:, :-1])
         return float(np.abs(own @ normal / np.linalg.norm(own, axis=-1)).max(initial=0.0))
+
+    @property
+    def _every(self) -> int:
+        """Which pixels the coarser grid goes through, from the first."""
+        return max(1, round(_COARSE_MM / self.pixel_mm))
+
+    def _nodes(self) -> tuple[Array, Array]:
+        """Return the coarser grid, which reaches beyond the last pixel: (n, m, 2) places, (n, m) mm off the plane."""
+        rows, columns = (np.arange(0, count + self._every, self._every) + 0.5 for count in (self.rows, self.columns))
+        nodes = np.stack(np.meshgrid(columns, rows), axis=-1) * self.pixel_mm + self.corner
+        return nodes, self.sheet.off(nodes.reshape(-1, 2)).reshape(len(rows), len(columns))
 
     def on_plane(self, off_mm: float) -> Array:
         """Return where each pixel lies on a plane so far off the flat one, (rows * columns, 3) LPS mm."""

@@ -96,8 +96,13 @@ def _samples(reach_mm: float, step_mm: float) -> Array:
 
 def _plane(field: Field, frame: Frame, offset_mm: float, across: Array, up: Array) -> Array:
     """Return the field over a plane parallel to the midsagittal plane: (superior, posterior)."""
-    posterior, superior = np.meshgrid(across, up)
-    return field.at(frame.to_patient(np.stack([np.full_like(posterior, offset_mm), posterior, superior], axis=-1)))
+    to_grid = np.linalg.inv(field.affine[:3, :3])
+    corner, posterior, superior = (
+        to_grid @ direction
+        for direction in (frame.origin - field.affine[:3, 3] + offset_mm * frame.left, frame.posterior, frame.superior)
+    )
+    rows = (corner[:, None] + superior[:, None] * up)[:, :, None]
+    return field.at_index(rows + (posterior[:, None] * across)[:, None, :]).astype(np.float64)
 
 
 def _part_at_origin(filled: Mask, across: Array, up: Array) -> Mask:

@@ -26,11 +26,13 @@ class Field:
 
     def at(self, points: Array) -> Array:
         """Return the trilinearly interpolated value at (..., 3) LPS mm."""
-        inverse = np.linalg.inv(self.affine[:3, :3])
-        index = (points - self.affine[:3, 3]) @ inverse.T
-        flat = index.reshape(-1, 3).T
-        found = ndimage.map_coordinates(self.values, flat, order=1, mode="constant", cval=self.outside)
-        return np.asarray(found, dtype=np.float64).reshape(points.shape[:-1])
+        index = (points - self.affine[:3, 3]) @ np.linalg.inv(self.affine[:3, :3]).T
+        return self.at_index(index.reshape(-1, 3).T).astype(np.float64).reshape(points.shape[:-1])
+
+    def at_index(self, index: Array) -> npt.NDArray[np.float32]:
+        """Return the trilinearly interpolated value at (3, n) indices of the grid."""
+        found = ndimage.map_coordinates(self.values, index, order=1, mode="constant", cval=self.outside)
+        return np.asarray(found)
 
     def voxels(self, threshold: float) -> tuple[Array, Array]:
         """Return the positions (n, 3) in LPS mm and the values (n,) of the voxels above `threshold`."""

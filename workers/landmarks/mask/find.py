@@ -19,6 +19,7 @@ from workers.landmarks.mask.six import Found, six_points
 from workers.landmarks.points import DIRECTION_DECIMALS, MM_DECIMALS, VertebraLandmarks
 from workers.landmarks.reasons import Reason
 from workers.landmarks.volumes import Array, Volume
+from workers.meanwhile import shared
 
 #: Patient +x, LPS: towards the left.
 _LEFT: Final = np.array([1.0, 0.0, 0.0])
@@ -50,14 +51,19 @@ def _measured(seen: Mapping[str, Coarse]) -> dict[str, Found | Reason]:
     whole = {level: coarse.centre for level, coarse in seen.items() if not cut_through(coarse.volume)}
     superior = {level: tangent(level, whole) for level in seen}
     upright = {level: coarse for level, coarse in seen.items() if not upside_down(superior[level])}
-    frames = {
-        level: symmetric(coarse.field, Frame.about(coarse.centre, _LEFT, superior[level]))
-        for level, coarse in upright.items()
-    }
+
+    def plane(level: str) -> Frame:
+        coarse = upright[level]
+        return symmetric(coarse.field, Frame.about(coarse.centre, _LEFT, superior[level]))
+
+    def six(level: str) -> Found | Reason:
+        return six_points(upright[level], frames[level], uncertain=level in odd)
+
+    frames = dict(zip(upright, shared(plane, upright), strict=True))
     odd = disagreeing({level: frame.left for level, frame in frames.items() if level in whole})
     for level, normal in odd.items():
         frames[level] = recentred(upright[level].field, Frame.about(frames[level].origin, normal, superior[level]))
-    measured = {level: six_points(coarse, frames[level], uncertain=level in odd) for level, coarse in upright.items()}
+    measured = dict(zip(upright, shared(six, upright), strict=True))
     return dict.fromkeys(seen, Reason.ORIENTATION_CONFLICT) | _oriented(upright, measured)
 
 

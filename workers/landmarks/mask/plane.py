@@ -3,9 +3,10 @@
 An unbounded search lands on a wrong plane in more than one of twenty vertebrae (docs/morphometry 3.4).
 """
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Self
 
 import numpy as np
 from scipy import ndimage, optimize
@@ -17,11 +18,13 @@ from workers.morphometry.levels import places
 
 #: How far from the seed the plane may be tilted.
 _BOUND_DEG: Final = 30.0
-#: Starts of the search along each tilt, and how many of the best are refined.
+#: Starts of the search along each tilt, and how many of the best are followed.
 _STARTS_DEG: Final = (-24.0, -12.0, 0.0, 12.0, 24.0)
-_REFINED: Final = 3
-#: Points that are mirrored in each trial: few to find the start, more to refine.
+_FOLLOWED: Final = 3
+#: Points that are mirrored in each trial: few to find the way, more to refine its end.
 _FEW, _MANY = 600, 2500
+#: First step, and how near to its end a search ends, degrees (the shift: half a step, and mm): on the way, then there.
+_FOLLOW_DEG, _REFINE_DEG = (4.0, 0.5), (1.0, 0.1)
 #: Loss of overlap that is accepted for a plane nearer to the seed: at the bound.
 _PRIOR: Final = 0.02
 #: Two planes that differ by more do not agree (docs/morphometry 3.2, step 3).
@@ -32,33 +35,76 @@ _MOST_TURNS, _TURNED_DEG = 4, 2.0
 _NEIGHBOURS: Final = 2
 
 
-def symmetric(field: Field, seed: Frame, *, refined: int = _REFINED) -> Frame:
+@dataclass(frozen=True, kw_only=True)
+class _Trials:
+    """What each trial of a search about `seed` mirrors, prepared so that a trial costs few operations on arrays.
+
+    Mirrored in a plane with the unit normal n, at the signed distance d of a point, its index in the grid moves by
+    -2 d times n taken as an index.
+    """
+
+    field: Field
+    seed: Frame
+    #: (n, 3), mm from the seed's origin.
+    positions: Array
+    #: (3, n), the same points as indices of the grid.
+    index: Array
+    #: (3, 3), from a direction in the patient to one in the grid.
+    to_grid: Array
+    weights: Array
+
+    @classmethod
+    def of(cls, field: Field, seed: Frame, count: int) -> Self:
+        """Take about `count` of the voxels that the mask fills, evenly through the list: the same ones every time."""
+        positions, weights = field.voxels(0.1)
+        step = max(1, len(weights) // count)
+        positions = positions[::step]
+        to_grid = np.asarray(np.linalg.inv(field.affine[:3, :3]), dtype=np.float64)
+        index = to_grid @ (positions - field.affine[:3, 3]).T
+        return cls(
+            field=field,
+            seed=seed,
+            positions=positions - seed.origin,
+            index=index,
+            to_grid=to_grid,
+            weights=weights[::step],
+        )
+
+    @property
+    def middle_mm(self) -> float:
+        """Where the mask's weight lies along the seed's normal."""
+        return float(self.positions @ self.seed.left @ self.weights / self.weights.sum())
+
+    def asymmetry(self, tilt: Sequence[float] | Array) -> float:
+        """Return how little the mirrored mask covers the mask, 0 to 1, plus the prior; 2 outside the bounds."""
+        yaw, roll, shift = float(tilt[0]), float(tilt[1]), float(tilt[2])
+        if max(abs(yaw), abs(roll)) > _BOUND_DEG:
+            return 2.0
+        normal = _normal(self.seed, yaw, roll)
+        distance = self.positions @ normal - shift
+        mirrored = self.field.at_index(self.index - (2 * self.to_grid @ normal)[:, None] * distance)
+        overlap = float(np.minimum(mirrored, self.weights).sum() / self.weights.sum())
+        return 1 - overlap + _PRIOR * (yaw**2 + roll**2) / _BOUND_DEG**2
+
+    def followed(self, start: Array, step: float, nearness: float) -> Array:
+        """Return where the search from `start` ends: steps of so many degrees at first, ended within `nearness`."""
+        simplex = start + step * np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 0.5]])
+        options = {"initial_simplex": simplex, "xatol": nearness, "fatol": 1e-5, "maxiter": 120}
+        found = optimize.minimize(self.asymmetry, start, method="Nelder-Mead", options=options)
+        return np.asarray(found.x)
+
+
+def symmetric(field: Field, seed: Frame, *, followed: int = _FOLLOWED) -> Frame:
     """Return the frame, each of two tilts within 30 degrees of `seed`, about whose plane the mask is most symmetric.
 
-    The origin is the seed's, moved into the plane. `refined` of the starts are followed to their end.
+    The origin is the seed's, moved into the plane. `followed` of the starts are followed, with few points; the best end
+    is refined with many.
     """
-    positions, weights = field.voxels(0.1)
-    few, many = (_thinned(positions, weights, count) for count in (_FEW, _MANY))
-    middle = float((positions - seed.origin) @ seed.left @ weights / weights.sum())
-    starts = [np.array([a, b, middle]) for a in _STARTS_DEG for b in _STARTS_DEG]
-    starts.sort(key=lambda start: _asymmetry(start, field, seed, *few))
-    found = [
-        optimize.minimize(
-            _asymmetry,
-            start,
-            args=(field, seed, *many),
-            method="Nelder-Mead",
-            options={
-                "initial_simplex": start + np.array([[0, 0, 0], [4, 0, 0], [0, 4, 0], [0, 0, 2]]),
-                "xatol": 0.1,
-                "fatol": 1e-5,
-                "maxiter": 120,
-            },
-        )
-        for start in starts[:refined]
-    ]
-    best = min(found, key=lambda result: float(result.fun))
-    return _tilted(seed, best.x)
+    few, many = (_Trials.of(field, seed, count) for count in (_FEW, _MANY))
+    starts = [np.array([a, b, many.middle_mm]) for a in _STARTS_DEG for b in _STARTS_DEG]
+    starts.sort(key=few.asymmetry)
+    ends = [few.followed(start, *_FOLLOW_DEG) for start in starts[:followed]]
+    return _tilted(seed, many.followed(min(ends, key=many.asymmetry), *_REFINE_DEG))
 
 
 def of_body(field: Field, frame: Frame, rear: Array) -> Frame:
@@ -76,7 +122,7 @@ def of_body(field: Field, frame: Frame, rear: Array) -> Frame:
         if not count:
             return frame
         values[labels != np.bincount(labels.ravel())[1:].argmax() + 1] = 0.0
-        seed, frame = frame, symmetric(replace(field, values=values), frame, refined=1)
+        seed, frame = frame, symmetric(replace(field, values=values), frame, followed=1)
         if angle_deg(seed.left, frame.left) < _TURNED_DEG:
             break
     return frame
@@ -84,13 +130,10 @@ def of_body(field: Field, frame: Frame, rear: Array) -> Frame:
 
 def recentred(field: Field, frame: Frame) -> Frame:
     """Return `frame` moved along its normal to where the mask is most symmetric."""
-    positions, weights = field.voxels(0.1)
-    many = _thinned(positions, weights, _MANY)
-    middle = float((positions - frame.origin) @ frame.left @ weights / weights.sum())
+    trials = _Trials.of(field, frame, _MANY)
+    middle = trials.middle_mm
     best = optimize.minimize_scalar(
-        lambda shift: _asymmetry(np.array([0.0, 0.0, shift]), field, frame, *many),
-        bounds=(middle - 6, middle + 6),
-        method="bounded",
+        lambda shift: trials.asymmetry((0.0, 0.0, shift)), bounds=(middle - 6, middle + 6), method="bounded"
     )
     return _tilted(frame, np.array([0.0, 0.0, float(best.x)]))
 
@@ -124,27 +167,12 @@ def _from_neighbours(level: str, normals: Mapping[str, Array]) -> Array | None:
     return unit((1 - share) * normals[above] + share * normals[below])
 
 
-def _thinned(positions: Array, weights: Array, count: int) -> tuple[Array, Array]:
-    """Return about `count` of the points, evenly through the list: the same ones every time."""
-    step = max(1, len(weights) // count)
-    return positions[::step], weights[::step]
-
-
 def _tilted(seed: Frame, tilt: Sequence[float] | Array) -> Frame:
     """Return the seed turned by (yaw, roll) degrees and moved by (shift) mm along its new normal."""
-    yaw, roll, shift = tilt[0], tilt[1], tilt[2]
-    normal = seed.left + np.tan(np.radians(yaw)) * seed.posterior + np.tan(np.radians(roll)) * seed.superior
-    turned = Frame.about(seed.origin, normal, seed.superior)
-    return replace(turned, origin=seed.origin + shift * turned.left)
+    turned = Frame.about(seed.origin, _normal(seed, float(tilt[0]), float(tilt[1])), seed.superior)
+    return replace(turned, origin=seed.origin + tilt[2] * turned.left)
 
 
-def _asymmetry(tilt: Array, field: Field, seed: Frame, positions: Array, weights: Array) -> float:
-    """Return how little the mirrored mask covers the mask, 0 to 1, plus the prior; 2 outside the bounds."""
-    tilts = np.abs(tilt[:2])
-    if tilts.max() > _BOUND_DEG:
-        return 2.0
-    frame = _tilted(seed, tilt)
-    distance = (positions - frame.origin) @ frame.left
-    mirrored = field.at(positions - 2 * distance[:, None] * frame.left)
-    overlap = float(np.minimum(mirrored, weights).sum() / weights.sum())
-    return 1 - overlap + _PRIOR * float((tilts**2).sum()) / _BOUND_DEG**2
+def _normal(seed: Frame, yaw_deg: float, roll_deg: float) -> Array:
+    yaw, roll = math.tan(math.radians(yaw_deg)), math.tan(math.radians(roll_deg))
+    return unit(seed.left + yaw * seed.posterior + roll * seed.superior)

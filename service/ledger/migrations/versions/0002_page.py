@@ -17,6 +17,7 @@ INDICES = {
     "ix_studies_by_source_state": ("studies", ["source", "state", "last_received_at", "id"]),
     "ix_studies_by_reason": ("studies", ["state", "reason", "last_received_at", "id", "who"]),
     "ix_studies_of_a_day": ("studies", ["last_received_at", "source", "state"]),
+    "ix_studies_accession_number": ("studies", ["accession_number"]),
     "ix_deliveries_destination": ("deliveries", ["destination", "delivered_at"]),
 }
 TABLES = ("people", "sessions", "switches", "callers", "audit")

@@ -1,0 +1,205 @@
+"""Associations: who is let in, what is offered to whom, what becomes known of it, and who was turned away.
+
+What hangs on the caller alone is decided here, before anything is received: whether it is a source, how many
+associations that source may have, which SOP classes it may send. Rejections are those of PS3.8 9.3.4: permanent where
+trying again cannot help until somebody changes a configuration, transient where it can.
+"""
+
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+from pynetdicom import evt
+from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import A_ASSOCIATE
+
+from service import peer
+from service.arriving import Arriving
+from service.callers import UNLISTED, Admitted, NotAdmitted, admit, may_connect
+from service.config import Settings
+from service.door import Door
+from service.hearing import Hearing
+from service.logs import log
+from service.slots import Shared, Slots
+from service.sop_classes import NAMES
+
+#: PS3.8 9.3.4, A-ASSOCIATE-RJ: rejected-permanent, by the service user, calling AE title not recognised.
+_CALLER_NOT_RECOGNISED: Final = (0x01, 0x01, 0x03)
+#: Rejected-transient, by the service provider (presentation), local limit exceeded.
+_LIMIT_EXCEEDED: Final = (0x02, 0x03, 0x02)
+#: What pynetdicom rejects by itself, by (source, reason) of PS3.8 9.3.4.
+_REJECTIONS: Final[Mapping[object, str]] = {(0x01, 0x07): "called_ae_title", (0x03, 0x02): "too_many_associations"}
+
+
+class Counts(Protocol):
+    """What is counted of associations. A source is the configured name, "unlisted" where none is known."""
+
+    def association_rejected(self, cause: str, source: str) -> None:
+        """Count one: calling_ae_title, address, called_ae_title, too_many_associations, too_many_of_source, other."""
+
+    def context_refused(self, sop_class: str) -> None:
+        """Count a presentation context that was refused, by the SOP class's name; "unknown" for all others."""
+
+
+class Associations:
+    """The associations of one listener. Safe in several threads."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        metrics: Counts,
+        arriving: Arriving,
+        door: Door | None = None,
+        shared: Shared | None = None,
+        hearing: Hearing | None = None,
+    ) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._arriving = arriving
+        self._door = door
+        self._shared = shared
+        self._hearing = hearing
+        folder = settings.storage.root / "slots"
+        #: Of each source that has a limit of its own, over all processes.
+        self._slots = {
+            source.name: Slots(folder / f"source-{source.name}", source.max_associations)
+            for source in settings.sources
+            if source.max_associations
+        }
+
+    def handlers(self) -> list[evt.EventHandlerType]:
+        """Return what is done when an association is asked for, begins and ends."""
+        return [
+            (evt.EVT_REQUESTED, self._on_requested),
+            (evt.EVT_REJECTED, self._on_rejected),
+            (evt.EVT_REJECTED, self._on_over),
+            (evt.EVT_ACCEPTED, self._on_accepted),
+            (evt.EVT_RELEASED, self._on_over),
+            (evt.EVT_ABORTED, self._on_over),
+            (evt.EVT_CONN_CLOSE, self._on_over),
+        ]
+
+    def may_connect(self, address: str) -> bool:
+        """Whether a connection from here is served; who is turned away is counted."""
+        admitted = may_connect(self._settings.sources, address)
+        admitted = admitted or (self._hearing is not None and self._hearing.may_connect(address))
+        if not admitted:
+            self._metrics.association_rejected("address", UNLISTED)
+            if self._door is not None:
+                self._door.turned_away(calling_ae="", called_ae="", address=address, cause="address")
+            log.warning("connection closed", action="association_rejected", cause="address", address=address)
+        return admitted
+
+    def source(self, association: Association) -> Admitted:
+        """Return who calls; NotAdmitted."""
+        calling_ae, _, address = titles(association)
+        return admit(self._settings.sources, calling_ae=calling_ae, address=address)
+
+    def known_as(self, association: Association) -> str:
+        """Return what a caller is called in metrics: its source's name, "unlisted" where none is known."""
+        try:
+            return self.source(association).counted_as
+        except NotAdmitted:
+            return UNLISTED
+
+    def _on_requested(self, event: evt.Event) -> None:
+        association = event.assoc
+        try:
+            self._admit(association)
+        except NotAdmitted as refusal:
+            self._say_rejected(association, refusal.cause)
+            association.acse.send_reject(*_CALLER_NOT_RECOGNISED)
+            return
+        cause = self._over_a_limit(association)
+        if cause is not None:
+            self._say_rejected(association, cause)
+            association.acse.send_reject(*_LIMIT_EXCEEDED)
+
+    def _admit(self, association: Association) -> None:
+        """Admit a source; a destination that is none may report what it has, and nothing else."""
+        try:
+            source = self.source(association)
+        except NotAdmitted:
+            calling_ae, _, address = titles(association)
+            if self._hearing is None or not self._hearing.may_report(calling_ae=calling_ae, address=address):
+                raise
+            self._hearing.narrow(association)
+        else:
+            if source.configured is not None and source.configured.sop_classes:
+                _narrow(association, {*source.configured.sop_class_uids})
+
+    def _over_a_limit(self, association: Association) -> str | None:
+        """Take the slots that an association needs; return which limit keeps it out, None where it may begin.
+
+        pynetdicom itself counts the associations of a listener that is alone.
+        """
+        own = self._slots.get(self.known_as(association))
+        if own is not None and not own.take(association):
+            return "too_many_of_source"
+        if self._shared and not self._shared.slots.take(association):
+            return "too_many_associations"
+        return None
+
+    def _on_rejected(self, event: evt.Event) -> None:
+        answer = event.assoc.acceptor.primitive
+        reason = (answer.result_source, answer.diagnostic) if isinstance(answer, A_ASSOCIATE) else None
+        self._say_rejected(event.assoc, _REJECTIONS.get(reason, "other"))
+
+    def _say_rejected(self, association: Association, cause: str) -> None:
+        calling_ae, called_ae, address = titles(association)
+        source = self.known_as(association)
+        self._metrics.association_rejected(cause, source)
+        if self._door is not None:
+            self._door.turned_away(calling_ae=calling_ae, called_ae=called_ae, address=address, cause=cause)
+        log.warning(
+            "association rejected",
+            action="association_rejected",
+            cause=cause,
+            source=source,
+            calling_ae=calling_ae,
+            called_ae=called_ae,
+            address=address,
+        )
+
+    def _on_accepted(self, event: evt.Event) -> None:
+        association = event.assoc
+        self._arriving.began(association)
+        refused = {context.abstract_syntax: peer.name_of(context) for context in association.rejected_contexts}
+        for uid, name in refused.items():
+            # A UID that nobody knows has itself as its name; what a caller makes up is no label of a metric.
+            self._metrics.context_refused("unknown" if name == uid else name)
+        if refused:
+            # Many senders propose every SOP class they know; that alone is nothing to act on.
+            say = log.info if association.accepted_contexts else log.warning
+            say(
+                "presentation contexts refused",
+                action="context_refused",
+                calling_ae=titles(association)[0],
+                sop_class=", ".join(sorted(refused.values())),
+                count=len(association.rejected_contexts),
+                reason=", ".join(sorted(peer.reasons(association.rejected_contexts))),
+            )
+
+    def _on_over(self, event: evt.Event) -> None:
+        self._arriving.over(event.assoc)
+        for slots in self._slots.values():
+            slots.give_back(event.assoc)
+        if self._shared:
+            self._shared.slots.give_back(event.assoc)
+
+
+def titles(association: Association) -> tuple[str, str, str]:
+    """Return (calling AE title, called AE title, address) of a caller."""
+    request = association.requestor.primitive
+    address = association.requestor.address_info
+    if not isinstance(request, A_ASSOCIATE) or address is None:
+        raise TypeError("the association was not requested yet")
+    return (request.calling_ae_title or "").strip(), (request.called_ae_title or "").strip(), address.address
+
+
+def _narrow(association: Association, wanted: set[str]) -> None:
+    """Offer a source of the storage SOP classes only those it may send; what is no storage stays."""
+    offered = association.acceptor.supported_contexts
+    association.acceptor.supported_contexts = [
+        each for each in offered if each.abstract_syntax in wanted or each.abstract_syntax not in NAMES
+    ]

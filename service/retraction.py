@@ -1,0 +1,160 @@
+"""Taking a report back: each destination that has objects of a study is sent a note that rejects them (IHE RAD IOCM).
+
+The study is out from then on, as if an administrator had ignored it: nothing more is sent, nothing is compared with it.
+What a destination does with a note is its own: who implements IOCM hides what it names, others keep it beside them. One
+that takes no Key Object Selection is named as such in what happened to the study.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final, Protocol
+
+from service.dispatch import dispatch_all
+from service.ledger import JobRow, NewReport, ReportRow, StudyRow
+from service.ledger.retractions import Note, Order
+from service.ledger.switches import Paused
+from service.logs import log
+from service.operations import Actor
+from service.states import NotAllowed
+from service.wiring import Node
+
+#: What a reason begins with in lists and pages.
+RETRACTED: Final = "retracted"
+
+
+class Title(StrEnum):
+    """As what the objects are rejected: the title of the note, of CID 7010."""
+
+    #: (113001, DCM, "Rejected for Quality Reasons")
+    QUALITY = "quality"
+    #: (113037, DCM, "Rejected for Patient Safety Reasons"): another patient's, another side, another level.
+    PATIENT_SAFETY = "patient-safety"
+    #: (113038, DCM, "Incorrect Modality Worklist Entry")
+    WORKLIST_ENTRY = "worklist-entry"
+    #: (113039, DCM, "Data Retention Policy Expired")
+    RETENTION = "retention"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What an administrator wants."""
+
+    title: Title = Title.QUALITY
+    #: For people, in the note and with the study. No patient data.
+    why: str = ""
+
+    @property
+    def reason(self) -> str:
+        """The study's reason from then on."""
+        return f"{RETRACTED} ({self.title}){f': {self.why}' if self.why else ''}"
+
+
+class NoteMaker(Protocol):
+    """Writes rejection notes: what they look like, only the workers know."""
+
+    def __call__(
+        self, node: Node, study: StudyRow, rejected: Sequence[ReportRow], wish: Wish, *, at: datetime, number: int
+    ) -> NewReport:
+        """Keep a note in the study's folder and return what the ledger is to know; Quarantined where it is not valid.
+
+        The same rejected objects, wish, moment and number give the same object.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """One destination, and the note that is on its way there."""
+
+    destination: str
+    #: How many objects the note rejects.
+    objects: int
+    #: SOP Instance UID of the note.
+    note: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retracted:
+    """What came of it."""
+
+    study_instance_uid: str
+    reason: str
+    #: False where all had been taken back before; then `told` is who is sent a note again that it has not got.
+    new: bool
+    told: tuple[Told, ...]
+    #: Study Instance UIDs of those that were compared with this study: measured again, they are not.
+    compared: tuple[str, ...]
+
+
+def retract(node: Node, uid: str, wish: Wish, *, by: Actor, make_note: NoteMaker) -> Retracted:
+    """Take a study out and have every destination told that rejects what it has of ours.
+
+    Asked for again it tells only those that have not got their note: nothing is rejected twice. NotAllowed where no
+    destination has anything (`ignore` takes such a study out), or an object is being sent at this moment.
+    """
+    study = node.ledger.admin.study(uid).study
+    there = node.ledger.retractions.there(study.id)
+    before = node.ledger.retractions.notes(study.id)
+    if not there and not before:
+        raise NotAllowed("no destination has an object of this study: there is nothing to take back, ignore it instead")
+    now = node.clock()
+    if there:
+        order = Order(reason=wish.reason, actor=by.name)
+        notes = _notes(node, study, there, wish, make_note, at=now, made=len(before))
+        jobs = node.ledger.retractions.retract(study.id, notes, order, seen=there, now=now)
+    else:
+        jobs = node.ledger.retractions.send_again(study.id, Order(reason=wish.reason, actor=by.name), now=now)
+    if jobs and Paused.PROCESSING not in node.ledger.switches.paused():
+        node.ledger.jobs.enqueued(dispatch_all(node.dispatch, jobs), now=node.clock())
+    _note_it(node, study, by, jobs)
+    return _said(node, study.key, jobs, new=bool(there), objects={name: len(rows) for name, rows in there.items()})
+
+
+def _notes(
+    node: Node,
+    study: StudyRow,
+    there: dict[str, tuple[ReportRow, ...]],
+    wish: Wish,
+    make_note: NoteMaker,
+    *,
+    at: float,
+    made: int,
+) -> list[Note]:
+    """Return a note for each set of objects: destinations that have the same get the same."""
+    sets = list(dict.fromkeys(there.values()))
+    moment = datetime.fromtimestamp(at, UTC).astimezone()
+    return [
+        Note(
+            report=make_note(node, study, rejected, wish, at=moment, number=made + number),
+            destinations=[name for name, rows in there.items() if rows == rejected],
+        )
+        for number, rejected in enumerate(sets, start=1)
+    ]
+
+
+def _note_it(node: Node, study: StudyRow, by: Actor, jobs: Sequence[JobRow]) -> None:
+    node.ledger.audit.note(actor=by.name, address=by.address, what="retract", detail=study.key, now=node.clock())
+    log.warning("report taken back", action="report_retracted", study=study.key, count=len(jobs), address=by.address)
+
+
+def _said(node: Node, key: str, jobs: Sequence[JobRow], *, new: bool, objects: dict[str, int]) -> Retracted:
+    detail = node.ledger.admin.study(key)
+    uids = {row.id: row.sop_instance_uid for row in detail.reports}
+    told = (
+        Told(
+            destination=job.destination or "",
+            objects=objects.get(job.destination or "", 0),
+            note=uids.get(job.report_id or 0, ""),
+        )
+        for job in jobs
+    )
+    study = detail.study
+    return Retracted(
+        study_instance_uid=study.study_instance_uid,
+        reason=study.reason or "",
+        new=new,
+        told=tuple(told),
+        compared=tuple(node.ledger.priors.compared_with(study.study_instance_uid)),
+    )

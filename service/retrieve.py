@@ -1,0 +1,278 @@
+"""Query and retrieve as user (PS3.4 annex C): what an archive has of a study, and having it sent here.
+
+By C-GET objects come over the association that asks, into the same spool as everything that is received: their bytes
+as they came, durable before the archive is told so. By C-MOVE the archive sends them to our listener.
+"""
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from pydicom.dataset import Dataset
+from pynetdicom import build_context, build_role, evt
+from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.presentation import PresentationContext
+
+from service import peer, sop_classes
+from service.asking import FIND
+from service.config_peers import Archive, Destination
+from service.errors import NotNow, PeerRefused, Refused, Unavailable
+from service.file_meta import file_meta
+from service.identity import is_uid, read_identity
+from service.logs import log
+from service.receiving import Announced
+from service.spool import Spool
+
+#: PS3.4 C.6.2: Study Root Query/Retrieve Information Model.
+MOVE: Final = "1.2.840.10008.5.1.4.1.2.2.2"
+GET: Final = "1.2.840.10008.5.1.4.1.2.2.3"
+#: PS3.4 tables C.4-1 to C.4-3.
+_PENDING: Final = frozenset({0xFF00, 0xFF01})
+_SUCCESS: Final = 0x0000
+#: Sub-operations complete, one or more failures or warnings: what is missing is seen afterwards.
+_SOME_FAILED: Final = 0xB000
+#: Another try meets these again: move destination unknown, identifier does not match SOP class, SOP class not
+#: supported, not authorised.
+_PERMANENT: Final = frozenset({0xA801, 0xA900, 0x0122, 0x0124})
+#: PS3.4 table B.2-1, of an object that a C-GET brings.
+_OUT_OF_RESOURCES: Final = 0xA700
+_MISMATCH: Final = 0xA900
+#: So many matches of one question are read at most; a study has fewer.
+_MOST: Final = 50_000
+#: A list of UIDs in one request (PS3.4 C.4.2.1.4.1) is kept so short that every peer's element takes it.
+_UIDS_AT_ONCE: Final = 100
+#: PS3.8 9.3.2.2: so many presentation contexts has an association; one is for C-GET itself.
+_MOST_CONTEXTS: Final = 127
+_STORED: Final = (*sop_classes.LOSSLESS, *sop_classes.LOSSY)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """One object that an archive lists."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    #: Empty where the archive does not say.
+    sop_class_uid: str
+
+
+class Keeper(Protocol):
+    """What becomes of an object that an archive sends over our association."""
+
+    def __call__(self, announced: Announced, data: bytes) -> None:
+        """Keep it, durable. Refused, with the DIMSE status to answer, where it cannot be kept."""
+        ...
+
+
+def as_peer(archive: Archive, name: str) -> Destination:
+    """Return an archive as something to call; `name` is its source's."""
+    where = {"ae_title": archive.ae_title, "host": archive.host, "port": archive.port}
+    return Destination.model_validate({"name": name, **where, "timeout_s": archive.timeout_s, "tls": archive.tls})
+
+
+def find_contexts() -> list[PresentationContext]:
+    """Return what is proposed to ask."""
+    return [build_context(FIND, list(sop_classes.UNCOMPRESSED[:2]))]
+
+
+def move_contexts() -> list[PresentationContext]:
+    """Return what is proposed to have objects sent to our listener."""
+    return [build_context(MOVE, list(sop_classes.UNCOMPRESSED[:2]))]
+
+
+def get_contexts(classes: Collection[str]) -> list[PresentationContext]:
+    """Return what is proposed to get objects of these SOP classes over the same association.
+
+    Each compressed syntax stands in a context of its own, so that the archive can send what it has as it is; where that
+    would be more contexts than an association has, it chooses one syntax a class.
+    """
+    found = [build_context(GET, list(sop_classes.UNCOMPRESSED[:2]))]
+    wanted = {uid: sop_classes.transfer_syntaxes(uid) for uid in sorted(classes)}
+    apart = [
+        build_context(uid, list(syntaxes))
+        for uid, taken in wanted.items()
+        for syntaxes in (taken[:2], *((each,) for each in taken if each in _STORED))
+    ]
+    whole = [build_context(uid, list(taken)) for uid, taken in wanted.items()]
+    return found + (apart if len(apart) <= _MOST_CONTEXTS else whole)
+
+
+def find(association: Association, name: str, **keys: str) -> Iterator[Dataset]:
+    """Yield the matches of a C-FIND; an empty key asks for a value. Raises PeerRefused, NotNow or Unavailable."""
+    wanted = Dataset()
+    for keyword, value in keys.items():
+        setattr(wanted, keyword, value)
+    try:
+        for count, (answer, identifier) in enumerate(association.send_c_find(wanted, FIND)):
+            if _is_match(answer, name, "C-FIND") and identifier is not None:
+                yield identifier
+            if count >= _MOST:
+                raise PeerRefused(f"{name} lists more than {_MOST} matches of one study")
+    except RuntimeError as error:
+        raise Unavailable(f"{name} ended the association") from error
+
+
+def objects_of(
+    association: Association, name: str, study_instance_uid: str, *, wanted: Callable[[Dataset], bool]
+) -> list[Listed]:
+    """Return the objects that an archive lists of a study, of those series that are `wanted`, by what it says of them.
+
+    Objects of SOP classes that are not taken are left out.
+    """
+    study = {"StudyInstanceUID": study_instance_uid}
+    about = dict.fromkeys(("Modality", "SeriesInstanceUID", "SeriesDescription"), "")
+    series = list(find(association, name, QueryRetrieveLevel="SERIES", **study, **about))
+    found = []
+    for one in series:
+        uid = str(one.get("SeriesInstanceUID", ""))
+        if not uid or not wanted(one):
+            continue
+        keys = {"QueryRetrieveLevel": "IMAGE", **study, "SeriesInstanceUID": uid}
+        for item in find(association, name, **keys, SOPInstanceUID="", SOPClassUID=""):
+            sop_class, sop_instance = str(item.get("SOPClassUID", "")), str(item.get("SOPInstanceUID", ""))
+            if is_uid(sop_instance) and (not sop_class or sop_class in sop_classes.ACCEPTED):
+                found.append(
+                    Listed(
+                        study_instance_uid=study_instance_uid,
+                        series_instance_uid=uid,
+                        sop_instance_uid=sop_instance,
+                        sop_class_uid=sop_class,
+                    )
+                )
+    return found
+
+
+def earlier_studies(association: Association, name: str, *, patient_id: str, until: str) -> list[str]:
+    """Return the Study Instance UIDs that an archive lists of a patient up to a date, YYYYMMDD, the newest first."""
+    if not patient_id or not until or any(wild in patient_id for wild in "*?\\"):
+        return []
+    keys = {"QueryRetrieveLevel": "STUDY", "PatientID": patient_id, "StudyDate": f"-{until}", "StudyInstanceUID": ""}
+    charset = {} if patient_id.isascii() else {"SpecificCharacterSet": "ISO_IR 192"}
+    dates = {
+        str(one.get("StudyInstanceUID", "")): str(one.get("StudyDate", ""))
+        for one in find(association, name, **charset, **keys)
+        # A peer that matches otherwise than we asked returns somebody else.
+        if str(one.get("PatientID", patient_id)).strip() == patient_id
+    }
+    return sorted(filter(is_uid, dates), key=lambda uid: dates[uid], reverse=True)
+
+
+def move(archive: Archive, name: str, missing: Collection[Listed], *, our_ae: str, end: float) -> None:
+    """Have an archive send objects to our listener, until `end` (time.monotonic).
+
+    Raises PeerRefused, NotNow or Unavailable; that some could not be sent is seen by what is missing afterwards.
+    """
+    with peer.calling(as_peer(archive, name), move_contexts(), calling_ae=our_ae) as association:
+        for wanted in _requests(missing):
+            _follow(association, association.send_c_move(wanted, our_ae, MOVE), name, "C-MOVE", end)
+
+
+def get(archive: Archive, name: str, missing: Collection[Listed], keep: Keeper, *, our_ae: str, end: float) -> None:
+    """Have an archive send objects over the association that asks, as `move`; each goes to `keep`."""
+    classes = {each.sop_class_uid for each in missing}
+    classes = set(sop_classes.ACCEPTED) if "" in classes else classes
+    roles = [build_role(uid, scp_role=True) for uid in sorted(classes)]
+    contexts = get_contexts(classes)
+    with peer.calling(as_peer(archive, name), contexts, calling_ae=our_ae, roles=roles) as association:
+        association.bind(evt.EVT_C_STORE, _on_store, [keep, {each.sop_instance_uid for each in missing}])
+        for wanted in _requests(missing):
+            _follow(association, association.send_c_get(wanted, GET), name, "C-GET", end)
+
+
+def _follow(
+    association: Association, answers: Iterable[tuple[Dataset, Dataset | None]], name: str, asked: str, end: float
+) -> None:
+    try:
+        for answer, _ in answers:
+            pending = _is_match(answer, name, asked)
+            if pending and time.monotonic() > end:
+                association.abort()
+                raise Unavailable(f"{name} has not sent all in the time that there was ({asked})")
+    except RuntimeError as error:
+        raise Unavailable(f"{name} ended the association") from error
+
+
+def _is_match(answer: Dataset, name: str, asked: str) -> bool:
+    """Whether more follows; raises what the status gives cause for."""
+    status: int | None = answer.get("Status")
+    if status is None:
+        raise Unavailable(f"{name} gave no answer to a {asked}")
+    if status in _PENDING:
+        return True
+    if status not in {_SUCCESS, _SOME_FAILED}:
+        why = f"{name} answered a {asked} with status 0x{status:04X}"
+        raise PeerRefused(why) if status in _PERMANENT else NotNow(why)
+    return False
+
+
+def _requests(missing: Iterable[Listed]) -> Iterator[Dataset]:
+    """Yield the identifiers of requests for these objects (PS3.4 C.4.2.1.4.1), a series or a part of one each."""
+    series: dict[tuple[str, str], list[str]] = {}
+    for each in missing:
+        series.setdefault((each.study_instance_uid, each.series_instance_uid), []).append(each.sop_instance_uid)
+    for (study, one), uids in series.items():
+        for start in range(0, len(uids), _UIDS_AT_ONCE):
+            wanted = Dataset()
+            wanted.QueryRetrieveLevel = "IMAGE"
+            wanted.StudyInstanceUID, wanted.SeriesInstanceUID = study, one
+            wanted.SOPInstanceUID = uids[start : start + _UIDS_AT_ONCE]
+            yield wanted
+
+
+def _on_store(event: evt.Event, keep: Keeper, wanted: Collection[str]) -> int:
+    """Answer a C-STORE-RQ that a C-GET brings; what was not asked for is refused."""
+    request = event.request
+    if not isinstance(request, C_STORE) or request.DataSet is None:
+        return _MISMATCH
+    announced = Announced(
+        sop_class_uid=str(request.AffectedSOPClassUID),
+        sop_instance_uid=str(request.AffectedSOPInstanceUID),
+        abstract_syntax=str(event.context.abstract_syntax),
+        transfer_syntax=str(event.context.transfer_syntax),
+    )
+    if announced.sop_instance_uid not in wanted:
+        return _MISMATCH
+    try:
+        keep(announced, request.DataSet.getvalue())
+    except Refused as refusal:
+        log.warning("object refused", action="object_refused", cause="retrieved", why=str(refusal))
+        return refusal.status
+    except OSError as error:
+        log.error("object not stored", action="object_refused", cause="retrieved", why=error.strerror)
+        return _OUT_OF_RESOURCES
+    return _SUCCESS
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntoSpool:
+    """Keeps what comes in the spool, as the listener does, and has the ledger told."""
+
+    spool: Spool
+    #: What an object of ours is not taken for: an image or report of somebody else.
+    is_own: Callable[[str], bool]
+    #: Told of each object of a study that is durable: its key and Study Instance UID.
+    arrived: Callable[[str, str], None]
+    #: Largest data set, bytes.
+    largest: int
+
+    def __call__(self, announced: Announced, data: bytes) -> None:
+        """Keep an object."""
+        if len(data) > self.largest:
+            raise Refused("larger than node.max_object_mb", status=_OUT_OF_RESOURCES)
+        identity = read_identity(data, announced.transfer_syntax)
+        said = (identity.sop_class_uid, identity.sop_instance_uid)
+        if said != (announced.sop_class_uid, announced.sop_instance_uid):
+            raise Refused("the data set is not the object that was announced", status=_MISMATCH)
+        own = self.is_own(identity.sop_instance_uid)
+        stored = self.spool.store(
+            study_instance_uid=identity.study_instance_uid,
+            sop_instance_uid=identity.sop_instance_uid,
+            header=file_meta(announced),
+            data=data,
+            own=own,
+        )
+        if not own:
+            self.arrived(stored.key, identity.study_instance_uid)

@@ -1,0 +1,211 @@
+"""Processes that die, each at its worst moment and all of them at random ones: no study is lost, none reported twice.
+
+One node serves all of it. SPONDYL_TEST_ROUNDS is how many random deaths there are: a few, 200 in `make campaign`.
+"""
+
+import contextlib
+import os
+import random
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pydicom
+import pytest
+from faults_seen import Machine, assert_still_whole, send, wait_for_reports
+from nodes import Running, storescu, write_config
+from pydicom.uid import CTImageStorage
+from pynetdicom import AE
+from raw_caller import calling_raw, ct_object, pdu, pdv, store_rq
+from servers import Orthanc, run_orthanc, wait_until
+from small_study import make_small_studies
+
+from service.spool import study_key
+
+ROUNDS: Final = int(os.environ.get("SPONDYL_TEST_ROUNDS", "3"))
+SEED: Final = int(os.environ.get("SPONDYL_TEST_SEED", "5"))
+#: What is killed in a round; "machine" is the whole process group.
+ROLES: Final = ("listen", "work", "web", "valkey", "machine")
+#: A study takes about so long from the first object to its report, seconds: kills fall anywhere in it.
+LONGEST_WAIT_S: Final = 5.0
+#: For all studies together: every lease that ended, every back-off, every restart.
+RECOVERY_S: Final = 90.0 + 10.0 * ROUNDS
+#: Studies beside those of the rounds: one a test.
+ALONE: Final = 6
+
+#: The routing rule that people write first: everything goes on, our own report too.
+ROUTE_EVERYTHING: Final = """
+function OnStableStudy(studyId, tags, metadata)
+  for _, series in ipairs(ParseJson(RestApiGet('/studies/' .. studyId)).Series) do
+    pcall(RestApiPost, '/modalities/spondyl/store', series, false)
+  end
+end
+"""
+
+
+@pytest.fixture(scope="module")
+def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
+    """Give a PACS that sends every stable study on, our reports with it."""
+    with run_orthanc(tmp_path_factory.mktemp("orthanc"), lua=ROUTE_EVERYTHING) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def machine(orthanc: Orthanc, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """Run a node that reports to Orthanc, and to which Orthanc routes everything."""
+    node = write_config(tmp_path_factory.mktemp("node"), {"pacs": (orthanc.ae_title, orthanc.port)})
+    machine = Machine(node)
+    machine.start()
+    orthanc.add_modality("spondyl", "SPONDYL", node.port)
+    yield machine
+    machine.stop()
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Give a study for each test and each round."""
+    return make_small_studies(tmp_path_factory.mktemp("studies"), ALONE + ROUNDS, name="Fault^Finder")
+
+
+@pytest.fixture(scope="module")
+def untouched(studies: dict[str, Path]) -> Iterator[tuple[str, Path]]:
+    """Give one study after the other that no test has sent."""
+    return iter(studies.items())
+
+
+@pytest.fixture(scope="module")
+def sent() -> dict[str, Path]:
+    """Collect the studies that were sent."""
+    return {}
+
+
+@pytest.fixture
+def study(untouched: Iterator[tuple[str, Path]], sent: dict[str, Path]) -> tuple[str, Path]:
+    """Give a study that no test has sent: its UID and its folder."""
+    uid, folder = next(untouched)
+    sent[uid] = folder
+    return uid, folder
+
+
+def test_a_worker_killed_while_it_measures(orthanc: Orthanc, machine: Machine, study: tuple[str, Path]) -> None:
+    """A worker that is killed with -9 while it measures costs time, never the report."""
+    node, (uid, folder) = machine.node, study
+    send(node, folder)
+    wait_until(lambda: any(s.state == "measuring" for s in node.studies()), "the study is measured", step=0.01)
+    assert node.kill("work")
+
+    wait_for_reports(orthanc, node, [uid])
+
+
+def test_the_page_and_the_listener_killed_inside_an_association(
+    orthanc: Orthanc, machine: Machine, study: tuple[str, Path]
+) -> None:
+    """What the killed listener acknowledged is in the spool; the sender sends the rest and one report comes."""
+    node, (uid, folder) = machine.node, study
+    acknowledged = _send_until_killed(node, sorted(folder.iterdir()))
+    assert 0 < len(acknowledged) < len(list(folder.iterdir()))
+    held = {pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID for path in node.spool.files(study_key(uid))}
+    assert acknowledged <= held
+
+    wait_until(lambda: bool(node.pids("listen")), "the listener is started again")
+    send(node, folder)
+    wait_for_reports(orthanc, node, [uid])
+    wait_until(lambda: node.get("/readyz")[0] == 200, "the page is there again")
+
+
+def _send_until_killed(node: Running, files: list[Path]) -> set[str]:
+    """Send one object after the other and kill listener and page half way; give the UIDs that were acknowledged."""
+    entity = AE(ae_title="SENDER")
+    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 3
+    entity.add_requested_context(CTImageStorage)
+    association = entity.associate("127.0.0.1", node.port, ae_title="SPONDYL")
+    assert association.is_established
+    connection = association.dul.socket and association.dul.socket.socket
+    assert connection
+    acknowledged = set()
+    images = [dataset for dataset in map(pydicom.dcmread, files) if dataset.SOPClassUID == CTImageStorage]
+    with contextlib.suppress(RuntimeError, ValueError):
+        for number, dataset in enumerate(images):
+            if number == len(images) // 2:
+                assert node.kill("web")
+                assert node.kill("listen")
+            status = association.send_c_store(dataset)
+            if status and status.Status == 0:
+                acknowledged.add(str(dataset.SOPInstanceUID))
+    association.abort()
+    # pynetdicom forgets a socket whose peer is gone without closing it.
+    connection.close()
+    return acknowledged
+
+
+def test_an_association_aborted_inside_an_object(orthanc: Orthanc, machine: Machine, study: tuple[str, Path]) -> None:
+    """Half an object was never acknowledged: nothing of it is kept, and the study that is sent whole is reported."""
+    node, (uid, folder) = machine.node, study
+    with calling_raw(node.port) as caller:
+        caller.say(pdu(4, pdv(store_rq("1.2.9.9"), command=True)))
+        caller.say(pdu(4, pdv(ct_object("1.2.9.9", pixels=9000)[:5000], last=False)), pdu(7, bytes(4)))
+        assert caller.read() == (0, b"")
+    send(node, folder)
+    wait_for_reports(orthanc, node, [uid])
+
+    assert not any(study.study_instance_uid == "1.2.3.1" for study in node.studies())
+
+
+def test_the_broker_killed_and_its_data_lost(orthanc: Orthanc, machine: Machine, study: tuple[str, Path]) -> None:
+    """A broker that comes back empty is filled again from the ledger."""
+    node, (uid, folder) = machine.node, study
+    send(node, folder)
+    assert node.kill("valkey")
+    shutil.rmtree(node.folder / "state" / "broker", ignore_errors=True)
+
+    wait_for_reports(orthanc, node, [uid])
+
+
+def test_the_pacs_routes_everything_and_sends_it_again(
+    orthanc: Orthanc, machine: Machine, study: tuple[str, Path]
+) -> None:
+    """A PACS that sends every stable study on, our report with it, makes no loop; nor does who sends a study again."""
+    node, (uid, folder) = machine.node, study
+    assert storescu([folder], orthanc.port, "-aec", "PACS").returncode == 0
+    wait_for_reports(orthanc, node, [uid])
+    wait_until(lambda: "own_report_ignored" in node.log, "the report is routed back")
+
+    send(node, folder)
+
+
+def test_the_whole_machine_dies(orthanc: Orthanc, machine: Machine, study: tuple[str, Path]) -> None:
+    """A machine that goes down with a study on board reports it after it comes back."""
+    send(machine.node, study[1])
+    machine.die()
+
+    wait_for_reports(orthanc, machine.node, [study[0]])
+
+
+@pytest.mark.timeout(300 + 30 * ROUNDS)
+def test_whatever_dies_and_whenever(
+    orthanc: Orthanc, machine: Machine, untouched: Iterator[tuple[str, Path]], sent: dict[str, Path]
+) -> None:
+    """After listener, workers, page, broker and the whole machine died at random, each study is reported."""
+    chance = random.Random(SEED)
+    began, died = time.monotonic(), dict.fromkeys(ROLES, 0)
+    mine = dict(untouched)
+    sent.update(mine)
+    for folder in mine.values():
+        send(machine.node, folder)
+        time.sleep(chance.uniform(0, LONGEST_WAIT_S))
+        role = chance.choice(ROLES)
+        died[role] += 1
+        if role == "machine":
+            machine.die()
+        else:
+            machine.node.kill(role)
+    wait_for_reports(orthanc, machine.node, mine, seconds=RECOVERY_S)
+    print(f"\n{ROUNDS} rounds in {time.monotonic() - began:.0f} s, seed {SEED}: {died}")  # noqa: T201 - for the campaign
+
+
+def test_nothing_is_missing_and_nothing_came_twice(orthanc: Orthanc, machine: Machine, sent: dict[str, Path]) -> None:
+    """After all of it: each study that was sent has one report, one revision, and all its objects in the spool."""
+    assert sent
+    assert_still_whole(orthanc, machine.node, sent)

@@ -1,0 +1,157 @@
+"""TLS in the real role `listen`, in two processes on one port: peers silent in the handshake, certificates renewed."""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+import pytest
+from authority import Authority, handshake, put
+from nodes import Running, serving, write_config
+from pynetdicom import build_context
+from raw_caller import VERIFICATION
+from servers import wait_until
+
+from service import peer
+from service.config_peers import Destination, Tls
+
+#: Time for a handshake (`Acceptor.handshake_timeout_s`), and what a loaded machine may be late by, seconds.
+HANDSHAKE_S, LATE_S = 5.0, 3.0
+GROWTH = 50_000_000
+#: A TLS record that announces a ClientHello of 508 bytes.
+HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Make the CA of a site."""
+    return Authority.made(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture(scope="module")
+def modality(authority: Authority) -> Tls:
+    """Make the certificate of somebody who may call."""
+    return authority.sign("modality")
+
+
+@pytest.fixture(scope="module")
+def files(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Tls:
+    """Put the node's files where the configuration names them."""
+    folder = tmp_path_factory.mktemp("tls")
+    named = Tls(cert_file=folder / "node.pem", key_file=folder / "node.key", ca_file=folder / "ca.pem")
+    put(authority.sign("node"), named)
+    return named
+
+
+@pytest.fixture(scope="module")
+def node(files: Tls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Run the role `listen` with TLS in two processes."""
+    configured = write_config(tmp_path_factory.mktemp("node"), {})
+    table = "\n".join(f'{name} = "{path}"' for name, path in files.model_dump().items())
+    text = configured.config.read_text(encoding="utf-8").replace("[node]\n", "[node]\nprocesses = 2\n")
+    configured.config.write_text(f"{text}\n[node.tls]\n{table}\n", encoding="utf-8")
+    configured.command("migrate").check_returncode()
+    with serving(configured, "listen") as running:
+        saved = running.folder / "state" / "metrics"
+        wait_until(lambda: len(list(saved.glob("*.prom"))) == 2, "both processes have saved their counts")
+        yield running
+
+
+def assert_echoed(node: Running, tls: Tls) -> None:
+    """Check that somebody with a certificate is answered within a second; the quickest of five counts."""
+    place = Destination(name="node", ae_title="SPONDYL", host="127.0.0.1", port=node.port, timeout_s=10, tls=tls)
+    took = []
+    for _ in range(5):
+        start = time.monotonic()
+        with peer.calling(place, [build_context(VERIFICATION)], calling_ae="TEST") as association:
+            assert association.send_c_echo().Status == 0x0000
+        took.append(time.monotonic() - start)
+        if took[-1] < 1.0:
+            return
+    raise AssertionError(f"a caller waited for {took} s")
+
+
+def test_peers_silent_in_the_handshake_stop_nobody(node: Running, modality: Tls) -> None:
+    """Silent, half a ClientHello, byte by byte: each is over within the time of a handshake; others are served."""
+    processes = psutil.Process(node.processes[0].pid).children()
+    assert_echoed(node, modality)
+    before = sum(each.memory_info().rss for each in processes)
+    start = time.monotonic()
+    with ExitStack() as stack:
+        callers = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", node.port), timeout=60)) for _ in range(60)
+        ]
+        for caller in callers[20:]:
+            caller.sendall(HELLO)
+        dripping = threading.Event()
+        drip = threading.Thread(target=_drip, args=(callers[40:], dripping))
+        drip.start()
+        try:
+            assert_echoed(node, modality)
+            for caller in callers:
+                _read_to_the_end(caller)
+        finally:
+            dripping.set()
+            drip.join()
+    assert time.monotonic() - start < HANDSHAKE_S + LATE_S
+    assert sum(each.memory_info().rss for each in processes) - before < GROWTH
+
+
+def _drip(callers: list[socket.socket], enough: threading.Event) -> None:
+    while not enough.wait(0.1):
+        for caller in callers:
+            try:
+                caller.sendall(b"\0")
+            except OSError:
+                continue
+
+
+def _read_to_the_end(caller: socket.socket) -> None:
+    try:
+        while caller.recv(4096):
+            pass
+    except ConnectionError:
+        return
+
+
+def test_every_process_takes_the_renewed_certificate(
+    node: Running, authority: Authority, modality: Tls, files: Tls
+) -> None:
+    """Without a restart, and without a caller that is refused meanwhile."""
+    assert {"subject=CN = node"} == _subjects(node, modality)
+    put(authority.sign("renewed"), files)
+    assert {"subject=CN = renewed"} == _subjects(node, modality)
+
+
+def _subjects(node: Running, tls: Tls) -> set[str]:
+    said = [handshake(node.port, tls) for _ in range(12)]
+    return {line for each in said for line in each.splitlines() if line.startswith("subject=")}
+
+
+def test_broken_files_are_said_and_change_nothing(node: Running, modality: Tls, files: Tls) -> None:
+    """By each process, before anybody calls; by `doctor`, with what to do. Callers are served as before."""
+    kept = files.key_file.read_bytes()
+    files.key_file.write_bytes(b"no key")
+    wait_until(lambda: node.log.count("tls_not_renewed") >= 2, "both processes say so", seconds=20)
+    done = node.command("doctor", "--json")
+    assert done.returncode != 0
+    assert done.stdout, done.stderr
+    [check] = [each for each in json.loads(done.stdout)["checks"] if each["name"] == "TLS files of node"]
+    assert (check["verdict"], "goes on with the old ones" in check["remedy"]) == ("failed", True)
+    assert_echoed(node, modality)
+    files.key_file.write_bytes(kept)
+    assert_echoed(node, modality)
+
+
+def test_a_node_does_not_start_with_files_that_cannot_be_used(tmp_path: Path) -> None:
+    """There are no older ones: exit code 3, and the files are named."""
+    configured = write_config(tmp_path / "node", {})
+    with configured.config.open("a", encoding="utf-8") as file:
+        file.write('\n[node.tls]\ncert_file = "c.pem"\nkey_file = "c.key"\nca_file = "ca.pem"\n')
+    configured.command("migrate").check_returncode()
+    done = configured.command("listen")
+    assert (done.returncode, "c.pem" in done.stderr) == (3, True)

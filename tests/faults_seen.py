@@ -1,0 +1,78 @@
+"""What every fault must leave behind: nothing acknowledged is missing, nothing is reported twice, by itself."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from nodes import Running, pictures_in, reports_in, serving, storescu
+from servers import Orthanc, wait_until
+
+from service.spool import study_key
+
+#: Long enough for leases to end, the study to be measured again and the report to be sent.
+RECOVERY_S = 90.0
+#: How long nothing more may arrive before "exactly one" is believed: several quiet periods and reconciler passes.
+STILL_S = 8.0
+
+
+class Machine:
+    """A machine that runs a node, and can lose its power."""
+
+    def __init__(self, node: Running, *roles: str) -> None:
+        self.node = node
+        self._roles = roles
+        self._power = contextlib.ExitStack()
+
+    def start(self) -> None:
+        """Start the node."""
+        self._power.enter_context(serving(self.node, *self._roles))
+
+    def stop(self) -> None:
+        """Stop the node as a system does."""
+        self._power.close()
+
+    def die(self) -> None:
+        """Kill every process at once, and start again."""
+        for process in self.node.processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        wait_until(lambda: not self.node.pids("listen"), "the roles are dead")
+        self.stop()
+        self.start()
+
+
+def send(node: Running, study: Path) -> None:
+    """Send a study as a PACS does: again, until every object is acknowledged."""
+    wait_until(lambda: storescu([study], node.port).returncode == 0, "the study is sent", step=0.5)
+
+
+def wait_for_reports(orthanc: Orthanc, node: Running, uids: Iterable[str], *, seconds: float = RECOVERY_S) -> None:
+    """Return once each of these studies is reported, by the ledger and by what Orthanc holds."""
+    wanted = set(uids)
+
+    def reported() -> set[str]:
+        return {study.study_instance_uid for study in node.studies() if study.state == "reported"}
+
+    wait_until(lambda: wanted <= reported(), "the studies are reported", seconds=seconds, step=0.3)
+    assert wanted == {uid for uid in wanted if reports_in(orthanc, uid)}
+
+
+def assert_whole(orthanc: Orthanc, node: Running, studies: dict[str, Path]) -> None:
+    """Check that each study has one report and one picture, and that the spool holds every object of it."""
+    files = {uid: sum(path.is_file() for path in folder.rglob("*")) for uid, folder in studies.items()}
+    assert files == {uid: len(node.spool.files(study_key(uid))) for uid in studies}
+    once = dict.fromkeys(studies, (1, 1))
+    assert once == {uid: (len(reports_in(orthanc, uid)), len(pictures_in(orthanc, uid))) for uid in studies}
+
+
+def assert_still_whole(orthanc: Orthanc, node: Running, studies: dict[str, Path]) -> None:
+    """Check the same, and once more when anything that is still on its way would have come."""
+    assert_whole(orthanc, node, studies)
+    time.sleep(STILL_S)
+    assert_whole(orthanc, node, studies)
+    revisions = {study.study_instance_uid: study.revision for study in node.studies()}
+    assert dict.fromkeys(studies, 1) == {uid: revisions[uid] for uid in studies}
+    assert list((node.folder / "state" / "incoming").iterdir()) == []

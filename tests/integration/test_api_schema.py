@@ -1,0 +1,91 @@
+"""The API against its own OpenAPI document: no server error, and every answer is one that it describes."""
+
+import importlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from contract_findings import contract_findings
+from hypothesis import HealthCheck, given, settings
+from ledgers import arrive, claim, deliver, measure, settle
+from pydantic import SecretStr
+from servers import free_port
+from sqlalchemy import update
+from web_client import app_of
+
+from service.config import Settings, Storage
+from service.config_peers import Destination
+from service.ledger.engine import writing
+from service.ledger.people import Role
+from service.ledger.tables import revisions
+from service.passwords import digest
+from service.wiring import open_node
+
+# Without type hints of its own for a decorated test; absent at a desk that has not installed it anew.
+schemathesis: Any = (
+    importlib.import_module("schemathesis") if os.environ.get("CI") else pytest.importorskip("schemathesis")
+)
+EXAMPLES = int(os.environ.get("SPONDYL_TEST_API_EXAMPLES", "6"))
+AUTH = {"Authorization": "Bearer spo_anna"}
+NOW = 100_000.0
+
+
+@pytest.fixture(scope="module")
+def api(empty_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Give the API of a node with a study in several states, a destination that is down, and no broker."""
+    folder = tmp_path_factory.mktemp("api")
+    (folder / "ledger.sqlite").write_bytes(empty_sqlite.read_bytes())
+    node_settings = Settings(
+        storage=Storage(root=folder, ledger=SecretStr(f"sqlite:///{folder / 'ledger.sqlite'}"), min_free_gb=0),
+        destinations=(Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=free_port(), timeout_s=1),),
+    )
+    with open_node(node_settings, clock=lambda: NOW) as node:
+        node.ledger.people.put("anna", Role.OPERATOR, now=1.0, token=digest("spo_anna"))
+        deliver(node.ledger, measure(node.ledger, "1.2.3")[0])
+        arrive(node.ledger, "1.2.4")
+        node.ledger.jobs.give_up(claim(node.ledger, settle(node.ledger, "1.2.5")), who="x", why="broken", now=150.0)
+        with writing(node.ledger.engine) as connection:
+            connection.execute(update(revisions).values(findings=json.dumps(contract_findings())))
+        yield schemathesis.openapi.from_asgi("/api/v1/openapi.json", app_of(node), headers=AUTH)
+
+
+def test_every_answer_is_one_that_is_described(api: Any) -> None:
+    """No server error but those that the document describes; status, content type and body of each are as it says."""
+    checks = schemathesis.checks
+    checks.load_all_checks()
+    # A destination that is down is 502 or 503, and described: `not_a_server_error` would call it one.
+    wanted = ("status_code_conformance", "content_type_conformance", "response_schema_conformance")
+    wrong: list[str] = []
+    for found in api.include(path_regex="^/api/").get_all_operations():
+        operation = found.ok()
+        try:
+            _asked(operation, [checks.CHECKS.get_one(name) for name in wanted])
+        except Exception as error:  # noqa: BLE001 every operation is asked, then all that is wrong is said at once
+            wrong.append(f"{operation.label}: {_told(error)}")
+
+    assert [] == wrong
+
+
+def _told(error: BaseException) -> str:
+    """Return an error with all that it is a group of."""
+    return " ".join([str(error), *(_told(each) for each in getattr(error, "exceptions", ()))])
+
+
+def _asked(operation: Any, wanted: list[Any]) -> None:
+    """Ask one operation as many things as there are examples, some of them wrong on purpose."""
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        derandomize=EXAMPLES < 50,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy())
+    def ask(case: Any) -> None:
+        assert 500 != case.call_and_validate(headers=AUTH, checks=wanted).status_code
+
+    ask()

@@ -1,0 +1,241 @@
+"""A study is completed from its source's archive before it is measured: a real Orthanc, and archives that misbehave."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+from ledgers import empty_sqlite, event_names, sqlite_url
+from pydicom.dataset import Dataset
+from pynetdicom import AE, evt
+from report_samples import segmentation
+from servers import Orthanc, free_port, run_orthanc, wait_until
+from spooled import file_of
+from two_studies import LOWER, SOUND, document, slice_of
+from whole_site import Site, site
+
+from service.completing import Completer
+from service.retrieve import GET
+from service.spool import study_key
+from service.states import StudyState
+
+__all__ = ["empty_sqlite", "sqlite_url"]
+
+FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+CT = "1.2.840.10008.5.1.4.1.1.2"
+
+
+@pytest.fixture(scope="module")
+def pacs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Orthanc, int]]:
+    """Start an Orthanc that sends to a node; give it, and the port on which it looks for the node."""
+    port = free_port()
+    modalities = {"spondyl": ["SPONDYL", "127.0.0.1", port]}
+    folder = tmp_path_factory.mktemp("pacs")
+    with run_orthanc(folder, DicomModalities=modalities, DicomAlwaysAllowMove=True) as orthanc:
+        yield orthanc, port
+
+
+@contextmanager
+def completing(
+    sqlite_url: str, root: Path, archive: dict[str, Any], *, port: int = 0, destination: int | None = None
+) -> Iterator[Site]:
+    """Open a node whose one source has this archive; a study is quiet at once."""
+    where = {"ae_title": "PACS", "host": "127.0.0.1", "timeout_s": 5.0, "patience_s": 100.0} | archive
+    source = {"name": "pacs", "ae_titles": ["CT1", "PACS"], "archive": where}
+    about = {"node": {"port": port}, "sources": [source], "study": {"quiet_s": 0.0}}
+    with site(sqlite_url, root, *([destination] if destination else []), **about) as here:
+        yield here
+
+
+def settled(here: Site, completer: Completer) -> int:
+    """Settle, complete, settle: as the steward does by itself; return how many are to be measured."""
+    # The listener tells the ledger that an association is over once it is.
+    wait_until(lambda: (here.settle(), _asks(here))[1], "the archive is to be asked", seconds=10)
+    assert completer.run(here.now)
+    return here.settle()
+
+
+def _asks(here: Site) -> bool:
+    return any("completing" in event_names(here.node.ledger, row.study_instance_uid) for row in _studies(here))
+
+
+def _studies(here: Site) -> Any:
+    return here.node.ledger.admin.studies()
+
+
+def said(here: Site, uid: str, event: str) -> list[str]:
+    """Return the details of an event of a study."""
+    return [each.detail for each in here.node.ledger.admin.study(uid).events if each.event == event]
+
+
+def slices(uid: str, count: int) -> list[Dataset]:
+    """Return slices of one series."""
+    return [slice_of(uid, "20260301", SOPInstanceUID=f"{uid}.2.{n}", InstanceNumber=n) for n in range(1, count + 1)]
+
+
+# ---- Orthanc
+
+
+@pytest.mark.parametrize("retrieve", ["get", "move"])
+def test_what_the_archive_has_more_is_fetched_before_a_worker_hears_of_the_study(
+    pacs: tuple[Orthanc, int], sqlite_url: str, tmp_path: Path, retrieve: str
+) -> None:
+    """One slice of three is sent: measured is nothing before the number is the archive's, each as it has it."""
+    orthanc, port = pacs
+    uid = f"1.2.826.0.1.3680043.10.999.4{len(retrieve)}"
+    images = slices(uid, 3)
+    for image in images:
+        orthanc.store(file_of(image))
+    archive = {"port": orthanc.port, "retrieve": retrieve}
+    with completing(sqlite_url, tmp_path, archive, port=port) as here:
+        here.bring(images[0])
+        assert settled(here, Completer(node=here.node)) == 1
+
+        assert ["received", "completing", "completed", "settled"] == event_names(here.node.ledger, uid)
+        assert ["all 3 objects that pacs's archive lists are here, 2 fetched"] == said(here, uid, "completed")
+        kept = {str(one.SOPInstanceUID): one for one in map(pydicom.dcmread, here.node.spool.files(study_key(uid)))}
+        held = [pydicom.dcmread(BytesIO(file)) for file in orthanc.instances(StudyInstanceUID=uid)]
+        assert {str(one.SOPInstanceUID): one for one in held} == kept
+        assert here.study(uid).revision == 1
+        # What came from the archive is the study's own: nothing is asked, or settled, again.
+        here.now += 1.0
+        assert (0, 0) == (here.settle(), Completer(node=here.node).run(here.now))
+        assert here.study(uid).revision == 1
+
+
+def test_only_the_segmentation_is_fetched_where_that_is_asked_for(
+    pacs: tuple[Orthanc, int], sqlite_url: str, tmp_path: Path
+) -> None:
+    """The scanner sends the images; the masks lie in the archive, as do images that nobody sent."""
+    orthanc, _ = pacs
+    uid = "1.2.826.0.1.3680043.10.999.45"
+    images = slices(uid, 2)
+    mask = segmentation()
+    mask.StudyInstanceUID, mask.SeriesInstanceUID, mask.SOPInstanceUID = uid, f"{uid}.5", f"{uid}.5.1"
+    for each in (images[1], mask):
+        orthanc.store(file_of(each))
+    with completing(sqlite_url, tmp_path, {"port": orthanc.port, "fetch": ["seg"]}) as here:
+        here.bring(images[0])
+        assert settled(here, Completer(node=here.node)) == 1
+
+        kept = {pydicom.dcmread(path).SOPInstanceUID for path in here.node.spool.files(study_key(uid))}
+        assert {images[0].SOPInstanceUID, mask.SOPInstanceUID} == kept
+
+
+def test_a_report_of_ours_on_an_earlier_study_is_fetched_and_compared_with(
+    pacs: tuple[Orthanc, int], sqlite_url: str, empty_sqlite: Path, tmp_path: Path
+) -> None:
+    """Another node wrote it and its ledger is gone: the study waits until the report has been read, then names it."""
+    orthanc, _ = pacs
+    before, uid = "1.2.826.0.1.3680043.10.999.46", "1.2.826.0.1.3680043.10.999.47"
+    who = {"PatientID": "P-46", "PatientBirthDate": "19500203", "PatientSex": "F", "IssuerOfPatientID": "HOSPITAL"}
+    lost = tmp_path / "lost.sqlite"
+    lost.write_bytes(empty_sqlite.read_bytes())
+    with site(f"sqlite:///{lost}", tmp_path / "lost", orthanc.port) as other:
+        other.send(slice_of(before, "20250301", **who))
+        other.put(before, document(before, SOUND))
+        other.work(before)
+
+    archive = {"port": orthanc.port, "fetch": ["prior"]}
+    with completing(sqlite_url, tmp_path, archive) as here:
+        completer = Completer(node=here.node)
+        here.bring(slice_of(uid, "20260301", **who))
+        # The report is fetched and its study settled; the one that it was fetched for still waits.
+        assert settled(here, completer) == 1
+        assert StudyState.RECEIVING is here.study(uid).state
+        here.work(before)
+        assert "ONLY_OWN_REPORTS" == here.study(before).reason
+        here.now += 10.0
+        completer.run(here.now)
+        assert here.settle() == 1
+        here.put(uid, document(uid, LOWER))
+        here.work(uid)
+
+        findings = here.node.ledger.admin.findings(uid) or ""
+        assert before in findings
+        assert ["all 0 objects that pacs's archive lists are here"] == said(here, uid, "completed")
+
+
+# ---- archives that misbehave
+
+
+@dataclass
+class Liar:
+    """An archive that lists objects of a study, and sends none of them."""
+
+    listed: list[str]
+    asked: list[str] = field(default_factory=list)
+
+    def on_find(self, event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
+        """List one series, and the objects in it."""
+        wanted = event.identifier
+        for uid in self.listed if wanted.QueryRetrieveLevel == "IMAGE" else ["series"]:
+            found = Dataset()
+            found.QueryRetrieveLevel, found.StudyInstanceUID = wanted.QueryRetrieveLevel, wanted.StudyInstanceUID
+            found.SeriesInstanceUID, found.Modality = f"{wanted.StudyInstanceUID}.2", "CT"
+            if wanted.QueryRetrieveLevel == "IMAGE":
+                found.SOPInstanceUID, found.SOPClassUID = uid, CT
+            yield 0xFF00, found
+
+    def on_get(self, event: evt.Event) -> Iterator[Any]:
+        """Say that there is nothing to send."""
+        self.asked.append(event.identifier.QueryRetrieveLevel)
+        yield 0
+
+
+@contextmanager
+def lying(*listed: str) -> Iterator[tuple[Liar, int]]:
+    """Run such an archive; give it and its port."""
+    liar = Liar(listed=list(listed))
+    ae = AE(ae_title="PACS")
+    ae.add_supported_context(FIND)
+    ae.add_supported_context(GET)
+    ae.add_supported_context(CT, scu_role=True, scp_role=True)
+    handlers: list[Any] = [(evt.EVT_C_FIND, liar.on_find), (evt.EVT_C_GET, liar.on_get)]
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    assert server is not None
+    yield liar, server.server_address[1]
+    server.shutdown()
+
+
+def test_an_archive_that_does_not_send_what_it_lists_is_asked_a_few_times_only(sqlite_url: str, tmp_path: Path) -> None:
+    """Then the study is measured as it is, and says what is missing."""
+    uid = "1.2.826.0.1.3680043.10.999.48"
+    with lying(f"{uid}.2.1", f"{uid}.2.2") as (liar, port), completing(sqlite_url, tmp_path, {"port": port}) as here:
+        here.bring(*slices(uid, 1))
+        completer = Completer(node=here.node)
+        assert settled(here, completer) == 0
+        for _ in range(4):
+            assert StudyState.RECEIVING is here.study(uid).state
+            here.now += 20.0 if _ < 3 else 31.0
+            completer.run(here.now)
+        assert here.settle() == 1
+
+        assert ["measured as it is: 1 of 2 objects of pacs's archive are missing"] == said(here, uid, "incomplete")
+        assert ["IMAGE"] * 5 == liar.asked
+
+
+def test_a_study_waits_for_a_silent_archive_as_long_as_the_site_says(sqlite_url: str, tmp_path: Path) -> None:
+    """After that it is measured as it is, and says so; somebody who settles it by hand does not wait."""
+    patient, hurried = "1.2.826.0.1.3680043.10.999.49", "1.2.826.0.1.3680043.10.999.50"
+    with completing(sqlite_url, tmp_path, {"port": free_port(), "patience_s": 60.0}) as here:
+        completer = Completer(node=here.node)
+        here.bring(*slices(patient, 1))
+        assert settled(here, completer) == 0
+        here.bring(*slices(hurried, 1))
+        here.node.ledger.admin.settle_now(hurried, now=here.now)
+        assert here.settle() == 1
+        assert StudyState.QUEUED is here.study(hurried).state
+
+        here.now += 59.0
+        completer.run(here.now)
+        assert (0, StudyState.RECEIVING) == (here.settle(), here.study(patient).state)
+        here.now += 31.0
+        completer.run(here.now)
+        assert here.settle() == 1
+        [why] = said(here, patient, "incomplete")
+        assert why.startswith("measured as it is: pacs does not answer")
