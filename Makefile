@@ -9,7 +9,7 @@ SPONDYL := $(BIN)/spondyl
 TOGETHER := -n 4 --dist loadfile --no-loadscope-reorder
 TIERS := tests/e2e tests/faults tests/integration tests/contract tests/accuracy tests/architecture
 
-.PHONY: demo test lint format coverage codes conformance bench campaign servers viewers clean help
+.PHONY: demo test lint format coverage codes schemas conformance bench campaign servers viewers clean help
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -63,6 +63,9 @@ format: $(VENV)/.dev ## Format the code
 codes: $(VENV)/.dev ## Write the published tables of codes into the package
 	$(BIN)/python tests/publish_codes.py
 
+schemas: $(VENV)/.dev ## Write the JSON Schemas of what the commands print into docs/
+	$(BIN)/python tests/publish_schemas.py
+
 conformance: $(VENV)/.dev ## Write the conformance statement of the default configuration into docs/
 	env -u SPONDYL_CONFIG $(BIN)/spondyl --config /dev/null conformance >docs/conformance.md
 
@@ -76,6 +79,7 @@ bench: $(VENV)/.dev ## Run the benchmarks
 campaign: coverage ## Run the long version of the accuracy and fault tests, and measure what all tests cover
 	SPONDYL_TEST_PHANTOMS=1000 SPONDYL_TEST_ROUNDS=20 $(BIN)/pytest -s tests/accuracy tests/e2e
 	SPONDYL_TEST_PDUS=100000 $(BIN)/pytest -s tests/integration/test_upper_layer_fuzz.py
+	SPONDYL_TEST_API_EXAMPLES=100 $(BIN)/pytest tests/integration/test_api_schema.py
 	SPONDYL_TEST_CONNECTS=50000 $(BIN)/pytest -s tests/faults/test_slow_and_silent_peers.py
 
 viewers: $(VENV)/.dev servers $(VIEWERS) ## Show our objects in OHIF, in a browser; pictures go to viewers/

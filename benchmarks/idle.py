@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/idle.py [SECONDS] [PROCESSES]
 
 `spondyl serve` as configured by default, with `[node] processes` = PROCESSES (1), after one study was measured and
-delivered, so that every process has done what it will do. The peer, in the same run, is the Orthanc that has the report.
+delivered, so that every process has done what it will do. The peer, in the same run, is the Orthanc with the report.
 Memory is PSS: a page that several processes share counts once (proc(5), smaps_rollup).
 """
 

@@ -31,14 +31,14 @@ _CENTURY: Final = 50
 class Certificate:
     """One that TLS uses here: whose it is, and when it ends, seconds since the epoch."""
 
-    #: "node" or "destination NAME".
+    #: "node", "destination NAME" or "archive of SOURCE".
     owner: str
     file: Path
     expires_at: float
 
 
 def certificates(settings: Settings) -> Iterator[Certificate]:
-    """Give the certificate of the node and of each destination with TLS, and those of their CA files.
+    """Give the certificate of the node, and of each destination and archive with TLS, and those of their CA files.
 
     Of several in a certificate file the one that ends first, of a CA file the one that ends last. Files that cannot be
     read are left out: see `unusable`.
@@ -69,6 +69,9 @@ def _sides(settings: Settings) -> Iterator[tuple[str, Tls, Callable[[Tls], ssl.S
     for each in settings.destinations:
         if each.tls is not None:
             yield f"destination {each.name}", each.tls, client_context
+    for source in settings.sources:
+        if source.archive is not None and source.archive.tls is not None:
+            yield f"archive of {source.name}", source.archive.tls, client_context
 
 
 def expiries(file: Path) -> list[float]:

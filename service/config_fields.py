@@ -29,13 +29,12 @@ def matching(pattern: str, words: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+_AE_TITLE: Final = r"(?=.*[!-\[\]-~])[ -\[\]-~]{1,16}"
+_AE_WORDS: Final = "an AE title: 1 to 16 ASCII characters, no backslash, not only spaces"
 #: PS3.5 6.2, VR AE: at most 16 characters of the default repertoire, no backslash, not only spaces.
-AeTitle = Annotated[
-    str,
-    matching(
-        r"(?=.*[!-\[\]-~])[ -\[\]-~]{1,16}", "an AE title: 1 to 16 ASCII characters, no backslash, not only spaces"
-    ),
-]
+AeTitle = Annotated[str, matching(_AE_TITLE, _AE_WORDS)]
+#: The same, or empty where there is none.
+AeTitleOrNone = Annotated[str, matching(f"({_AE_TITLE})?", _AE_WORDS)]
 #: A name we give ourselves; it appears in queue names, metrics and on the command line.
 Name = Annotated[
     str,

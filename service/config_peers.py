@@ -8,6 +8,7 @@ from pydantic.types import StringConstraints
 from service.config_fields import (
     SOP_CLASS_WORDS,
     AeTitle,
+    AeTitleOrNone,
     BindPort,
     FetchWord,
     File,
@@ -109,9 +110,9 @@ class Destination(Table):
     name: Name
     #: How objects go there: C-STORE to AE title, host and port, or STOW-RS under `dicomweb_url`.
     protocol: Literal["dimse", "dicomweb"] = "dimse"
-    ae_title: AeTitle = ""
-    host: Annotated[str, StringConstraints(min_length=1)] = ""
-    port: Port = 0
+    ae_title: AeTitleOrNone = ""
+    host: str = ""
+    port: BindPort = 0
     #: The report always; of the rest what the destination is to get.
     send: Annotated[tuple[ObjectWord, ...], AfterValidator(each_once), AfterValidator(with_the_report)] = (
         "sr",
@@ -125,10 +126,10 @@ class Destination(Table):
     proof: ProofWord | None = None
     #: The service root of DICOMweb: STOW-RS and QIDO-RS go there.
     dicomweb_url: ServiceRoot = ""
-    #: Who we are there: a user name and the file of its password (HTTP Basic), or the file of a token (Bearer).
+    #: Who we are there: a user (HTTP Basic); without one `secret_file` holds a token (Bearer).
     user: Annotated[str, matching(r"[ -9;-~]*", "printable ASCII without ':'")] = ""
-    password_file: File | None = None
-    token_file: File | None = None
+    #: One line: the password, or the token.
+    secret_file: File | None = None
     timeout_s: Annotated[float, Field(gt=0, le=120)] = 15.0
     tls: Tls | None = None
 
@@ -145,13 +146,11 @@ class Destination(Table):
         return self
 
     @model_validator(mode="after")
-    def _says_who_we_are_once(self) -> Self:
-        if bool(self.user) != bool(self.password_file):
-            raise ValueError("user and password_file need each other")
-        if self.user and self.token_file:
-            raise ValueError("expected user and password_file, or token_file, found both")
-        if (self.user or self.token_file) and not self.dicomweb_url:
-            raise ValueError("user, password_file and token_file are for dicomweb_url, which is missing")
+    def _says_who_we_are(self) -> Self:
+        if self.user and self.secret_file is None:
+            raise ValueError("user needs secret_file, the file of the password")
+        if self.secret_file and not self.dicomweb_url:
+            raise ValueError("secret_file is for dicomweb_url, which is missing")
         return self
 
     @model_validator(mode="after")

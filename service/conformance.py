@@ -17,7 +17,7 @@ from pynetdicom.presentation import PresentationContext
 import service
 from service import asking, commitment, deliver, dicomweb, peer, retrieve, sop_classes
 from service.config import Settings
-from service.config_peers import Archive, Destination
+from service.config_peers import Archive, Destination, Source
 from service.receive import application_entity
 
 #: PS3.7 A.2.1: the one application context there is.
@@ -71,6 +71,10 @@ class Sender:
     name: str
     ae_titles: tuple[str, ...]
     networks: tuple[str, ...]
+    #: At once.
+    max_associations: int
+    #: The storage SOP classes that it is offered, by UID; "*" stands for all that are accepted.
+    sop_classes: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,16 +164,27 @@ def network(settings: Settings) -> Network:
             service_root=dicomweb.SERVICE_ROOT,
             max_requests=settings.node.max_associations,
         ),
-        senders=tuple(
-            Sender(name=each.name, ae_titles=each.ae_titles, networks=each.networks or ("*",))
-            for each in settings.sources
-        )
-        or (Sender(name="any", ae_titles=("*",), networks=("*",)),),
+        senders=tuple(_sender(each, settings) for each in settings.sources) or (_anybody(settings),),
         may_propose=_proposes(everything, _PROOFS, provides=True),
         receivers=tuple(_receiver(each, settings) for each in settings.destinations),
         may_fetch=_fetches({"get", "move"}),
         archives=tuple(_archive(each.name, each.archive) for each in settings.sources if each.archive),
     )
+
+
+def _sender(source: Source, settings: Settings) -> Sender:
+    return Sender(
+        name=source.name,
+        ae_titles=source.ae_titles,
+        networks=source.networks or ("*",),
+        max_associations=source.max_associations or settings.node.max_associations,
+        sop_classes=source.sop_class_uids or ("*",),
+    )
+
+
+def _anybody(settings: Settings) -> Sender:
+    most = settings.node.max_associations
+    return Sender(name="any", ae_titles=("*",), networks=("*",), max_associations=most, sop_classes=("*",))
 
 
 def syntax_name(uid: str) -> str:

@@ -6,7 +6,7 @@ proxy of the environment is asked and no redirection is followed: what is sent i
 
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -41,8 +41,8 @@ def calling(destination: Destination) -> Iterator[httpx.Client]:
     with httpx.Client(
         base_url=destination.dicomweb_url.rstrip("/"),
         verify=_context(destination),
-        auth=_basic(destination),
-        headers={"Accept": JSON, "Accept-Encoding": "identity"} | _bearer(destination),
+        auth=_auth(destination),
+        headers={"Accept": JSON, "Accept-Encoding": "identity"},
         timeout=destination.timeout_s,
         trust_env=False,
     ) as client:
@@ -67,7 +67,7 @@ def refusal(destination: Destination, status: int, service: str) -> SpondylError
     """Return what a status says that is about no object: NotNow, Unavailable, or PeerRefused: somebody must act."""
     why = f"{destination.name} answered {service} with HTTP status {status}"
     if status == _NOT_KNOWN:
-        return Unavailable(f"{why}: it does not accept user and password_file, or token_file")
+        return Unavailable(f"{why}: it does not accept what stands in user and secret_file")
     if status in _NOBODY_THERE:
         return Unavailable(f"{why}: nobody is there")
     if status in _REDIRECTED:
@@ -80,26 +80,31 @@ def _context(destination: Destination) -> ssl.SSLContext:
     return calling_context(destination.tls, over="https") if destination.tls else ssl.create_default_context()
 
 
-def _basic(destination: Destination) -> httpx.BasicAuth | None:
-    if destination.password_file is None:
+def _auth(destination: Destination) -> httpx.Auth | None:
+    """Return who we are there: Basic (RFC 7617) with a user, else Bearer (RFC 6750)."""
+    if destination.secret_file is None:
         return None
-    return httpx.BasicAuth(destination.user, _secret(destination.password_file, "password_file"))
+    secret = _secret(destination.secret_file, is_token=not destination.user)
+    return httpx.BasicAuth(destination.user, secret) if destination.user else _Bearer(secret)
 
 
-def _bearer(destination: Destination) -> dict[str, str]:
-    if destination.token_file is None:
-        return {}
-    return {"Authorization": f"Bearer {_secret(destination.token_file, 'token_file')}"}
+class _Bearer(httpx.Auth):
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        yield request
 
 
-def _secret(path: Path, key: str) -> str:
+def _secret(path: Path, *, is_token: bool) -> str:
     """Return the one line of a file; Misconfigured, which never quotes it, where it is none."""
     try:
         said = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"{key} = {path}: cannot be read ({type(error).__name__})") from None
-    if not said or not said.isprintable() or (key == "token_file" and not said.isascii()):
-        raise Misconfigured(f"{key} = {path}: expected one line that can be printed")
+        raise Misconfigured(f"secret_file = {path}: cannot be read ({type(error).__name__})") from None
+    if not said or not said.isprintable() or (is_token and not said.isascii()):
+        raise Misconfigured(f"secret_file = {path}: expected one line that can be printed")
     return said
 
 

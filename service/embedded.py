@@ -26,6 +26,8 @@ START_S = 10.0
 STOP_S = 5.0
 #: A broker that has not answered a worker after so long is not being started either.
 ANSWER_S = 5.0
+#: A broker that runs is asked so often whether it answers, seconds; one that has died is seen at once.
+ASK_EVERY_S = 2.0
 _LOADING = "LOADING"
 _VERSION = re.compile(r"\bv=(\d+)\.(\d+)")
 
@@ -100,6 +102,7 @@ class EmbeddedBroker:
         self.socket = socket_path(settings)
         self._program = program
         self._process: subprocess.Popen[bytes] | None = None
+        self._ask_at = 0.0
 
     @property
     def pid(self) -> int | None:
@@ -147,8 +150,15 @@ class EmbeddedBroker:
         return "PONG"
 
     def ensure(self) -> bool:
-        """Start the server again where it does not answer; returns whether that was needed."""
+        """Start the server again where it has died or does not answer; returns whether that was needed.
+
+        To be called often: one that runs is asked every ASK_EVERY_S seconds.
+        """
+        has_died = self._process is not None and self._process.poll() is not None
+        if not has_died and time.monotonic() < self._ask_at:
+            return False
         if self.alive():
+            self._ask_at = time.monotonic() + ASK_EVERY_S
             return False
         log.warning("broker does not answer, starting it", action="broker_restarted")
         self.start()

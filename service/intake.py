@@ -44,8 +44,10 @@ class Result:
 
     sop_class_uid: str
     sop_instance_uid: str
-    #: Why it was not stored; None: it was.
-    refusal: Refused | None = None
+    #: Why it was not stored, by kind and by Failure Reason (0008,1197); None: it was. Not the error itself, whose
+    #: traceback keeps the object's blocks.
+    refused: type[Refused] | None = None
+    reason: int = 0
 
 
 @dataclass(kw_only=True)
@@ -59,17 +61,19 @@ class Taken:
     @property
     def stored(self) -> list[Result]:
         """The objects that are durable."""
-        return [each for each in self.results if each.refusal is None]
+        return [each for each in self.results if each.refused is None]
 
     @property
     def failed(self) -> list[Result]:
         """The objects that are not here."""
-        return [each for each in self.results if each.refusal is not None]
+        return [each for each in self.results if each.refused is not None]
 
     def only(self, *kinds: type[Refused]) -> bool:
         """Whether nothing was stored, and all of it for one of these reasons."""
-        refusals = [each.refusal for each in self.results]
-        return bool(refusals) and not self.broken and all(isinstance(each, kinds) for each in refusals)
+        refused = [each.refused for each in self.results]
+        return (
+            bool(refused) and not self.broken and all(each is not None and issubclass(each, kinds) for each in refused)
+        )
 
 
 class _Request:
@@ -244,4 +248,9 @@ def _of_study(study: str) -> Callable[[Identity], None]:
 def _result(announced: Announced, refusal: Refused | None = None) -> Result:
     uids = announced.sop_class_uid, announced.sop_instance_uid
     known = all(map(is_uid, uids))
-    return Result(sop_class_uid=uids[0] if known else "", sop_instance_uid=uids[1] if known else "", refusal=refusal)
+    return Result(
+        sop_class_uid=uids[0] if known else "",
+        sop_instance_uid=uids[1] if known else "",
+        refused=type(refusal) if refusal else None,
+        reason=refusal.status if refusal else 0,
+    )

@@ -20,6 +20,8 @@ from service.errors import OutOfSpace
 
 #: So many bytes after the last time, room is asked for again.
 _STEP: Final = 2 * 1024 * 1024
+#: A fragment of so many bytes is sent on its way to the disk at once.
+_WORTH_IT: Final = 128 * 1024
 #: So much of a data set is read to find out whose it is, bytes; more where that does not suffice.
 HEAD: Final = 128 * 1024
 
@@ -38,6 +40,9 @@ class Part:
         self._stepped = 0
         self._digest = hashlib.sha256()
         self._asked = False
+        #: The first bytes of the data set, as far as the first fragment has them.
+        self._head = b""
+        self._is_named = False
 
     @property
     def size(self) -> int:
@@ -59,13 +64,18 @@ class Part:
         if not self._asked or self._size - self._stepped >= _STEP:
             self._step(len(fragment))
         write_all(self.descriptor, fragment)
-        # The disk works while the digest is made, and while the next fragment is on its way.
-        begin_writing(self.descriptor)
+        if len(fragment) >= _WORTH_IT:
+            # The disk works while the digest is made, and while the next fragment is on its way.
+            begin_writing(self.descriptor)
+        if not self._size:
+            self._head = bytes(fragment[:HEAD])
         self._digest.update(fragment)
         self._size += len(fragment)
 
     def head(self) -> bytes:
         """Return the first bytes of the data set, HEAD at most."""
+        if len(self._head) == min(self._size, HEAD):
+            return self._head
         return os.pread(self.descriptor, HEAD, self._header)
 
     @contextlib.contextmanager
@@ -81,11 +91,13 @@ class Part:
     def publish(self, path: Path) -> None:
         """Give the file its name; durable when this returns. Raises OSError."""
         publish(self.descriptor, self.path, path)
+        self._is_named = True
 
     def close(self) -> None:
         """Close the file; it is gone, unless it was given a name."""
         os.close(self.descriptor)
-        self.path.unlink(missing_ok=True)
+        if not self._is_named:
+            self.path.unlink(missing_ok=True)
 
     def _step(self, size: int) -> None:
         free = self._free_bytes()

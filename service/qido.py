@@ -54,5 +54,5 @@ def _found(destination: Destination, body: bytes) -> set[str]:
     try:
         objects = json.loads(body) if body.strip() else []
         return {str(each[_SOP_INSTANCE_UID]["Value"][0]) for each in objects}
-    except (ValueError, TypeError, LookupError) as error:
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise NotNow(f"{destination.name} answered QIDO-RS with something else than DICOM JSON") from error

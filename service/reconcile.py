@@ -75,7 +75,7 @@ class Reconciler:
     def _note_clock(self, now: float) -> None:
         changed = self.ledger.clocks.set_back(now=now, lease_s=self.settings.queue.lease_s, hold_s=HOLD_S)
         if changed:
-            log.warning("the clock was set back", action="clock_set_back", records=changed)
+            log.warning("the clock was set back", action="clock_set_back", count=changed)
 
     def _of_folders(self, repair: Callable[[str, float], bool], now: float) -> int:
         """Look at every folder of the spool; return how many were repaired."""

@@ -88,11 +88,12 @@ class Retracted:
     compared: tuple[str, ...]
 
 
-def retract(node: Node, uid: str, wish: Wish, *, by: Actor, make_note: NoteMaker) -> Retracted:
+def retract(node: Node, uid: str, wish: Wish, *, by: Actor, make_note: NoteMaker, wake: bool = True) -> Retracted:
     """Take a study out and have every destination told that rejects what it has of ours.
 
     Asked for again it tells only those that have not got their note: nothing is rejected twice. NotAllowed where no
-    destination has anything (`ignore` takes such a study out), or an object is being sent at this moment.
+    destination has anything (`ignore` takes such a study out), or an object is being sent at this moment. Workers are
+    woken at once, or where `wake` is false by the running node's reconciler.
     """
     study = node.ledger.admin.study(uid).study
     there = node.ledger.retractions.there(study.id)
@@ -106,7 +107,7 @@ def retract(node: Node, uid: str, wish: Wish, *, by: Actor, make_note: NoteMaker
         jobs = node.ledger.retractions.retract(study.id, notes, order, seen=there, now=now)
     else:
         jobs = node.ledger.retractions.send_again(study.id, Order(reason=wish.reason, actor=by.name), now=now)
-    if jobs and Paused.PROCESSING not in node.ledger.switches.paused():
+    if wake and jobs and Paused.PROCESSING not in node.ledger.switches.paused():
         node.ledger.jobs.enqueued(dispatch_all(node.dispatch, jobs), now=node.clock())
     _note_it(node, study, by, jobs)
     return _said(node, study.key, jobs, new=bool(there), objects={name: len(rows) for name, rows in there.items()})
@@ -136,7 +137,7 @@ def _notes(
 
 def _note_it(node: Node, study: StudyRow, by: Actor, jobs: Sequence[JobRow]) -> None:
     node.ledger.audit.note(actor=by.name, address=by.address, what="retract", detail=study.key, now=node.clock())
-    log.warning("report taken back", action="report_retracted", study=study.key, count=len(jobs), address=by.address)
+    log.info("report taken back", action="report_retracted", study=study.key, count=len(jobs), address=by.address)
 
 
 def _said(node: Node, key: str, jobs: Sequence[JobRow], *, new: bool, objects: dict[str, int]) -> Retracted:

@@ -5,6 +5,7 @@ from typing import Any
 
 from service.config import Settings
 from service.config_rules import Rule
+from service.shapes.rules import RuleShown, SourceShown
 from service.tables import Table
 from service.trying import Tried
 
@@ -13,11 +14,11 @@ _ALL, _AS_SOURCE = "all", "as its source"
 
 def document(settings: Settings) -> dict[str, Any]:
     """Return the rules and what holds without one, for programs: schema `spondyl.rules/1`."""
-    own = {"name", "process", "priority", "destinations", "quiet_s", "max_associations", "sop_classes"}
+    of_rule, of_source = set(RuleShown.model_fields), set(SourceShown.model_fields)
     return {
         "schema": "spondyl.rules/1",
-        "rules": [rule.model_dump(mode="json") for rule in settings.rules],
-        "sources": [source.model_dump(mode="json", include=own) for source in settings.sources],
+        "rules": [rule.model_dump(mode="json", include=of_rule) for rule in settings.rules],
+        "sources": [source.model_dump(mode="json", include=of_source) for source in settings.sources],
     }
 
 

@@ -45,7 +45,7 @@ def _study_of(path: Path) -> str:
 
 
 def where_data_begins(file: bytes | memoryview) -> tuple[str, int]:
-    """Return the transfer syntax of a DICOM file (PS3.10 7.1) and where its data set begins; Refused where it is none."""
+    """Return the transfer syntax of a DICOM file (PS3.10 7.1) and where its data set begins; Refused where none is."""
     *start, length = _START.unpack_from(file) if len(file) >= _START.size else (0,)
     if tuple(start) != _EXPECTED:
         raise Refused("not a DICOM file")

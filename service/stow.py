@@ -5,6 +5,7 @@ nothing. An answer that never came means "unknown", and the same object is sent 
 """
 
 import json
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -34,6 +35,9 @@ _PROCESSING_FAILURE: Final = 0x0110
 _STORED: Final = frozenset({200, 202})
 #: Bad syntax, a conflict, too large, a media type that is not supported: said of this object.
 _NOT_THIS_ONE: Final = frozenset({400, 409, 413, 415})
+#: Another request (connection, answer, its body) is begun after so many times `timeout_s` at most: then all of it fits
+#: into config.LONGEST_DELIVERY.
+_MOST_WAITS: Final = 3
 _BLOCK: Final = 128 * 1024
 
 
@@ -43,17 +47,25 @@ def send(destination: Destination, paths: Sequence[Path]) -> Path:
     NotTaken where none is; PeerRefused; or Unavailable where it may be tried again under the same UID: NotNow where the
     destination itself is well. Misconfigured where a file of its TLS or of who we are cannot be used.
     """
-    why = set()
+    why, start = set(), time.monotonic()
     with dicomweb.calling(destination) as client:
         for path in paths:
+            _check_time(destination, start)
             try:
                 _store(client, destination, path)
             except NotTaken as refused:
                 why.add(str(refused))
+                _check_time(destination, start)
                 if not _is_there_already(destination, path):
                     continue
             return path
     raise NotTaken(f"{destination.name} does not take this object: {', '.join(sorted(why))}")
+
+
+def _check_time(destination: Destination, start: float) -> None:
+    """Raise NotNow where the refusals so far took so long that the next step might outlast the task."""
+    if time.monotonic() - start > _MOST_WAITS * destination.timeout_s:
+        raise NotNow(f"{destination.name} takes too long to refuse")
 
 
 def send_each(destination: Destination, paths: Sequence[Path]) -> Iterator[tuple[Path, str | None]]:
@@ -133,7 +145,7 @@ def _module(body: bytes) -> dict[str, Any]:
     """Return the Store Instances Response Module, empty where the body is none."""
     try:
         module = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return module if isinstance(module, dict) else {}
 

@@ -54,13 +54,15 @@ class StudySizes:
                 raise StudyTooLarge(self._says(known), key=folder.name)
             known.objects += 1
             known.size += size
+        kept = False
         try:
             yield
-        except BaseException:
-            with self._lock:
-                known.objects -= 1
-                known.size -= size
-            raise
+            kept = True
+        finally:
+            if not kept:
+                with self._lock:
+                    known.objects -= 1
+                    known.size -= size
 
     def _is_full(self, known: _Known, size: int) -> bool:
         return known.objects >= self._most_objects or known.size + size > self._most_bytes

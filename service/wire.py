@@ -1,8 +1,8 @@
 """The bytes of one connection: every wait for them is bounded, and what is read goes where it is to lie.
 
 pynetdicom reads at most 4096 bytes at a time, polls before each read, copies each byte five times and, left to itself,
-waits for ever (docs/decisions/0021-receive-loop.md). Here a read is one system call that returns when all of it is
-there, and the kernel keeps the time.
+waits for ever (docs/decisions/0021-receive-loop.md). Here a fragment is read by one system call that returns when all
+of it is there, what is short by one for several, and the kernel keeps the time.
 """
 
 import contextlib
@@ -17,8 +17,8 @@ from typing import Final
 #: Once an association is over, the peer has so long to read our last word and to hang up, seconds: closing a
 #: connection on which bytes wait to be read makes the kernel throw away what we said.
 LAST_WORD_S: Final = 1.0
-#: A PDU that is kept whole is read in pieces of so much, bytes: what is announced takes no memory before it comes.
-_PIECE: Final = 16 * 1024
+#: So much is read at once, bytes, where less was asked for. What a PDU announces takes no memory before it comes.
+_AHEAD: Final = 4 * 1024
 _TIMEVAL: Final = struct.Struct("ll")
 
 
@@ -46,6 +46,10 @@ class Wire:
         self._socket = connection
         # A TLS socket decrypts record by record, so it is asked until all is there.
         self._tls = isinstance(connection, ssl.SSLSocket)
+        self._all = 0 if self._tls else socket.MSG_WAITALL
+        self._buffer = memoryview(bytearray(_AHEAD))
+        #: What of it was read and not asked for yet.
+        self._ahead = self._buffer[:0]
         self._sending = threading.Lock()
         self._timeout_s = timeout_s
         self._over = False
@@ -69,38 +73,50 @@ class Wire:
 
     def read_into(self, room: memoryview) -> None:
         """Fill `room`; Left where the peer hangs up before, Silent where it takes longer than the limit."""
-        self._fill(room, time.monotonic())
+        began = time.monotonic()
+        room = room[self._take(room) :]
+        while room:
+            room = room[self._receive(room, self._all, began) :]
 
     def read(self, size: int) -> bytes:
         """Read `size` bytes; see `read_into`."""
         began = time.monotonic()
         got = bytearray()
         while len(got) < size:
-            piece = bytearray(min(size - len(got), _PIECE))
-            self._fill(memoryview(piece), began)
+            if not self._ahead:
+                # Once for all that is short: what begins a PDU, a value and a command mostly comes together.
+                self._ahead = self._buffer[: self._receive(self._buffer, 0, began)]
+            piece = bytearray(min(size - len(got), len(self._ahead)))
+            self._take(memoryview(piece))
             got += piece
         return bytes(got)
 
-    def _fill(self, room: memoryview, began: float) -> None:
-        flags = 0 if self._tls else socket.MSG_WAITALL
-        while not self._over:
-            try:
-                count = self._socket.recv_into(room, len(room), flags)
-            except (BlockingIOError, TimeoutError) as error:
-                raise Silent from error
-            except (OSError, ValueError) as error:  # ValueError: closed by another thread, TLS
-                raise Left from error
-            if not count:
-                raise Left
-            now = time.monotonic()
-            if now - began > self._timeout_s:
-                raise Silent
-            if now > self._ends_at:
-                raise Overdue
-            if count == len(room):
-                return
-            room = room[count:]
-        raise Left
+    def _take(self, room: memoryview) -> int:
+        """Fill `room` as far as what was read ahead goes; return how far."""
+        if self._over:
+            raise Left
+        count = min(len(room), len(self._ahead))
+        room[:count], self._ahead = self._ahead[:count], self._ahead[count:]
+        return count
+
+    def _receive(self, room: memoryview, flags: int, began: float) -> int:
+        """Read into `room` once; return how many bytes came, one at least."""
+        if self._over:
+            raise Left
+        try:
+            count = self._socket.recv_into(room, len(room), flags)
+        except (BlockingIOError, TimeoutError) as error:
+            raise Silent from error
+        except (OSError, ValueError) as error:  # ValueError: closed by another thread, TLS
+            raise Left from error
+        if not count:
+            raise Left
+        now = time.monotonic()
+        if now - began > self._timeout_s:
+            raise Silent
+        if now > self._ends_at:
+            raise Overdue
+        return count
 
     def send(self, said: bytes) -> None:
         """Send all of it; Left where the peer has hung up or does not read."""

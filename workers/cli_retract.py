@@ -38,7 +38,7 @@ def retract(
         raise typer.BadParameter(f"expected at most {LONGEST_WHY} characters on one line", param_hint="--why")
     with open_node(options_of(ctx).settings(config)) as node:
         by = Actor(name="admin", address="")
-        found = take_back(node, uid, Wish(title=reason, why=why.strip()), by=by, make_note=make_note)
+        found = take_back(node, uid, Wish(title=reason, why=why.strip()), by=by, make_note=make_note, wake=False)
     if as_json:
         write_json(asdict(found))
     else:

@@ -41,9 +41,8 @@ def _destination(destination: Destination, settings: Settings) -> Iterator[Check
 def _of_dicomweb(name: str, destination: Destination, *, seconds: float) -> Check:
     """Judge one that answers over DICOMweb: which SOP classes it takes, the answer to each object says."""
     found = f"answers QIDO-RS in {seconds * 1000:.1f} ms; what it takes, it says of each object"
-    secret = destination.password_file or destination.token_file
     host = urlsplit(destination.dicomweb_url).hostname or ""
-    if secret and destination.dicomweb_url.startswith("http:") and not is_loopback(host):
+    if destination.secret_file and destination.dicomweb_url.startswith("http:") and not is_loopback(host):
         words = "password or token cross the network in the clear"
         return noted(name, f"{found}; {words}", "set dicomweb_url to https", peer=True)
     return good(name, found, peer=True)

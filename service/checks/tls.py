@@ -13,7 +13,7 @@ _DAY_S: Final = 86_400.0
 
 
 def certificates_of(settings: Settings) -> Iterator[Check]:
-    """Load the TLS files of the node and of every destination; say when each certificate ends."""
+    """Load the TLS files of the node, of every destination and archive; say when each certificate ends."""
     kept = "mend the files; a node that runs goes on with the old ones until it is started again"
     for owner, why in unusable(settings).items():
         yield bad(f"TLS files of {owner}", why, kept)

@@ -1,5 +1,6 @@
 """The schema and its migrations, which travel inside the package: no alembic.ini, no folder beside the code."""
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,7 +58,13 @@ def require_current(engine: Engine) -> None:
 
 def newest() -> str:
     """Return the revision of the schema that this software was written for."""
-    return str(ScriptDirectory(str(_SCRIPTS)).get_current_head())
+    return _revisions()[-1]
+
+
+@functools.cache
+def _revisions() -> tuple[str, ...]:
+    """Return the revisions that this software has migrations for, the oldest first: read once, each is a module."""
+    return tuple(reversed([script.revision for script in ScriptDirectory(str(_SCRIPTS)).walk_revisions()]))
 
 
 def _make(file: Path) -> None:
@@ -83,8 +90,7 @@ def _current(connection: Connection) -> str | None:
 
 def _known(revision: str | None) -> str | None:
     """Return a ledger's revision; Misconfigured where this software has no migration of that name."""
-    scripts = ScriptDirectory(str(_SCRIPTS))
-    if revision is not None and revision not in {script.revision for script in scripts.walk_revisions()}:
+    if revision is not None and revision not in _revisions():
         raise Misconfigured(
             f"the ledger has schema {revision}, newer than this version of Spondyl, which knows {newest()}: "
             "run the version that made it, or a later one"

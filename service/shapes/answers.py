@@ -9,6 +9,8 @@ from pydantic.json_schema import JsonSchemaMode
 
 from service import conformance, summaries
 from service.shapes.findings import Findings, Shape
+from service.shapes.rules import Rules
+from service.trying import Tried
 
 
 class Done(Shape):
@@ -166,6 +168,8 @@ class SheetSource(Shape):
     name: str
     ae_titles: list[str]
     networks: list[str]
+    max_associations: int
+    sop_classes: list[str]
 
 
 class Worksheet(Shape):
@@ -205,6 +209,8 @@ SHAPES: Final[dict[str, type]] = {
     "version": Version,
     "conformance": Statement,
     "worksheet": Worksheet,
+    "rules": Rules,
+    "rules-tried": Tried,
 }
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 

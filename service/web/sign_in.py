@@ -41,7 +41,7 @@ def only_visitors(node: Node, reception: Reception) -> Middleware:
             return told(request, error)
         if visitor is None:
             return _asked(request)
-        if visitor.only_sends and not request.url.path.startswith(DICOMWEB):
+        if visitor.only_sends and not request.url.path.startswith((DICOMWEB, "/logout")):
             return problem(request, 403, f"{visitor.name} may send, and sees nothing: the role viewer is needed")
         request.state.visitor = visitor
         return await call_next(request)

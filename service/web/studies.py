@@ -174,7 +174,7 @@ def _reference(result: Result) -> dict[str, Any]:
 
 
 def _reason(result: Result) -> dict[str, Any]:
-    return _reason_of(result.refusal.status if result.refusal else intake.CANNOT_UNDERSTAND)
+    return _reason_of(result.reason)
 
 
 def _reason_of(status: int) -> dict[str, Any]:

@@ -9,12 +9,15 @@ from pydantic import BaseModel
 from service import __version__
 from service.config import Finder, Measure, Queue, Report, Storage, Study, Web
 from service.config_alerts import Alerts
-from service.config_peers import Destination, Node, Source
+from service.config_peers import Archive, Destination, Node, Source
+from service.config_rules import Rule
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SECTIONS: dict[str, type[BaseModel]] = {
     "[node]": Node,
     "[[sources]]": Source,
+    "[sources.archive]": Archive,
+    "[[rules]]": Rule,
     "[[destinations]]": Destination,
     "[study]": Study,
     "[storage]": Storage,

@@ -13,7 +13,8 @@ from report_samples import findings, report
 from sr_templates.document import SOP_CLASSES
 from sr_templates.headers import CHARACTER_SET
 from sr_templates.objects import ObjectKind
-from workers.conformance.objects import COMMON, WRITTEN, Attribute, Origin, Presence
+from workers.conformance.modules import Attribute, Origin, Presence
+from workers.conformance.objects import COMMON, WRITTEN
 from workers.pictures.objects import other_objects
 from workers.sources import Found
 

@@ -19,6 +19,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at impo
 from raw_caller import associate_rq
 from servers import program
 
+from service import conformance
 from service.config import Settings
 from service.receive import Listener
 from service.slots import Shared, Slots
@@ -159,8 +160,9 @@ def test_several_processes_share_the_limit_of_a_source(start: Start, tmp_path: P
 
 
 def test_a_source_is_offered_its_own_sop_classes(start: Start) -> None:
-    """Decided when it associates: the others' presentation contexts are refused, and counted by their names."""
+    """Decided when it associates: other contexts are refused, and counted by their names; as the statement says."""
     ear = start()
+    ct, mr = conformance.network(Settings.model_validate({"sources": SOURCES})).senders
 
     def offered(title: str) -> set[str]:
         with ear.calling(title) as association:
@@ -169,3 +171,4 @@ def test_a_source_is_offered_its_own_sop_classes(start: Start) -> None:
     assert {Verification, CTImageStorage} == offered("CT1")
     assert {Verification, CTImageStorage, MRImageStorage} == offered("MR1")
     assert ["MR Image Storage"] == ear.counted.of("context_refused")
+    assert [((CTImageStorage,), 2), (("*",), 32)] == [(each.sop_classes, each.max_associations) for each in (ct, mr)]

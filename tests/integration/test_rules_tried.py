@@ -16,6 +16,7 @@ from web_client import Client, app_of
 from service.config import Settings, load
 from service.ledger.people import Role
 from service.passwords import digest
+from service.shapes.answers import adapter
 from service.web.upload import LARGEST
 from service.wiring import Node, open_node
 from workers.cli import app
@@ -75,10 +76,10 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*words: object, code: int = 0) -> str:
-    """Return what `spondyl rules` prints."""
+    """Return what `spondyl rules` prints; of wrong usage what it says of that."""
     shown = CliRunner().invoke(app, ["rules", *map(str, words)])
     assert code == shown.exit_code, shown.output
-    return shown.output
+    return shown.output if code == 2 else shown.stdout
 
 
 @pytest.mark.usefixtures("file")
@@ -86,6 +87,7 @@ def test_the_rules_are_listed_in_their_order() -> None:
     """And what holds for each source where none matches; for programs as they were understood."""
     shown = run()
     document = json.loads(run("--json"))
+    adapter("rules").validate_json(json.dumps(document), strict=True)
 
     assert -1 < shown.index("spines") < shown.index("rest") < shown.index("processing_off")
     assert ["spines", "rest"] == [rule["name"] for rule in document["rules"]]
@@ -107,6 +109,7 @@ def test_a_file_is_tried_as_somebody_sends_it(
 ) -> None:
     """Whether the sender is let in, which rule decides, what follows; the exit code says it, too."""
     found = json.loads(run("try", file, *words, "--json", code=code))
+    adapter("rules-tried").validate_json(json.dumps(found), strict=True)
 
     assert (outcome, rule) == (found["outcome"], found["rule"])
     assert "decides" == found["rules"][0]["outcome"]

@@ -1,6 +1,7 @@
 """TLS per BCP 195 (RFC 9325, PS3.15 B.12) against openssl and dcmtk, and certificates renewed while all goes on."""
 
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -166,6 +167,17 @@ def test_a_destination_gets_the_renewed_certificate(node: Tls, tmp_path: Path) -
         put(ours, files)
         with peer.calling(place, [build_context(VERIFICATION)], calling_ae="SPONDYL") as association:
             assert association.send_c_echo().Status == 0x0000
+
+
+def test_a_destination_silent_in_the_handshake_is_not_waited_for(modality: Tls) -> None:
+    """Its timeout bounds the handshake as it bounds every other answer."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        place = Destination(name="silent", ae_title="PACS", host="127.0.0.1", port=port, timeout_s=1, tls=modality)
+        start = time.monotonic()
+        with pytest.raises(Unavailable, match="over TLS"):
+            peer.call(place, [build_context(VERIFICATION)], calling_ae="SPONDYL")
+        assert time.monotonic() - start < 4
 
 
 def test_a_destination_that_speaks_old_tls_alone_is_not_talked_to(node: Tls, modality: Tls) -> None:

@@ -18,7 +18,7 @@ from web_archive import WebArchive, module, web_archive
 
 from service import sending, stow
 from service.config_peers import Destination
-from service.errors import Misconfigured, NotTaken, PeerRefused, Unavailable
+from service.errors import Misconfigured, NotNow, NotTaken, PeerRefused, SpondylError, Unavailable
 from service.proving import FILING_S
 
 __all__ = ["empty_sqlite", "sqlite_url"]
@@ -66,7 +66,7 @@ def test_orthanc_gets_it_and_proves_it(sqlite_url: str, tmp_path: Path) -> None:
     password.write_text(f"{SECRET}\n", encoding="utf-8")
     web = {"Enable": True, "Root": "/dicom-web/"}
     with run_orthanc(tmp_path / "orthanc", dicomweb=True, user=("spine", SECRET), DicomWeb=web) as orthanc:
-        where = over_web(f"{orthanc.url}/dicom-web/", user="spine", password_file=password)
+        where = over_web(f"{orthanc.url}/dicom-web/", user="spine", secret_file=password)
         with proving(sqlite_url, tmp_path / "state", where) as node:
             assert sending.echo(node.settings.destinations[0], calling_ae="SPONDYL") < 5.0
             node.step()
@@ -121,38 +121,49 @@ def test_stored_is_what_the_answer_says_of_the_object(
 
 
 @pytest.mark.parametrize(
-    ("answer", "state", "error"),
+    ("answer", "family", "words"),
     [
-        ((200, b""), "waiting", "without a word on the object"),
-        ((200, b"<html>Please log in</html>"), "waiting", "without a word on the object"),
-        ((202, module(stored="1.2.3.4")), "waiting", "without a word on the object"),
-        ((200, module(failed=REPORT, reason=0xA700)), "waiting", "status 0xA700: out of resources"),
-        ((202, module(failed=REPORT, reason=0x0110)), "waiting", "status 0x0110"),
-        ((202, module(failed="", reason=0)), "waiting", "without a word on the object"),
-        ((507, b""), "waiting", "HTTP status 507"),
-        ((503, b""), "waiting", "HTTP status 503: nobody is there"),
-        ((429, b""), "waiting", "HTTP status 429"),
-        ((401, b""), "waiting", "does not accept user and password_file, or token_file"),
-        ("hang up", "waiting", "does not answer at its dicomweb_url: RemoteProtocolError"),
-        ((403, b""), "failed", "HTTP status 403"),
-        ((404, b""), "failed", "HTTP status 404"),
-        ((302, b""), "failed", "it wants another dicomweb_url"),
-        ((409, module(failed=REPORT, reason=0xC122)), "failed", "status 0xC122"),
-        ((409, module(failed=REPORT, reason=0x0122)), "failed", "SOP class not supported"),
-        ((200, module(failed="1.9", reason=0xC000, tag="0008119A")), "failed", "status 0xC000"),
-        ((415, b""), "failed", "HTTP status 415"),
-        ((413, b""), "failed", "HTTP status 413"),
-        ((400, b"{"), "failed", "HTTP status 400"),
+        ((200, b""), NotNow, "without a word on the object"),
+        ((200, b"<html>Please log in</html>"), NotNow, "without a word on the object"),
+        ((200, b"[" * 200_000), NotNow, "without a word on the object"),
+        ((202, module(stored="1.2.3.4")), NotNow, "without a word on the object"),
+        ((200, module(failed=REPORT, reason=0xA700)), NotNow, "status 0xA700: out of resources"),
+        ((202, module(failed=REPORT, reason=0x0110)), NotNow, "status 0x0110"),
+        ((202, module(failed="", reason=0)), NotNow, "without a word on the object"),
+        ((507, b""), NotNow, "HTTP status 507"),
+        ((503, b""), Unavailable, "HTTP status 503: nobody is there"),
+        ((429, b""), NotNow, "HTTP status 429"),
+        ((401, b""), Unavailable, "does not accept what stands in user and secret_file"),
+        ("hang up", Unavailable, "does not answer at its dicomweb_url: RemoteProtocolError"),
+        ((403, b""), PeerRefused, "HTTP status 403"),
+        ((404, b""), PeerRefused, "HTTP status 404"),
+        ((302, b""), PeerRefused, "it wants another dicomweb_url"),
+        ((409, module(failed=REPORT, reason=0xC122)), NotTaken, "status 0xC122"),
+        ((409, module(failed=REPORT, reason=0x0122)), NotTaken, "SOP class not supported"),
+        ((200, module(failed="1.9", reason=0xC000, tag="0008119A")), NotTaken, "status 0xC000"),
+        ((415, b""), NotTaken, "HTTP status 415"),
+        ((413, b""), NotTaken, "HTTP status 413"),
+        ((400, b"{"), NotTaken, "HTTP status 400"),
     ],
 )
 def test_what_is_not_stored_is_tried_again_or_somebody_must_act(
-    archive: WebArchive, sqlite_url: str, tmp_path: Path, answer: Any, state: str, error: str
+    archive: WebArchive, report: Path, answer: Any, family: type[SpondylError], words: str
 ) -> None:
-    """Whatever passes waits, under the same UID; a refusal fails by name of who must act; nothing else is success."""
+    """What passes is told from what a refusal is, and who is well from who is not there; nothing else is success."""
+    archive.answers = [answer]
+    with pytest.raises(SpondylError) as told:
+        stow.send(at(archive, proof="status"), [report])
+    assert (family, True) == (type(told.value), words in str(told.value))
+
+
+@pytest.mark.parametrize(("answer", "state"), [((507, b""), "waiting"), ("hang up", "waiting"), ((400, b""), "failed")])
+def test_a_delivery_waits_under_its_uid_or_says_who_must_act(
+    archive: WebArchive, sqlite_url: str, tmp_path: Path, answer: Any, state: str
+) -> None:
+    """As after C-STORE."""
     archive.answers = [answer]
     with delivering(archive, sqlite_url, tmp_path / "state") as node:
         assert state == node.step().state.value
-        assert error in str(node.row.error or study_of(node.ledger).reason)
         if state == "waiting":
             node.wait()
             assert "stored" == node.step().state
@@ -195,7 +206,7 @@ def test_who_we_are_is_said_to_both_services_and_to_nobody_else(
     """Every request carries the header; no log line, no ledger entry and no page of the configuration does."""
     secret = tmp_path / "secret"
     secret.write_text(f"{SECRET}\n", encoding="utf-8")
-    ours = {"user": "spine", "password_file": secret} if kind == "Basic" else {"token_file": secret}
+    ours = {"user": "spine", "secret_file": secret} if kind == "Basic" else {"secret_file": secret}
     with capture_logs() as said, delivering(archive, sqlite_url, tmp_path / "state", **ours) as node:
         archive.answers = ["hang up"]
         node.step()
@@ -213,7 +224,7 @@ def test_a_secret_that_was_renewed_is_used_at_once(archive: WebArchive, report: 
     """The file is read for each call; one that is missing, empty or has two lines is named, never quoted."""
     token = tmp_path / "token"
     token.write_text("first", encoding="utf-8")
-    destination = at(archive, token_file=token)
+    destination = at(archive, secret_file=token)
     stow.send(destination, [report])
     token.write_text("second", encoding="utf-8")
     stow.send(destination, [report])
@@ -224,7 +235,7 @@ def test_a_secret_that_was_renewed_is_used_at_once(archive: WebArchive, report: 
             stow.send(destination, [report])
         assert SECRET not in str(told.value)
     token.unlink()
-    with pytest.raises(Misconfigured, match=r"token_file = .*FileNotFoundError"):
+    with pytest.raises(Misconfigured, match=r"secret_file = .*FileNotFoundError"):
         stow.send(destination, [report])
 
 
@@ -239,11 +250,11 @@ def test_over_tls_both_sides_show_a_certificate(report: Path, tmp_path: Path) ->
     token.write_text(SECRET, encoding="utf-8")
     with web_archive(tls=context) as archive:
         tls = {"cert_file": ours[0], "key_file": ours[1], "ca_file": theirs[0]}
-        assert report == stow.send(at(archive, tls=tls, token_file=token), [report])
+        assert report == stow.send(at(archive, tls=tls, secret_file=token), [report])
         with pytest.raises(Unavailable, match="certificate verify failed"):
-            stow.send(at(archive, tls=tls | {"ca_file": ours[0]}, token_file=token), [report])
+            stow.send(at(archive, tls=tls | {"ca_file": ours[0]}, secret_file=token), [report])
         with pytest.raises(Unavailable):
-            stow.send(at(archive, token_file=token), [report])
+            stow.send(at(archive, secret_file=token), [report])
         assert 1 == len(archive.headers)
 
 

@@ -25,11 +25,13 @@ from pydantic import SecretStr
 from pydicom.uid import DeflatedExplicitVRLittleEndian, generate_uid
 from servers import free_port, listens, run_orthanc, wait_until
 from spooled import file_of
-from stowing import KIND, STUDY, a_file, an_object, body, pieces, reasons, stored
+from stowing import BOUNDARY, KIND, STUDY, a_file, an_object, body, pieces, reasons, stored
 from structlog.testing import capture_logs
 from web_client import Client, app_of
 
+from service.callers import Admitted
 from service.config import Settings
+from service.intake import Sender
 from service.ledger import Ledger
 from service.ledger.people import Role
 from service.ledger.switches import Paused
@@ -103,6 +105,22 @@ def test_what_is_stored_is_named_durable_and_known_to_the_ledger(posting: Postin
     [study] = posting.node.ledger.admin.studies()
     assert (STUDY, "receiving", "this machine") == (study.study_instance_uid, study.state, study.source)
     assert study.held_until <= time.time()
+
+
+def test_a_study_is_held_as_long_as_a_request_delivers_it(posting: Posting) -> None:
+    """While the body still comes the ledger holds the study open; when it ends, not any more."""
+    held: list[float] = []
+
+    def blocks() -> Iterator[bytes]:
+        for piece in pieces([a_file(), a_file()]):
+            yield piece
+            held.extend(each.held_until for each in posting.node.ledger.admin.studies())
+
+    sender, source = Sender(name="ct", address="::1"), Admitted(name="ct")
+    taken = posting.app.state.intake.take(sender, source, blocks(), boundary=BOUNDARY, study="")
+    assert 2 == len(taken.stored)
+    assert held[-1] > time.time() + 5
+    assert posting.node.ledger.admin.studies()[0].held_until <= time.time()
 
 
 def test_it_is_the_same_object_whichever_way_it_came(posting: Posting) -> None:

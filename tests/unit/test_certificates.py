@@ -8,9 +8,9 @@ import pytest
 from servers import program
 from sinks import make_certificate
 
-from service.certificates import certificates, expiries
+from service.certificates import certificates, expiries, unusable
 from service.config import Settings
-from service.config_peers import Destination, Tls
+from service.config_peers import Archive, Destination, Node, Source, Tls
 from service.errors import Misconfigured
 
 
@@ -36,13 +36,34 @@ def test_each_owner_is_named(tmp_path: Path) -> None:
     both.write_bytes(first.read_bytes() + second.read_bytes())
     tls = Tls(cert_file=both, key_file=key, ca_file=both)
     found = certificates(
-        Settings(destinations=(Destination(name="pacs", ae_title="PACS", host="h", port=104, tls=tls),))
+        Settings(
+            destinations=(Destination(name="pacs", ae_title="PACS", host="h", port=104, tls=tls),),
+            sources=(
+                Source(name="ct1", ae_titles=("CT1",), archive=Archive(ae_title="A", host="h", port=104, tls=tls)),
+            ),
+        )
     )
 
     assert {each.owner: each.expires_at for each in found} == {
         "destination pacs": _by_openssl(first),
         "destination pacs, CA": _by_openssl(second),
+        "archive of ct1": _by_openssl(first),
+        "archive of ct1, CA": _by_openssl(second),
     }
+
+
+def test_files_that_cannot_be_used_are_told_by_owner(tmp_path: Path) -> None:
+    """A key that does not fit is no certificate that cannot be read; an owner whose files are good is left out."""
+    file, key = make_certificate(tmp_path, "good")
+    _, other = make_certificate(tmp_path, "other")
+    good = Tls(cert_file=file, key_file=key, ca_file=file)
+    wrong = Tls(cert_file=file, key_file=other, ca_file=file)
+    pacs = Destination(name="pacs", ae_title="PACS", host="h", port=104, tls=wrong)
+    settings = Settings(node=Node(tls=good), destinations=(pacs,))
+
+    assert ["destination pacs"] == list(unusable(settings))
+    assert str(file) in unusable(settings)["destination pacs"]
+    assert 4 == len(list(certificates(settings)))
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ def test_relative_paths_stand_beside_the_file(tmp_path: Path) -> None:
         ),
         (
             "[[destinations]]\nname = 'a'\nae_title = 'A'\nhost = 'h'\nport = 0",
-            "destinations[0].port = 0: must be greater than or equal to 1",
+            "destinations[0]: port is required, or protocol = ",
         ),
         (
             "[[destinations]]\nname = 'a'\nae_title = 'A'\nport = 1",

@@ -21,7 +21,7 @@ _CID_7010 = {
 
 @pytest.mark.parametrize("title", Title)
 def test_every_title_that_can_be_asked_for_is_the_one_of_the_standard(title: Title) -> None:
-    """Code, scheme and meaning are those of CID 7010; each word of the command has one, and no code is without a word."""
+    """Code, scheme and meaning are those of CID 7010; each word has one, and each code has a word."""
     [concept] = rejection_note(title=title.value).ConceptNameCodeSequence
 
     expected = _CID_7010[title]

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from service.config import Settings, load
 from service.config_peers import Destination, Source, Tls
+from service.config_rules import Rule
 
 SAMPLE = Path(__file__).resolve().parents[2] / "deploy" / "spondyl.sample.toml"
 #: Keys without a default in the file: there is none, or it is that nothing is set. Any value may illustrate them.
@@ -67,9 +68,9 @@ def test_each_key_is_there_with_its_default(name: str, sample: dict[str, Any]) -
     }
 
 
-@pytest.mark.parametrize(("section", "model"), [("sources", Source), ("destinations", Destination)])
+@pytest.mark.parametrize(("section", "model"), [("sources", Source), ("rules", Rule), ("destinations", Destination)])
 def test_each_key_of_a_list_is_there(section: str, model: type[BaseModel], sample: dict[str, Any]) -> None:
-    """The sample's one source names every key but tls at most, and so does its one destination; defaults are shown."""
+    """The sample's one source names every key, and so do its one rule and its one destination; defaults are shown."""
     shown = sample[section][0]
     defaults = {k: f.get_default() for k, f in model.model_fields.items() if not f.is_required() and f.get_default()}
 

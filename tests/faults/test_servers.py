@@ -1,0 +1,227 @@
+"""The topology of deploy/compose.yaml as processes, and its servers at their worst: PostgreSQL, Redis, a second node."""
+
+import contextlib
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import pytest
+import redis
+from faults_seen import assert_still_whole, send, wait_for_reports
+from nodes import SPONDYL, UNTRACED, Running, storescu, write_config
+from servers import (
+    Orthanc,
+    free_port,
+    listens,
+    new_database,
+    run_orthanc,
+    run_postgres,
+    run_valkey,
+    running,
+    wait_until,
+)
+from small_study import make_small_studies
+
+REPOSITORY: Final = Path(__file__).resolve().parents[2]
+SEED: Final = int(os.environ.get("SPONDYL_TEST_SEED", "5"))
+#: How often the saturated worker is killed, and how many studies wait for it: all of SPONDYL_TEST_ROUNDS in a campaign.
+KILLS: Final = max(2, int(os.environ.get("SPONDYL_TEST_ROUNDS", "2")) // 10)
+#: Studies of the other tests.
+ALONE: Final = 7
+#: Redis holds little more than what Celery keeps in it, bytes.
+SMALL: Final = 3_000_000
+
+
+@dataclass
+class Roles:
+    """The roles of a node, each a process group of its own, as a cluster runs them."""
+
+    node: Running
+    groups: dict[str, contextlib.ExitStack] = field(default_factory=dict)
+
+    def start(self, *roles: str) -> None:
+        """Start roles."""
+        for role in roles:
+            command = [*SPONDYL, "--config", str(self.node.config), role]
+            self.groups[role] = contextlib.ExitStack()
+            run = running(command, self.node.folder / "node.log", cwd=self.node.folder, env=UNTRACED)
+            self.node.processes.append(self.groups[role].enter_context(run))
+
+    def kill(self, role: str) -> None:
+        """Kill all processes of a role with -9."""
+        assert self.node.kill(role)
+        self.groups.pop(role).close()
+
+    def stop(self) -> None:
+        """Stop what runs."""
+        while self.groups:
+            self.groups.popitem()[1].close()
+
+
+class Postgres:
+    """A PostgreSQL that can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._port = folder, free_port()
+        self._run = contextlib.ExitStack()
+        self.url = self.start()
+
+    def start(self) -> str:
+        """Start it; return its URL."""
+        return self._run.enter_context(run_postgres(self._folder, port=self._port))
+
+    def kill(self) -> None:
+        """Kill it, as the kernel does that is out of memory."""
+        first = int((self._folder / "data" / "postmaster.pid").read_text(encoding="utf-8").split()[0])
+        os.killpg(os.getpgid(first), signal.SIGKILL)
+        self._run.close()
+
+    def stop(self) -> None:
+        """Stop it."""
+        self._run.close()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """All of it."""
+
+    roles: Roles
+    postgres: Postgres
+    valkey: str
+    orthanc: Orthanc
+    studies: Iterator[tuple[str, Path]]
+    sent: dict[str, Path]
+
+    @property
+    def node(self) -> Running:
+        """The node."""
+        return self.roles.node
+
+    def study(self) -> tuple[str, Path]:
+        """Return a study that nobody has sent."""
+        uid, folder = next(self.studies)
+        self.sent[uid] = folder
+        return uid, folder
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Run it."""
+    folder = tmp_path_factory.mktemp("site")
+    studies = make_small_studies(folder / "studies", ALONE + 2 * KILLS, name="Cluster^Case")
+    route = (REPOSITORY / "deploy" / "orthanc" / "route.lua").read_text(encoding="utf-8")
+    with contextlib.ExitStack() as stack:
+        (folder / "postgres").mkdir()
+        postgres = Postgres(folder / "postgres")
+        stack.callback(postgres.stop)
+        valkey = stack.enter_context(run_valkey(folder / "valkey"))
+        orthanc = stack.enter_context(run_orthanc(folder / "orthanc", lua=route))
+        ledger, pacs = new_database(postgres.url), {"pacs": ("PACS", orthanc.port)}
+        node = write_config(folder / "node", pacs, broker=valkey, ledger=ledger)
+        migrated = node.command("migrate")
+        assert migrated.returncode == 0, migrated.stderr
+        roles = Roles(node)
+        stack.callback(roles.stop)
+        roles.start("listen", "work", "web")
+        wait_until(lambda: listens(node.port) and listens(node.web), "the node is there")
+        orthanc.add_modality("spondyl", "SPONDYL", node.port)
+        yield Site(
+            roles=roles, postgres=postgres, valkey=valkey, orthanc=orthanc, studies=iter(studies.items()), sent={}
+        )
+
+
+def test_orthanc_routes_to_roles_apart_and_gets_the_report(site: Site) -> None:
+    """A study sent to Orthanc is routed to the listener, measured by the worker and reported back."""
+    uid, folder = site.study()
+    assert storescu([folder], site.orthanc.port, "-aec", "PACS").returncode == 0
+
+    wait_for_reports(site.orthanc, site.node, [uid])
+    assert 200 == site.node.get("/readyz")[0]
+
+
+def test_postgresql_killed_and_started_again(site: Site) -> None:
+    """A study that is being measured, and one that comes while no ledger answers, are both reported."""
+    (measured, first), (late, second) = site.study(), site.study()
+    send(site.node, first)
+    wait_until(lambda: any(s.state == "measuring" for s in site.node.studies()), "it is measured", step=0.01)
+    site.postgres.kill()
+    assert storescu([second], site.node.port).returncode == 0
+    time.sleep(3)  # beyond the quiet period, and several passes
+    site.postgres.start()
+
+    wait_for_reports(site.orthanc, site.node, [measured, late])
+
+
+def test_redis_evicts_under_memory_pressure(site: Site) -> None:
+    """Another tenant fills a Redis that drops what it likes: the queue is gone without an error, no study is."""
+    with contextlib.closing(redis.Redis.from_url(site.valkey)) as connection:
+        connection.config_set("maxmemory", SMALL)
+        connection.config_set("maxmemory-policy", "allkeys-lru")
+        uid, folder = site.study()
+        send(site.node, folder)
+        for number in range(3000):
+            connection.set(f"tenant:{number}", bytes(2000))
+        assert int(connection.info("stats")["evicted_keys"]) > 0
+        wait_for_reports(site.orthanc, site.node, [uid])
+        connection.config_set("maxmemory", 0)
+        connection.config_set("maxmemory-policy", "noeviction")
+        connection.flushall()
+
+
+@pytest.mark.timeout(300 + 30 * KILLS)
+def test_a_saturated_worker_killed(site: Site) -> None:
+    """BRPOP has taken messages that nobody holds when it dies: only the ledger still knows, and that is enough."""
+    chance = random.Random(SEED)
+    mine = [site.study() for _ in range(2 * KILLS)]
+    for _, folder in mine:
+        send(site.node, folder)
+    for _ in range(KILLS):
+        wait_until(lambda: any(s.state == "measuring" for s in site.node.studies()), "it works", step=0.01)
+        time.sleep(chance.uniform(0, 1))
+        site.roles.kill("work")
+        site.roles.start("work")
+    wait_for_reports(site.orthanc, site.node, [uid for uid, _ in mine], seconds=90 + 20 * KILLS)
+
+
+def test_two_nodes_on_one_ledger_and_spool(site: Site, tmp_path: Path) -> None:
+    """Halves of a study come to either, at once, and a worker dies: one report, whoever measured and settled."""
+    other = write_config(tmp_path / "other", {"pacs": ("PACS", site.orthanc.port)})
+    text = site.node.config.read_text(encoding="utf-8").replace(f"port = {site.node.port}", f"port = {other.port}")
+    text = text.replace(f"port = {site.node.web}", f"port = {other.web}")
+    root = site.node.folder / "state"
+    other.config.write_text(text.replace('root = "state"', f'root = "{root}"'), encoding="utf-8")
+    second = Roles(other)
+    second.start("listen", "work")
+    try:
+        wait_until(lambda: listens(other.port), "the second node listens")
+        mine = [site.study() for _ in range(3)]
+        for _, folder in mine:
+            files = sorted(path for path in folder.iterdir())
+            halves = [(files[:2], site.node.port), (files[2:], other.port), (files[1:3], other.port)]
+            senders = [threading.Thread(target=_sent, args=half) for half in halves]
+            for sender in senders:
+                sender.start()
+            for sender in senders:
+                sender.join()
+        wait_until(lambda: any(s.state == "measuring" for s in site.node.studies()), "one is measured", step=0.01)
+        second.kill("work")
+        wait_for_reports(site.orthanc, site.node, [uid for uid, _ in mine])
+    finally:
+        second.stop()
+
+
+def _sent(files: list[Path], port: int) -> None:
+    wait_until(lambda: storescu(files, port).returncode == 0, "half a study is sent", step=0.5)
+
+
+def test_nothing_is_missing_and_nothing_came_twice(site: Site) -> None:
+    """After all of it: each study has one report, one revision, and all its objects in the spool."""
+    assert site.sent
+
+    assert_still_whole(site.orthanc, site.node, site.sent)
