@@ -69,8 +69,13 @@ schemas: $(VENV)/.dev ## Write the JSON Schemas of what the commands print into 
 conformance: $(VENV)/.dev ## Write the conformance statement of the default configuration into docs/
 	env -u SPONDYL_CONFIG $(BIN)/spondyl --config /dev/null conformance >docs/conformance.md
 
+# Medians of more rounds: make bench ROUNDS=7
+ROUNDS ?= 3
 bench: $(VENV)/.dev ## Run the benchmarks
-	$(BIN)/python benchmarks/receive.py
+	$(BIN)/python benchmarks/receive.py $(ROUNDS)
+	$(BIN)/python benchmarks/send.py $(ROUNDS)
+	$(BIN)/python benchmarks/turnaround.py $(ROUNDS)
+	$(BIN)/python benchmarks/idle.py 30
 	$(BIN)/python benchmarks/measure.py
 	$(BIN)/python benchmarks/masks.py
 	$(BIN)/python benchmarks/pages.py
@@ -80,7 +85,8 @@ campaign: coverage ## Run the long version of the accuracy and fault tests, and 
 	SPONDYL_TEST_PHANTOMS=1000 SPONDYL_TEST_ROUNDS=20 $(BIN)/pytest -s tests/accuracy tests/e2e
 	SPONDYL_TEST_PDUS=100000 $(BIN)/pytest -s tests/integration/test_upper_layer_fuzz.py
 	SPONDYL_TEST_API_EXAMPLES=100 $(BIN)/pytest tests/integration/test_api_schema.py
-	SPONDYL_TEST_CONNECTS=50000 $(BIN)/pytest -s tests/faults/test_slow_and_silent_peers.py
+	SPONDYL_TEST_STOW_MB=2000 $(BIN)/pytest -s tests/integration/test_stow_in.py
+	SPONDYL_TEST_CONNECTS=50000 $(BIN)/pytest -s tests/faults/test_slow_and_silent_peers.py tests/faults/test_tls_peers.py
 
 viewers: $(VENV)/.dev servers $(VIEWERS) ## Show our objects in OHIF, in a browser; pictures go to viewers/
 	@command -v chromium >/dev/null 2>&1 || sh tests/install-servers.sh chromium

@@ -7,7 +7,6 @@ delivered, so that every process has done what it will do. The peer, in the same
 Memory is PSS: a page that several processes share counts once (proc(5), smaps_rollup).
 """
 
-import os
 import sys
 import tempfile
 import time
@@ -21,6 +20,7 @@ from nodes import serving, storescu, write_config
 from pss import cpu_s, family, pss_mib
 from servers import run_orthanc
 from small_study import make_small_study
+from surroundings import say
 
 #: At most so much of one core, percent.
 GOAL_PERCENT = 1.0
@@ -58,7 +58,7 @@ def main(seconds: float = 60.0, processes: int = 1) -> None:
         time.sleep(seconds)
         spent = {role: 100 * (cpu_s(pids) - before[role]) / seconds for role, pids in roles.items()}
         memory = {role: pss_mib(pids) for role, pids in roles.items()}
-        print(f"idle for {seconds:g} s, [node] processes = {processes}; load {os.getloadavg()[0]:.1f}")
+        say(f"idle for {seconds:g} s, [node] processes = {processes}")
         for role, pids in roles.items():
             print(f"{role:8} {len(pids):2} processes   {spent[role]:5.2f} % of a core   {memory[role]:6.1f} MiB")
         ours = [role for role in roles if role != "orthanc"]

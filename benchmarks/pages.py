@@ -110,6 +110,12 @@ def paths(port: int, studies: int) -> dict[str, str]:
     }
 
 
+def _request(said: str) -> tuple[str, str | None]:
+    """Return path and form."""
+    path, _, form = said.partition(" ")
+    return path, form or None
+
+
 def _cpu_ms(process: psutil.Process) -> float:
     """Return the processor's time that a process has used; what others do on the machine is not in it."""
     times = process.cpu_times()
@@ -152,7 +158,7 @@ def main() -> None:
 
 def measure(port: int, process: psutil.Process, studies: int) -> None:
     """Ask for every page, and print what it took."""
-    pages = {title: (*path.split(" ", 1), None)[:2] for title, path in paths(port, studies).items()}
+    pages = {title: _request(said) for title, said in paths(port, studies).items()}
     before = process.memory_info().rss / 2**20
     slow = []
     print("| page | median ms | slowest ms | CPU of the server ms |\n|---|---|---|---|")

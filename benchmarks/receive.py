@@ -33,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from nodes import serving, write_config
 from servers import free_port, listens, program, run_orthanc, run_storescp, running, wait_until
+from surroundings import say
 
 #: What is sent: how many objects, SOP class, rows and columns of 16 bit.
 KINDS = {
@@ -181,7 +182,7 @@ def main(rounds: int = 7, *kinds: str) -> None:
         shared = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a folder of our own in it
         sent = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=shared)))
         peers = stack.enter_context(receivers(base))
-        print(f"{rounds} rounds, medians; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores at the start")
+        say(f"{rounds} rounds, medians; [node] processes = {PROCESSES}")
         for kind in kinds or KINDS:
             files = make_objects(sent / kind, kind)
             compare(peers, kind, files, rounds)

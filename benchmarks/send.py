@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from report import spine
 from report_samples import context
 from servers import program, run_orthanc, run_storescp
+from surroundings import say
 
 from service.config import Settings
 from service.config_peers import Destination
@@ -121,7 +122,7 @@ def main(rounds: int = 7, count: int = 300) -> None:
         }
         whole = spine()
         sizes = {"one": (replace(whole, vertebrae=whole.vertebrae[:1]), count), "spine": (whole, count // 5)}
-        print(f"{rounds} rounds, medians, TCP_NODELAY=1; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+        say(f"{rounds} rounds, medians")
         lost = 0
         for word, (found, many) in sizes.items():
             files = make_reports(base / word, found, many)

@@ -27,13 +27,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from nodes import Running, serving, storescu, write_config
 from pss import family, pss_mib
 from servers import free_port, program, run_orthanc, wait_until
+from small_study import make_small_studies
 from spine_study import make_another, make_template, study_uid
+from surroundings import say
 
 from service.spool import study_key
 
 QUIET_S = 1.0
 SLICES = 300
 FINER = (100, 300, 1000, 3000)
+#: So many studies are sent one by one at the end of each step, the others as fast as they are taken.
+AT_THE_END = 5
 #: A study that takes longer has failed.
 PATIENCE_S = 300.0
 #: What ends each stage: an event of the study in the ledger, and what its detail begins with.
@@ -75,19 +79,18 @@ def send(node: Running, files: Sequence[Path]) -> None:
 def proven(node: Running, uid: str) -> Took:
     """Wait until the report of a study is proven, and tell how long it took: by the node's own clock."""
     key = study_key(uid)
+    with node.ledger() as ledger:  # once: to open it anew at every look would cost the node processor time
+        ended: dict[str, float] = {}
 
-    def ends() -> dict[str, float]:
-        with node.ledger() as ledger:
-            events = ledger.admin.study(key).events
-        return {
-            stage: each.at for stage, name, said in STAGES for each in events
-            if each.event == name and each.detail.startswith(said)
-        }  # fmt: skip
+        def is_proven() -> bool:
+            for stage, name, said in STAGES:
+                for each in ledger.admin.study(key).events:
+                    if each.event == name and each.detail.startswith(said):
+                        ended[stage] = each.at
+            return STAGES[-1][0] in ended
 
-    wait_until(lambda: STAGES[-1][0] in ends(), f"the report of {uid} is proven", seconds=PATIENCE_S, step=0.1)
-    with node.ledger() as ledger:
+        wait_until(is_proven, f"the report of {uid} is proven", seconds=PATIENCE_S, step=0.25)
         last = ledger.admin.study(key).study.last_received_at + QUIET_S
-    ended = ends()
     times = [last, *(ended[stage] for stage, *_ in STAGES)]
     stages = {stage: times[n + 1] - times[n] for n, (stage, *_) in enumerate(STAGES)}
     return Took(proven=times[-1] - last, stages=stages)
@@ -146,7 +149,7 @@ def whole_spines(base: Path, sent: Path, studies: int) -> None:
         one_by_one(node, template, sent, [0])  # the first study finds everything cold, and does not count
         took = one_by_one(node, template, sent, range(1, studies + 1))
         read_s = statistics.median(by_dcmqi(sent / "template" / "seg.dcm", sent / "volumes") for _ in range(3))
-        print(f"{SLICES} slices and masks of 17 vertebrae, {studies} studies, load {os.getloadavg()[0]:.1f}")
+        say(f"{SLICES} slices and masks of 17 vertebrae, {studies} studies")
         show(took, read_s)
         rate = at_once(node, template, sent, range(studies + 1, 2 * studies + 1))
         print(f"{studies} studies at once: {rate:.1f} reports a minute on {os.cpu_count()} cores", flush=True)
@@ -171,16 +174,25 @@ def finer(base: Path, sent: Path, counts: Sequence[int]) -> None:
 
 def more(base: Path, sent: Path, studies: int) -> None:
     """Print how turnaround and the node's memory grow with the number of studies that the node has."""
-    template = make_template(sent / "template", 24)
-    steps = [n for n in (1, 3, 10, 30, 100, 300, 1000, 3000) if n < studies] + [studies]
-    print("studies   proven   memory of the node")
+    made = list(make_small_studies(sent / "small", studies, name="Bench^Mark").items())
+    steps = [n for n in (10, 30, 100, 300, 1000, 3000) if n < studies] + [studies]
+    print("studies   one by one   reports a minute before   memory of the node")
     with running_node(base, sent) as node:
         done = 0
         for count in steps:
-            took = one_by_one(node, template, sent, range(done, count))[-5:]
+            start, many = time.monotonic(), made[done : count - AT_THE_END]
+            for _, folder in many:
+                send(node, sorted(folder.iterdir()))
+            for uid, _ in many:
+                proven(node, uid)
+            rate = 60 * len(many) / (time.monotonic() - start)
+            took = []
+            for uid, folder in made[count - AT_THE_END : count]:
+                send(node, sorted(folder.iterdir()))
+                took.append(proven(node, uid).proven)
             done = count
             memory = pss_mib(each.pid for process in node.processes for each in family(process.pid))
-            print(f"{count:7}   {statistics.median(t.proven for t in took):5.2f} s   {memory:5.0f} MiB", flush=True)
+            print(f"{count:7}   {statistics.median(took):8.2f} s   {rate:23.0f}   {memory:5.0f} MiB", flush=True)
 
 
 def main(*words: str) -> None:

@@ -188,7 +188,10 @@ class Acceptor(ThreadedAssociationServer):
             request = self._tls.context().wrap_socket(request, server_side=True)  # type: ignore[union-attr]  # see process_request
         except OSError as error:
             self.waiting.leave(client_address)
-            log.warning("TLS handshake failed", action="tls_refused", address=client_address[0], why=_reason(error))
+            # Who hangs up or says nothing is a port scanner or a probe, as without TLS.
+            gone = not isinstance(error, ssl.SSLError) or isinstance(error, ssl.SSLEOFError)
+            say = log.debug if gone else log.warning
+            say("TLS handshake failed", action="tls_refused", address=client_address[0], why=_reason(error))
             self.shutdown_request(request)
             return
         self.waiting.enter(client_address, request)

@@ -30,6 +30,7 @@ _ADVICE: Final = (
     (_N, "FINDER_", "The image model gave nothing: its reason is explained in docs/finders.md."),
     (_I, "retracted (", "See what each destination did with its rejection note. Retry makes another report."),
     (_I, "own_report", "Only our own report came back: leave our series out of the PACS' forwarding rule."),
+    (_I, "processing_off", "Processing is off for its source, and no rule takes it. Retry measures it all the same."),
     (_I, "spool_empty", "Its files are gone from the spool: have the study sent again."),
 )
 _OTHERWISE: Final = {

@@ -134,10 +134,14 @@ class Associations:
         pynetdicom itself counts the associations of a listener that is alone.
         """
         own = self._slots.get(self.known_as(association))
-        if own is not None and not own.take(association):
-            return "too_many_of_source"
-        if self._shared and not self._shared.slots.take(association):
-            return "too_many_associations"
+        try:
+            if own is not None and not own.take(association):
+                return "too_many_of_source"
+            if self._shared and not self._shared.slots.take(association):
+                return "too_many_associations"
+        except OSError as error:
+            # C-STORE says what is wrong with the disk; a limit that cannot be kept must not hide it.
+            log.error("spool not readable", action="spool_unreadable", why=error.strerror)
         return None
 
     def _on_rejected(self, event: evt.Event) -> None:

@@ -60,7 +60,8 @@ def admit_account(sources: Sequence[Source], *, account: str, address: str) -> A
 
 def may_connect(sources: Sequence[Source], address: str) -> bool:
     """Whether a connection from here could become an association: False where every source has networks, none this."""
-    return not sources or any(not source.networks or _is_in(address, source.networks) for source in sources)
+    callers = [source for source in sources if source.ae_titles]
+    return not sources or any(not source.networks or _is_in(address, source.networks) for source in callers)
 
 
 def address_of(text: str) -> str:

@@ -85,7 +85,9 @@ class Committing:
     ) -> None:
         """See to it that the report follows the response."""
         calling_ae = association.requestor.ae_title.strip()
-        elsewhere = next((each for each in self.settings.destinations if calling_ae and each.ae_title == calling_ae), None)
+        # One that is reached by DICOMweb has no AE title.
+        named = (each for each in self.settings.destinations if each.ae_title)
+        elsewhere = next((each for each in named if each.ae_title == calling_ae), None)
         if elsewhere is None:
             association.afterwards.append(partial(self._here, association, context, transaction_uid, references))
         else:

@@ -14,34 +14,32 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 
 from service import peer
+from service.attributes import attributes_of_file
 from service.config_peers import Archive
 from service.errors import NotNow, PeerRefused, SpondylError, Unavailable
-from service.ledger.completions import Completion
+from service.ledger.completions import LONGEST_S, Completion
 from service.ledger.moves import NODE
 from service.ledger.rows import AT_ONCE
 from service.ledger.switches import Paused
 from service.logs import log
-from service.retrieve import IntoSpool, Listed, as_peer, earlier_studies, find_contexts, get, move, objects_of
+from service.retrieve import IntoSpool, Listed, as_peer, earlier_studies, find_contexts, get, move, objects_of, said
 from service.spool import study_key
 from service.states import FINAL
 from service.wiring import Node
 
 #: How often is looked for studies that wait, seconds.
 LOOK_EVERY_S: Final = 1.0
-#: Who has taken a study in hand and was killed lets go of it after so long, seconds; a second one that comes to it
-#: meanwhile fetches what is there already, which changes nothing.
-_LEASE_S: Final = 120.0
 #: The archive is asked again after so many seconds, the last one for ever.
 _WAITS_S: Final = (2.0, 5.0, 10.0, 20.0, 30.0)
 #: An archive that lists objects and does not send them is asked so often.
 _MOST_TRIES: Final = 5
 #: So many earlier studies are looked at, the newest first.
 _MOST_PRIORS: Final = 20
+_PATIENT_ID: Final = 0x0010_0020
+_STUDY_DATE: Final = 0x0008_0020
 _SEGMENTATIONS: Final = frozenset({"SEG", "RTSTRUCT"})
 
 
@@ -76,7 +74,7 @@ class Completer:
     def run(self, now: float) -> int:
         """Ask the archives of all studies whose time has come; return how many that were."""
         done = 0
-        while (held := self.node.ledger.completions.claim(now=now, lease_s=_LEASE_S)) is not None:
+        while (held := self.node.ledger.completions.claim(now=now, lease_s=LONGEST_S)) is not None:
             self.complete(held)
             done += 1
         return done
@@ -152,7 +150,9 @@ class Completer:
             study: list[Listed] = []
             if {"study", "seg"} & set(held.wanted):
                 every = "study" in held.wanted
-                study = ask(held.study_instance_uid, wanted=lambda one: every or one.get("Modality") in _SEGMENTATIONS)
+                study = ask(
+                    held.study_instance_uid, wanted=lambda one: every or said(one, "Modality") in _SEGMENTATIONS
+                )
             priors: list[Listed] = []
             if "prior" in held.wanted:
                 patient_id, until = self._patient(held.key)
@@ -164,16 +164,14 @@ class Completer:
     def _patient(self, key: str) -> tuple[str, str]:
         """Return (Patient ID, Study Date) of a study, as an object of it says."""
         for path in self.node.spool.files(key):
-            try:
-                about = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["PatientID", "StudyDate"])
-                return str(about.get("PatientID", "")).strip(), str(about.get("StudyDate", "")).strip()
-            except (OSError, ValueError, InvalidDicomError):
-                continue
+            said = attributes_of_file(path, (_PATIENT_ID, _STUDY_DATE))
+            if _PATIENT_ID in said:
+                return said[_PATIENT_ID][0], said.get(_STUDY_DATE, ("",))[0]
         return "", ""
 
     def _is_our_report(self, series: Dataset) -> bool:
         ours = self.node.settings.report.sr_series_description
-        return series.get("Modality") == "SR" and str(series.get("SeriesDescription", "")).strip() == ours
+        return said(series, "Modality") == "SR" and said(series, "SeriesDescription") == ours
 
     def _missing(self, key: str, listed: Sequence[Listed]) -> list[Listed]:
         """Return what is not in the spool; what we made ourselves need not be there."""
@@ -208,19 +206,17 @@ class Completer:
         end = self.timer() + max(archive.timeout_s, left_s)
         if archive.retrieve == "move":
             move(archive, held.source, missing, our_ae=settings.ae_title, end=end)
-        else:
-            keep = IntoSpool(
-                spool=self.node.spool,
-                is_own=self.node.ledger.admin.is_own_report,
-                arrived=partial(self._note, held.source),
-                largest=settings.max_object_bytes,
-            )
-            get(archive, held.source, missing, keep, our_ae=settings.ae_title, end=end)
-
-    def _note(self, source: str, key: str, study_instance_uid: str) -> None:
-        self.node.ledger.arrivals.note(
-            key=key, study_instance_uid=study_instance_uid, source=source, now=self.node.clock(), held_until=0.0
+            return
+        keep = IntoSpool(
+            spool=self.node.spool, is_own=self.node.ledger.admin.is_own_report, largest=settings.max_object_bytes
         )
+        try:
+            get(archive, held.source, missing, keep, our_ae=settings.ae_title, end=end)
+        finally:
+            for key, uid in keep.arrived.items():
+                self.node.ledger.arrivals.note(
+                    key=key, study_instance_uid=uid, source=held.source, now=self.node.clock(), held_until=0.0
+                )
 
 
 def _lacks(held: Completion, seen: _Seen) -> str:

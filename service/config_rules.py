@@ -30,9 +30,9 @@ def _keyword(word: str) -> str:
     if tag is None:
         near = get_close_matches(word, keyword_dict, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(f"{word!r} is no attribute's keyword of PS3.6{hint}")
+        raise ValueError(f"is no attribute's keyword of PS3.6{hint}")
     if not _FIRST_TAG <= tag <= _LAST_TAG or dictionary_VR(tag) not in TEXT | NUMBERS:
-        raise ValueError(f"{word!r} cannot be matched: only top-level attributes of short text or numbers can")
+        raise ValueError("cannot be matched: only top-level attributes of short text or numbers can")
     return word
 
 
@@ -97,6 +97,7 @@ def require_known_names(
     names = [rule.name for rule in rules]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"rules: the name {twice[0]!r} is used twice")
+    _require_a_turn(rules)
     for rule in rules:
         _require(f"rules: {rule.name}: sources", rule.sources or (), senders)
         its = [each for each in sources if rule.sources is None or each.name in rule.sources]
@@ -109,6 +110,16 @@ def require_known_names(
         if each.quiet_s is not None and each.quiet_s > longest_quiet_s:
             where = f"{kind}: {each.name}: quiet_s ({each.quiet_s:g})"
             raise ValueError(f"{where} must not be longer than study.max_wait_s ({longest_quiet_s:g})")
+
+
+def _require_a_turn(rules: Iterable[Rule]) -> None:
+    """Refuse a rule that never decides: one before it matches every study."""
+    every_study: list[Rule] = []
+    for rule in rules:
+        for each in every_study:
+            if each.sources is None or (rule.sources is not None and set(rule.sources) <= set(each.sources)):
+                raise ValueError(f"rules: {rule.name!r} never decides: {each.name!r} before it matches every study")
+        every_study += [] if rule.match else [rule]
 
 
 def _require(where: str, named: Iterable[str], known: Collection[str]) -> None:

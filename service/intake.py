@@ -10,7 +10,7 @@ from typing import Final
 
 from service import part10, sop_classes
 from service.arriving import RENEW_S, Arriving
-from service.callers import Admitted, admit_account
+from service.callers import UNLISTED, Admitted, NotAdmitted, admit_account
 from service.door import Closed, Door
 from service.errors import OutOfSpace, Refused, StudyTooLarge, TooLarge, Unavailable
 from service.identity import Identity, is_uid
@@ -108,7 +108,12 @@ class Intake:
 
     def admit(self, sender: Sender) -> Admitted:
         """Return which source sends; raise NotAdmitted. Closed where the intake is paused."""
-        admitted = admit_account(self._node.settings.sources, account=sender.name, address=sender.address)
+        try:
+            admitted = admit_account(self._node.settings.sources, account=sender.name, address=sender.address)
+        except NotAdmitted as refusal:
+            self._metrics.association_rejected(refusal.cause, UNLISTED)
+            self._has_come = True
+            raise
         self._door.require_open()
         return admitted
 

@@ -17,10 +17,11 @@ from service.callers import UNLISTED
 from service.config import Settings
 from service.private import make_folder
 
-#: What is counted of objects, whichever way they come.
-_OF_OBJECTS: Final = (
+#: What is counted of STOW-RS, as of C-STORE.
+_OF_INTAKE: Final = (
     "spondyl_received_objects_total",
     "spondyl_refused_objects_total",
+    "spondyl_rejected_associations_total",
     "spondyl_own_reports_received_total",
 )
 
@@ -77,7 +78,7 @@ class Metrics:
     def save_intake(self, port: int) -> None:
         """Write what came in over DICOMweb where the page finds it; raises OSError. Of a listener it says nothing."""
         make_folder(self._folder)
-        counted = self._registry.restricted_registry(_OF_OBJECTS)
+        counted = self._registry.restricted_registry(_OF_INTAKE)
         write_to_textfile(str(self._folder / f"{platform.node()}-{port}{metrics_page.INTAKE_SUFFIX}"), counted)
 
     def text(self, ledger: metrics_page.LedgerOfMetrics) -> str:

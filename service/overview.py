@@ -48,6 +48,10 @@ class Check:
     #: The page that tells more.
     link: str = ""
 
+    def __post_init__(self) -> None:
+        if (self.light is Light.OK) == bool(self.do):
+            raise ValueError(f"{self.name}: what is not well says what to do, and nothing else does")
+
 
 @dataclass(frozen=True, kw_only=True)
 class SourceDay:

@@ -10,21 +10,18 @@ old and done                    its folder leaves the spool
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 from service.arriving import HOLD_S
 from service.config import Settings
 from service.dispatch import dispatch_all
 from service.landmarks import supply_unheard
 from service.ledger import JobRow, Ledger
+from service.ledger.arrivals import FROM_SPOOL
 from service.logs import log
 from service.retention import remove_expired, tolerating_the_disk
 from service.spool import Spool
 from service.spool_scan import study_instance_uid
 from service.states import JobState
-
-#: The source of a study that the ledger first heard of from here.
-SOURCE: Final = "spool"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +94,8 @@ class Reconciler:
         if uid is None:
             log.error("a spool folder is of no study", action="spool_unknown", study=key)
             return False
-        self.ledger.arrivals.note(key=key, study_instance_uid=uid, source=SOURCE, now=min(newest, now), held_until=0.0)
+        at = min(newest, now)
+        self.ledger.arrivals.note(key=key, study_instance_uid=uid, source=FROM_SPOOL, now=at, held_until=0.0)
         return True
 
     def _supply_unheard(self, key: str, now: float) -> bool:

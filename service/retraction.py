@@ -8,8 +8,7 @@ that takes no Key Object Selection is named as such in what happened to the stud
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from service.dispatch import dispatch_all
 from service.ledger import JobRow, NewReport, ReportRow, StudyRow
@@ -17,24 +16,12 @@ from service.ledger.retractions import Note, Order
 from service.ledger.switches import Paused
 from service.logs import log
 from service.operations import Actor
+from service.rejection_titles import Title
 from service.states import NotAllowed
 from service.wiring import Node
 
 #: What a reason begins with in lists and pages.
 RETRACTED: Final = "retracted"
-
-
-class Title(StrEnum):
-    """As what the objects are rejected: the title of the note, of CID 7010."""
-
-    #: (113001, DCM, "Rejected for Quality Reasons")
-    QUALITY = "quality"
-    #: (113037, DCM, "Rejected for Patient Safety Reasons"): another patient's, another side, another level.
-    PATIENT_SAFETY = "patient-safety"
-    #: (113038, DCM, "Incorrect Modality Worklist Entry")
-    WORKLIST_ENTRY = "worklist-entry"
-    #: (113039, DCM, "Data Retention Policy Expired")
-    RETENTION = "retention"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +73,7 @@ class Retracted:
     told: tuple[Told, ...]
     #: Study Instance UIDs of those that were compared with this study: measured again, they are not.
     compared: tuple[str, ...]
+    schema: Literal["spondyl.retracted/1"] = "spondyl.retracted/1"
 
 
 def retract(node: Node, uid: str, wish: Wish, *, by: Actor, make_note: NoteMaker, wake: bool = True) -> Retracted:
@@ -137,7 +125,8 @@ def _notes(
 
 def _note_it(node: Node, study: StudyRow, by: Actor, jobs: Sequence[JobRow]) -> None:
     node.ledger.audit.note(actor=by.name, address=by.address, what="retract", detail=study.key, now=node.clock())
-    log.info("report taken back", action="report_retracted", study=study.key, count=len(jobs), address=by.address)
+    if jobs:
+        log.info("report taken back", action="report_retracted", study=study.key, count=len(jobs), address=by.address)
 
 
 def _said(node: Node, key: str, jobs: Sequence[JobRow], *, new: bool, objects: dict[str, int]) -> Retracted:

@@ -4,12 +4,15 @@ By C-GET objects come over the association that asks, into the same spool as eve
 as they came, durable before the archive is told so. By C-MOVE the archive sends them to our listener.
 """
 
+import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 from pynetdicom import build_context, build_role, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
@@ -43,6 +46,9 @@ _MISMATCH: Final = 0xA900
 _MOST: Final = 50_000
 #: A list of UIDs in one request (PS3.4 C.4.2.1.4.1) is kept so short that every peer's element takes it.
 _UIDS_AT_ONCE: Final = 100
+#: PS3.5 6.2: an LO has so many characters at most; a longer Patient ID is none.
+_LONGEST_ID: Final = 64
+_DATE: Final = re.compile(r"[0-9]{8}")
 #: PS3.8 9.3.2.2: so many presentation contexts has an association; one is for C-GET itself.
 _MOST_CONTEXTS: Final = 127
 _STORED: Final = (*sop_classes.LOSSLESS, *sop_classes.LOSSY)
@@ -100,6 +106,23 @@ def get_contexts(classes: Collection[str]) -> list[PresentationContext]:
     return found + (apart if len(apart) <= _MOST_CONTEXTS else whole)
 
 
+def said(identifier: Dataset, keyword: str) -> str:
+    """Return what an archive says of an attribute, as text; "" where it says nothing.
+
+    Its bytes are taken as they came: pydicom's conversion raises on damaged ones, or warns and quotes a patient's.
+    """
+    tag = tag_for_keyword(keyword)
+    value = identifier.get_item(tag).value if tag is not None and tag in identifier else None
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")
+    return text.strip(" \0")
+
+
+def _require(association: Association, name: str, sop_class: str) -> None:
+    """Raise PeerRefused where the archive did not accept the service that is to be asked."""
+    if sop_class not in {str(context.abstract_syntax) for context in association.accepted_contexts}:
+        raise PeerRefused(f"{name} does not accept {UID(sop_class).name}")
+
+
 def find(association: Association, name: str, **keys: str) -> Iterator[Dataset]:
     """Yield the matches of a C-FIND; an empty key asks for a value. Raises PeerRefused, NotNow or Unavailable."""
     wanted = Dataset()
@@ -122,17 +145,18 @@ def objects_of(
 
     Objects of SOP classes that are not taken are left out.
     """
+    _require(association, name, FIND)
     study = {"StudyInstanceUID": study_instance_uid}
     about = dict.fromkeys(("Modality", "SeriesInstanceUID", "SeriesDescription"), "")
     series = list(find(association, name, QueryRetrieveLevel="SERIES", **study, **about))
     found = []
     for one in series:
-        uid = str(one.get("SeriesInstanceUID", ""))
-        if not uid or not wanted(one):
+        uid = said(one, "SeriesInstanceUID")
+        if not is_uid(uid) or not wanted(one):
             continue
         keys = {"QueryRetrieveLevel": "IMAGE", **study, "SeriesInstanceUID": uid}
         for item in find(association, name, **keys, SOPInstanceUID="", SOPClassUID=""):
-            sop_class, sop_instance = str(item.get("SOPClassUID", "")), str(item.get("SOPInstanceUID", ""))
+            sop_class, sop_instance = said(item, "SOPClassUID"), said(item, "SOPInstanceUID")
             if is_uid(sop_instance) and (not sop_class or sop_class in sop_classes.ACCEPTED):
                 found.append(
                     Listed(
@@ -147,15 +171,16 @@ def objects_of(
 
 def earlier_studies(association: Association, name: str, *, patient_id: str, until: str) -> list[str]:
     """Return the Study Instance UIDs that an archive lists of a patient up to a date, YYYYMMDD, the newest first."""
-    if not patient_id or not until or any(wild in patient_id for wild in "*?\\"):
+    if not 0 < len(patient_id) <= _LONGEST_ID or not _DATE.fullmatch(until) or any(c in patient_id for c in "*?\\"):
         return []
     keys = {"QueryRetrieveLevel": "STUDY", "PatientID": patient_id, "StudyDate": f"-{until}", "StudyInstanceUID": ""}
+    _require(association, name, FIND)
     charset = {} if patient_id.isascii() else {"SpecificCharacterSet": "ISO_IR 192"}
     dates = {
-        str(one.get("StudyInstanceUID", "")): str(one.get("StudyDate", ""))
+        said(one, "StudyInstanceUID"): said(one, "StudyDate")
         for one in find(association, name, **charset, **keys)
         # A peer that matches otherwise than we asked returns somebody else.
-        if str(one.get("PatientID", patient_id)).strip() == patient_id
+        if said(one, "PatientID") == patient_id
     }
     return sorted(filter(is_uid, dates), key=lambda uid: dates[uid], reverse=True)
 
@@ -166,6 +191,7 @@ def move(archive: Archive, name: str, missing: Collection[Listed], *, our_ae: st
     Raises PeerRefused, NotNow or Unavailable; that some could not be sent is seen by what is missing afterwards.
     """
     with peer.calling(as_peer(archive, name), move_contexts(), calling_ae=our_ae) as association:
+        _require(association, name, MOVE)
         for wanted in _requests(missing):
             _follow(association, association.send_c_move(wanted, our_ae, MOVE), name, "C-MOVE", end)
 
@@ -177,6 +203,7 @@ def get(archive: Archive, name: str, missing: Collection[Listed], keep: Keeper, 
     roles = [build_role(uid, scp_role=True) for uid in sorted(classes)]
     contexts = get_contexts(classes)
     with peer.calling(as_peer(archive, name), contexts, calling_ae=our_ae, roles=roles) as association:
+        _require(association, name, GET)
         association.bind(evt.EVT_C_STORE, _on_store, [keep, {each.sop_instance_uid for each in missing}])
         for wanted in _requests(missing):
             _follow(association, association.send_c_get(wanted, GET), name, "C-GET", end)
@@ -248,15 +275,15 @@ def _on_store(event: evt.Event, keep: Keeper, wanted: Collection[str]) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class IntoSpool:
-    """Keeps what comes in the spool, as the listener does, and has the ledger told."""
+    """Keeps what comes in the spool, as the listener does; the ledger is to be told of it."""
 
     spool: Spool
     #: What an object of ours is not taken for: an image or report of somebody else.
     is_own: Callable[[str], bool]
-    #: Told of each object of a study that is durable: its key and Study Instance UID.
-    arrived: Callable[[str, str], None]
     #: Largest data set, bytes.
     largest: int
+    #: Studies of which an object is durable now: Study Instance UID by key.
+    arrived: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, announced: Announced, data: bytes) -> None:
         """Keep an object."""
@@ -275,4 +302,4 @@ class IntoSpool:
             own=own,
         )
         if not own:
-            self.arrived(stored.key, identity.study_instance_uid)
+            self.arrived[stored.key] = identity.study_instance_uid

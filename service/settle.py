@@ -136,7 +136,7 @@ class Settler:
             return False
         if is_complete(row, self.study, now, quiet_s=max(periods)):
             return True
-        quiet_s = self.rules.decide(row.source, self.spool.files(row.key)).quiet_s
+        quiet_s = self.rules.quiet_s(row.source, (row.key, row.arrivals), lambda: self.spool.files(row.key))
         return is_complete(row, self.study, now, quiet_s=quiet_s)
 
     def _settle(self, row: StudyRow, now: float) -> JobRow | None:
@@ -164,8 +164,10 @@ class Settler:
         """Whether its source's archive is asked first for what it lacks; not where somebody asked not to wait."""
         if decision is None or not decision.fetch or row.unsettled_since == AT_ONCE:
             return False
-        wanted = decision.fetch
-        return not self.ledger.completions.is_done(row.id, fingerprint=fingerprint, wanted=wanted, now=now)
+        in_time = row.unsettled_since is not None and now - row.unsettled_since < self.study.max_wait_s
+        return not self.ledger.completions.is_done(
+            row.id, fingerprint=fingerprint, wanted=decision.fetch, now=now, anew=in_time
+        )
 
     def _decided(self, row: StudyRow, decision: Decision | None) -> Decided | None:
         """Return what is written down of a study that is taken; None where what was decided before holds."""

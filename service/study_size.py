@@ -18,6 +18,8 @@ from service.errors import StudyTooLarge
 
 #: A folder is counted again after so long, seconds: 50,000 entries take some 0.1 s.
 _COUNT_EVERY_S: Final = 10.0
+#: One that is full is counted again sooner, seconds: a sender may go on with thousands of objects that are refused.
+_COUNT_FULL_S: Final = 1.0
 #: So many studies are remembered; more arrive at once nowhere.
 _REMEMBERED: Final = 256
 
@@ -47,7 +49,7 @@ class StudySizes:
         """
         with self._lock:
             known = self._of(folder)
-            if self._is_full(known, size):
+            if self._is_full(known, size) and self._clock() - known.counted_at > _COUNT_FULL_S:
                 # Something may have been removed since.
                 known = self._count(folder)
             if self._is_full(known, size):

@@ -19,11 +19,10 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from service.landmarks import supply
 from service.ledger import StudyRow
 from service.operations import Actor
+from service.rules import TESTS as SOURCE
 from service.spool import study_key
 from service.wiring import Node
 
-#: Before the destination's name: no configured source can be called like this.
-SOURCE: Final = "test:"
 #: What stands in the PACS, as patient and as series.
 MARK: Final = "SPONDYL TEST"
 _PATIENT_NAME, _PATIENT_ID = "SPONDYL^TEST", "SPONDYL-TEST"

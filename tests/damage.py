@@ -101,7 +101,7 @@ def _changed(source: random.Random, file: bytes) -> bytes:
 def _somewhere(source: random.Random, found: Dataset) -> Dataset:
     """Return the data set, or an item of a sequence in it."""
     sequences = [element for element in _raw(found) if element.VR == "SQ"]
-    while sequences and source.random() < 0.7:  # noqa: PLR2004 - deep as often as shallow
+    while sequences and source.random() < 0.7:
         items = found[source.choice(sequences).tag].value
         if not items:
             break
@@ -135,7 +135,7 @@ def _change(source: random.Random, found: Dataset) -> None:
     elif element is not None:
         had = element.value if isinstance(element, RawDataElement) else b""
         value = _value(source, element.VR or "UN", had or b"")
-        found._dict[tag] = RawDataElement(tag, element.VR, len(value), value, 0, False, True)
+        found[tag] = RawDataElement(tag, element.VR, len(value), value, 0, False, True)
 
 
 def _value(source: random.Random, vr: str, value: bytes) -> bytes:

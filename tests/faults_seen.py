@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from nodes import Running, pictures_in, reports_in, serving, storescu
@@ -18,17 +19,48 @@ RECOVERY_S = 90.0
 STILL_S = 8.0
 
 
+#: Runs before anything else in each process of a node. libfaketime will not do: under it, Python's sleeps fail.
+_STEPPING = """
+import time
+from pathlib import Path
+
+real, hours = time.time, Path(__file__).with_name("hours")
+time.time = lambda: real() - 3600.0 * float(hours.read_text())
+"""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The clock of a node's processes, which can be set back; what measures durations goes on as it did."""
+
+    folder: Path
+
+    def rule(self, node: Running) -> None:
+        """Have the processes that are started from now on go by this clock."""
+        self.folder.mkdir()
+        self.set_back(0)
+        (self.folder / "sitecustomize.py").write_text(_STEPPING, encoding="utf-8")
+        path = [str(self.folder), node.environment.get("PYTHONPATH")]
+        node.environment["PYTHONPATH"] = os.pathsep.join(filter(None, path))
+
+    def set_back(self, hours: int) -> None:
+        """Have it so many hours behind the machine's."""
+        new = self.folder / "new"
+        new.write_text(f"{hours}", encoding="utf-8")
+        new.rename(self.folder / "hours")
+
+
 class Machine:
     """A machine that runs a node, and can lose its power."""
 
-    def __init__(self, node: Running, *roles: str) -> None:
-        self.node = node
-        self._roles = roles
+    def __init__(self, node: Running, clock: Clock) -> None:
+        self.node, self.clock = node, clock
         self._power = contextlib.ExitStack()
+        clock.rule(node)
 
     def start(self) -> None:
         """Start the node."""
-        self._power.enter_context(serving(self.node, *self._roles))
+        self._power.enter_context(serving(self.node))
 
     def stop(self) -> None:
         """Stop the node as a system does."""

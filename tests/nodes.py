@@ -35,6 +35,8 @@ class Running:
     port: int
     web: int
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    #: What its processes are started with.
+    environment: dict[str, str] = field(default_factory=lambda: dict(UNTRACED))
 
     @property
     def config(self) -> Path:
@@ -155,7 +157,8 @@ def serving(node: Running, *roles: str) -> Iterator[Running]:
     with contextlib.ExitStack() as stack:
         for role in roles or ("serve",):
             command = [*SPONDYL, "--config", str(node.config), role]
-            started = stack.enter_context(running(command, node.folder / "node.log", cwd=node.folder, env=UNTRACED))
+            log = node.folder / "node.log"
+            started = stack.enter_context(running(command, log, cwd=node.folder, env=node.environment))
             node.processes.append(started)
         wait_until(lambda: listens(node.port), "the node accepts associations")
         yield node

@@ -1,6 +1,6 @@
 """Small studies in which each kind of object that we read is what the landmarks come from."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from io import BytesIO
 from typing import Any, Final
@@ -55,18 +55,18 @@ def _small(image: Dataset) -> Dataset:
 
 
 def _volumes() -> dict[str, list[Dataset]]:
-    """Return a CT of one vertebra with a segmentation of each kind, and with contours."""
+    """Return the middle of a CT of one vertebra with a segmentation of each kind, and with contours."""
     affine, shape = grid("sagittal", _SPACING_MM, [_BODY])
     (filled,) = shares([_BODY], affine, shape)
     pixels = [np.rint(500 * plane).astype(np.int16) for plane in filled]
     slices = [_of_study(with_pixels(*one), "CT") for one in zip(images(affine, shape), pixels, strict=True)]
-    carriers: dict[str, Callable[[], Dataset]] = {
-        f"{kind.lower()} masks": lambda kind=kind: segmentation({"L2": filled}, affine, kind=kind)
-        for kind in ("BINARY", "FRACTIONAL", "LABELMAP")
-    }
     half = Volume(mask=filled >= 0.5, affine=affine, low=(0, 0, 0), high=(0, 0, 0))
-    carriers["contours"] = lambda: structure_set({"L2": contours(half)})
-    return {name: [_of_study(make(), "SEG"), *slices] for name, make in carriers.items()}
+    carriers = {
+        f"{kind.lower()} masks": _of_study(segmentation({"L2": filled}, affine, kind=kind), "SEG")
+        for kind in ("BINARY", "FRACTIONAL", "LABELMAP")
+    } | {"contours": _of_study(structure_set({"L2": contours(half)}), "RTSTRUCT")}
+    middle = slices[len(slices) // 2 - 2 :][:4]
+    return {name: [carrier, *middle] for name, carrier in carriers.items()}
 
 
 def _of_study(made: Dataset, modality: str) -> Dataset:

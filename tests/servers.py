@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+import psutil
 import psycopg
 import pytest
 
@@ -78,6 +79,15 @@ def wait_until(condition: Callable[[], bool], what: str, *, seconds: float = STA
         if time.monotonic() > end:
             pytest.fail(f"after {seconds:g} s still not: {what}")
         time.sleep(step)
+
+
+def sockets(process: psutil.Process) -> int:
+    """Return how many sockets a process holds."""
+    found = 0
+    for link in Path(f"/proc/{process.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found += link.readlink().name.startswith("socket:")
+    return found
 
 
 def listens(port: int) -> bool:

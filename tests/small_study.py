@@ -1,10 +1,12 @@
 """A phantom study of three vertebrae, for tests that ask how a study fares, not how a whole spine is measured."""
 
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from pydicom import dcmread
 from pydicom.uid import generate_uid
+from readable_studies import readable_studies
 
 from workers.phantom import study
 from workers.phantom.column import column
@@ -24,19 +26,22 @@ def make_small_study(out: Path, *, patient_name: str, patient_id: str, seed: int
 
 
 def make_small_studies(folder: Path, count: int, *, name: str) -> dict[str, Path]:
-    """Write `count` studies, copies of the phantom's masks and of four images under new UIDs; return them by UID."""
-    make_small_study(folder / "phantom", patient_name=name, patient_id="K-1", seed=4)
-    originals = [folder / "phantom" / "SEG" / "seg.dcm", *sorted((folder / "phantom" / "CT").iterdir())[28:32]]
-    studies = {}
-    for number in range(count):
-        place = folder / f"{number:04d}"
-        place.mkdir()
-        uid = generate_uid(entropy_srcs=[name, str(number)])
-        for path in originals:
-            dataset = dcmread(path)
-            dataset.StudyInstanceUID = uid
-            dataset.SOPInstanceUID = generate_uid(entropy_srcs=[uid, dataset.SOPInstanceUID])
-            dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-            dataset.save_as(place / path.name)
-        studies[str(uid)] = place
-    return studies
+    """Write `count` studies of one vertebra, its masks and four images each; return their folders by UID."""
+    return dict(make_study_of("binary masks", folder, number, name=name) for number in range(count))
+
+
+def make_study_of(kind: str, folder: Path, number: int, *, name: str, first: int = 0) -> tuple[str, Path]:
+    """Write one of the readable studies under new UIDs, its files from `first` on; return its UID and its folder.
+
+    Its objects must not refer to each other.
+    """
+    place = folder / f"{number:06d}"
+    place.mkdir(parents=True)
+    uid = str(generate_uid(entropy_srcs=[name, str(number)]))
+    for file in readable_studies()[kind][first:]:
+        dataset = dcmread(BytesIO(file))
+        dataset.StudyInstanceUID, dataset.StudyDescription, dataset.PatientName = uid, "Spine", name
+        dataset.SOPInstanceUID = generate_uid(entropy_srcs=[uid, dataset.SOPInstanceUID])
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+        dataset.save_as(place / f"{dataset.SOPInstanceUID}.dcm")
+    return uid, place

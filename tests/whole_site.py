@@ -106,9 +106,10 @@ class Site:
 
 
 @contextmanager
-def site(sqlite_url: str, root: Path, *ports: int, **sections: Any) -> Iterator[Site]:
-    """Open a node with a destination on each port; `sections` go over the configuration."""
-    pacs = [{"name": f"pacs{n}", "ae_title": "PACS", "host": "127.0.0.1", "port": p} for n, p in enumerate(ports)]
+def site(sqlite_url: str, root: Path, *ports: int, send: tuple[str, ...] = ("sr",), **sections: Any) -> Iterator[Site]:
+    """Open a node with a destination on each port, which get these objects; `sections` go over the configuration."""
+    plain_pacs = {"ae_title": "PACS", "host": "127.0.0.1", "send": send}
+    pacs = [{"name": f"pacs{n}", "port": port, **plain_pacs} for n, port in enumerate(ports)]
     report = {"sop_classes": ("comprehensive_3d",)}
     plain: dict[str, Any] = {"node": {"port": 0}, "storage": {"root": root}, "report": report, "destinations": pacs}
     settings = Settings.model_validate(plain | sections)

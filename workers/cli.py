@@ -68,7 +68,7 @@ for panel, commands in {
     _HELP: (doctor.doctor, cli_conformance.conformance, setup.migrate, flower.flower, schema.schema, setup.version),
 }.items():
     for command in commands:
-        app.command(rich_help_panel=panel)(command)
+        app.command(command.__name__.replace("_", "-"), rich_help_panel=panel)(command)
 app.add_typer(setup.config_app, name="config", rich_help_panel=_HELP)
 app.add_typer(rules.rules_app, name="rules", rich_help_panel=_HELP)
 app.add_typer(user.user_app, name="user", rich_help_panel=_HELP)

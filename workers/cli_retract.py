@@ -7,7 +7,7 @@ import typer
 
 from service.cli.options import AsJson, ConfigPath, StudyName, options_of
 from service.cli.output import write, write_json
-from service.retraction import Title, Wish
+from service.rejection_titles import Title
 
 if TYPE_CHECKING:
     from service.retraction import Retracted
@@ -29,6 +29,7 @@ def retract(
     it sends the note where it did not arrive, and does nothing else. What a destination does with it is its own.
     """
     from service.operations import Actor
+    from service.retraction import Wish
     from service.retraction import retract as take_back
     from service.web.actions import LONGEST_WHY
     from service.wiring import open_node

@@ -29,6 +29,7 @@ class Kind(StrEnum):
     QUEUE = "queue_age"
     CERTIFICATE = "certificate"
     REJECTED = "rejected_senders"
+    NOT_RETRACTED = "not_retracted"
     LEDGER = "ledger_down"
 
 
@@ -153,9 +154,22 @@ def _rejected(node: Node) -> Iterator[Problem]:
         )
 
 
+def _not_retracted(node: Node) -> Iterator[Problem]:
+    number = node.ledger.retractions.untold()
+    if number:
+        notes = "1 rejection note has" if number == 1 else f"{number} rejection notes have"
+        yield Problem(
+            kind=Kind.NOT_RETRACTED,
+            says=f"{notes} not reached a destination: reports that were taken back stand there",
+            do="See the studies that are ignored as retracted; `spondyl retract UID` sends a note again.",
+            number=number,
+        )
+
+
 _OF_LEDGER: Final[dict[Kind, Callable[[Node], Iterator[Problem]]]] = {
     Kind.FAILED: _failed,
     Kind.DESTINATION: _destinations,
     Kind.QUEUE: _queue,
     Kind.REJECTED: _rejected,
+    Kind.NOT_RETRACTED: _not_retracted,
 }

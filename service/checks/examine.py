@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from service.checks import clocks, finder, machine, peers, servers, tls
+from service.checks import archives, clocks, finder, machine, peers, servers, tls
 from service.checks.check import Check, tried
 from service.config import Settings
 
@@ -23,3 +23,4 @@ def examine(settings: Settings, file: Path | None) -> Iterator[Check]:
     yield from clocks.clocks(settings)
     yield from tried("finder", finder.finder, settings, "install it in this environment, or set finder.name")
     yield from tried("destinations", peers.destinations, settings, "see [[destinations]]")
+    yield from tried("archives", archives.archives, settings, "see archive of [[sources]]")

@@ -1,6 +1,7 @@
 """The destinations: do they answer, and do they take what we write."""
 
 from collections.abc import Iterator
+from typing import Final
 from urllib.parse import urlsplit
 
 from service import sending, sop_classes
@@ -9,6 +10,9 @@ from service.checks.proofs import provable
 from service.config import Settings, is_loopback
 from service.config_peers import Destination
 from service.errors import SpondylError
+
+#: Permissions of group and others (POSIX).
+_OTHERS: Final = 0o077
 
 
 def destinations(settings: Settings) -> Iterator[Check]:
@@ -45,6 +49,9 @@ def _of_dicomweb(name: str, destination: Destination, *, seconds: float) -> Chec
     if destination.secret_file and destination.dicomweb_url.startswith("http:") and not is_loopback(host):
         words = "password or token cross the network in the clear"
         return noted(name, f"{found}; {words}", "set dicomweb_url to https", peer=True)
+    if destination.secret_file and destination.secret_file.stat().st_mode & _OTHERS:
+        file = destination.secret_file.name
+        return noted(name, f"{found}; others can read {file}", f"chmod 600 {file}", peer=True)
     return good(name, found, peer=True)
 
 

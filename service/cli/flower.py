@@ -14,7 +14,7 @@ def flower(
     address: Annotated[str, typer.Option(help="Its address; it asks nobody who they are.")] = "127.0.0.1",
     config: ConfigPath = None,
 ) -> None:
-    """Show workers and tasks of the queue in Flower, beside a running node; needs `pip install 'spondyl[flower]'`.
+    """Show workers and tasks of the queue in Flower, beside a running node; needs the extra `flower`.
 
     It knows tasks and job numbers, no studies, and forgets them when it ends. It may stop workers: it listens on this
     machine alone, and FLOWER_BASIC_AUTH=name:password gives it a password.

@@ -16,7 +16,7 @@ Destination = Annotated[str, typer.Argument(metavar="NAME", help=_NAME, autocomp
 
 
 def echo(ctx: typer.Context, name: Destination, as_json: AsJson = False, config: ConfigPath = None) -> None:
-    """Ask a destination for a C-ECHO, or a search by QIDO-RS; print milliseconds. Exit code 4 where there is no answer."""
+    """Ask a destination for a C-ECHO, or a search by QIDO-RS; print milliseconds. Exit code 4 where none answers."""
     from service import sending
 
     settings = options_of(ctx).settings(config)
@@ -35,7 +35,7 @@ def send(
     as_json: AsJson = False,
     config: ConfigPath = None,
 ) -> None:
-    """Send DICOM files to a destination by C-STORE or STOW-RS, as they are; exit code 5 where it took only some of them."""
+    """Send DICOM files to a destination by C-STORE or STOW-RS, as they are; exit code 5 where it took only some."""
     from service import sending
     from service.cli.files import dicom_files
 

@@ -8,7 +8,7 @@ import typer
 
 from service.cli.exits import ExitCode
 from service.cli.options import AsJson, ConfigPath, options_of
-from service.cli.output import write, write_json, write_table
+from service.cli.output import note, write, write_json, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 rules_app = typer.Typer(invoke_without_command=True, help="The rules for studies: list them, try them on files.")
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="DICOM files of one study, or folders of them.")]
-Name = Annotated[str | None, typer.Option("--source", metavar="NAME", help="As if this [[sources]] had sent them.")]
+Name = Annotated[
+    str | None, typer.Option("--source", metavar="NAME", help="As if this source of the configuration had sent them.")
+]
 Title = Annotated[str | None, typer.Option("--calling-ae", metavar="AE", help="As if this AE title had sent them.")]
 Address = Annotated[str | None, typer.Option("--address", metavar="IP", help="From where; with --calling-ae.")]
 
@@ -81,9 +83,15 @@ def try_files(
 def _said(rulebook: "Rulebook", files: "Sequence[Path]") -> "list[Attributes]":
     from service.attributes import STUDY_INSTANCE_UID, attributes_of_file
     from service.cli.files import dicom_files
+    from service.errors import Unknown
 
-    said = [attributes_of_file(file, {*rulebook.tags, STUDY_INSTANCE_UID}) for file in dicom_files(files)]
-    studies = {each.get(STUDY_INSTANCE_UID) for each in said}
+    found = {file: attributes_of_file(file, {*rulebook.tags, STUDY_INSTANCE_UID}) for file in dicom_files(files)}
+    said = {file: each for file, each in found.items() if STUDY_INSTANCE_UID in each}
+    for file in sorted(found.keys() - said.keys()):
+        note(f"passed over, cannot be read or is of no study: {file}")
+    if not said:
+        raise Unknown("no file can be read that is of a study")
+    studies = {each[STUDY_INSTANCE_UID] for each in said.values()}
     if len(studies) > 1:
         raise typer.BadParameter(f"expected files of one study, found {len(studies)} studies")
-    return said
+    return [*said.values()]

@@ -11,7 +11,7 @@ from service.ledger.engine import reading, writing
 from service.ledger.moves import ADMIN, JOB, NODE, STUDY, cancel_jobs, locked, move_study, note_event
 from service.ledger.priors import resting_on
 from service.ledger.removed import REMOVED
-from service.ledger.retractions import last_note
+from service.ledger.retractions import stands
 from service.ledger.rows import AT_ONCE, SR, DeliveryRow, Earlier, EventRow, JobRow, ReportRow, StudyDetail, StudyRow
 from service.ledger.tables import attempts, columns, deliveries, events, jobs, outputs, reports, revisions, studies
 from service.messages import JobKind
@@ -126,9 +126,9 @@ class Admin:
         one of them has any. What was taken back does not count.
         """
         earlier = reports.c.study_id == study_id, reports.c.revision < before_revision, reports.c.kind == SR
-        arrived = select(deliveries.c.destination, *columns(reports, ReportRow)).join(reports).where(*earlier)
+        arrived = select(deliveries.c.destination, *columns(reports, ReportRow)).join(reports)
+        arrived = arrived.where(*earlier, stands(study_id))
         with reading(self.engine) as connection:
-            arrived = arrived.where(reports.c.id > last_note(connection, study_id))
             found = [record._asdict() for record in connection.execute(arrived.order_by(reports.c.id))]
             if not found:
                 return None

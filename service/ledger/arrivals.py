@@ -8,13 +8,15 @@ from sqlalchemy import Connection, Engine, Float, case, func, literal, null, sel
 
 from service.ledger import removed
 from service.ledger.engine import inserting, reading, writing
-from service.ledger.moves import NODE, STUDY, begin_revision, cancel_jobs, locked, move_study, note_event
+from service.ledger.moves import ADMIN, NODE, STUDY, begin_revision, cancel_jobs, locked, move_study, note_event
 from service.ledger.rows import Decided, JobRow, StudyRow
 from service.ledger.tables import events, later, studies
 from service.states import OPEN, STUDY_TRANSITIONS, StudyEvent, StudyState
 
 #: Event of a study of which no more objects are taken: it is measured without those.
 TOO_LARGE: Final = "objects_refused"
+#: The source of a study that was first heard of from the spool: its listener was killed before it could tell.
+FROM_SPOOL: Final = "spool"
 #: Event: what the rules and its source say of a study that is taken.
 DECIDED: Final = "decided"
 
@@ -31,10 +33,10 @@ class Arrivals:
         The state of a known study stays: it waits to be settled, and the settle pass decides.
         """
         with writing(self.engine) as connection:
-            row = _touch(connection, key, now=now, held_until=held_until)
+            row = _touch(connection, key, source=source, now=now, held_until=held_until)
             if row is None:
                 _enter(connection, key=key, study_instance_uid=study_instance_uid, source=source, now=now)
-                row = _touch(connection, key, now=now, held_until=held_until)
+                row = _touch(connection, key, source=source, now=now, held_until=held_until)
             if row is None:
                 raise ValueError("this Study Instance UID is known under another key")
             return row
@@ -130,7 +132,7 @@ class Arrivals:
         """
         with writing(self.engine) as connection:
             study = locked(connection, study_id)
-            if study.state is StudyState.IGNORED:
+            if study.state is StudyState.IGNORED and study.who != ADMIN and study.reason != rule:
                 still = _settled(now, arrivals) | {"reason": rule, "updated_at": now}
                 connection.execute(update(studies).where(studies.c.id == study.id).values(still))
                 note_event(connection, study.id, StudyEvent.IGNORED, now=now, actor=NODE, detail=rule)
@@ -140,8 +142,10 @@ class Arrivals:
             move_study(connection, study, StudyEvent.IGNORED, now=now, detail=rule, **out)
 
 
-def _touch(connection: Connection, key: str, *, now: float, held_until: float) -> StudyRow | None:
+def _touch(connection: Connection, key: str, *, source: str, now: float, held_until: float) -> StudyRow | None:
     values = {
+        # Whoever sends what the reconciler found is its source.
+        "source": case((studies.c.source == FROM_SPOOL, source), else_=studies.c.source),
         "arrivals": studies.c.arrivals + 1,
         "last_received_at": later(studies.c.last_received_at, now),
         "held_until": later(studies.c.held_until, held_until),

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Engine, Table, case, func, select, update
 
+from service.ledger.completions import LONGEST_S
 from service.ledger.engine import reading, writing
-from service.ledger.tables import destinations, jobs, studies
+from service.ledger.tables import completions, destinations, jobs, studies
 from service.states import HELD, IDLE
 
 #: How far ahead another machine's clock may be, seconds: those of a site are within one of each other by NTP.
@@ -58,6 +59,8 @@ def _changes(now: float, lease_s: float, hold_s: float) -> list[_Change]:
         # What waits until then was written before the clock went back: its own last change lies in the future.
         (jobs, idle & (jobs.c.updated_at > ahead), {"not_before": sooner, "enqueued_at": None, "updated_at": now}),
         (jobs, idle & (jobs.c.enqueued_at > ahead), {"enqueued_at": None}),
+        (completions, completions.c.since > ahead, {"since": now}),
+        (completions, completions.c.not_before > ahead + LONGEST_S, {"not_before": now}),
         (jobs, held & (jobs.c.lease_until > ahead + lease_s), {"lease_until": now + lease_s}),
         (destinations, destinations.c.not_before > ahead + OPEN_S, {"not_before": now}),
     ]

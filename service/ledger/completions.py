@@ -15,6 +15,8 @@ from service.ledger.tables import completions, studies
 COMPLETING: Final = "completing"
 COMPLETED: Final = "completed"
 INCOMPLETE: Final = "incomplete"
+#: No study is put off for longer than this before its archive is asked again, seconds.
+LONGEST_S: Final = 120.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +40,13 @@ class Completions:
 
     engine: Engine
 
-    def is_done(self, study_id: int, *, fingerprint: str, wanted: Collection[str], now: float) -> bool:
-        """Whether the archive has been asked about what lies in the spool; where not, it is to be asked from now on."""
+    def is_done(
+        self, study_id: int, *, fingerprint: str, wanted: Collection[str], now: float, anew: bool = True
+    ) -> bool:
+        """Whether the archive has been asked about what lies in the spool; where not, it is to be asked from now on.
+
+        Without `anew` it is not asked a second time because more has come.
+        """
         asked = select(completions.c.fingerprint).where(completions.c.study_id == study_id)
         # The settle pass asks twice a second while a study waits.
         with reading(self.engine) as connection:
@@ -51,9 +58,11 @@ class Completions:
             known = connection.execute(asked).one_or_none()
             if known is not None and known.fingerprint in {fingerprint, None}:
                 return known.fingerprint is not None
-            anew = {"wanted": ",".join(wanted), "since": now, "tries": 0, "not_before": 0.0, "fingerprint": None}
-            entered = inserting(connection, completions).values(study_id=study_id, **anew)
-            connection.execute(entered.on_conflict_do_update(index_elements=["study_id"], set_=anew))
+            if known is not None and not anew:
+                return True
+            news = {"wanted": ",".join(wanted), "since": now, "tries": 0, "not_before": 0.0, "fingerprint": None}
+            entered = inserting(connection, completions).values(study_id=study_id, **news)
+            connection.execute(entered.on_conflict_do_update(index_elements=["study_id"], set_=news))
             note_event(
                 connection,
                 study_id,
@@ -97,13 +106,17 @@ class Completions:
             connection.execute(update(completions).where(_is_held(held)).values(not_before=until))
 
     def end(self, held: Completion, *, fingerprint: str, complete: bool, detail: str, now: float) -> bool:
-        """End the asking; what lies in the spool now is settled at the next pass. Tell whether it was held still."""
+        """End the asking: a folder of this fingerprint is settled at the next pass. Tell whether it was held still.
+
+        Where somebody sends more at this moment, it is settled once that has ended.
+        """
         with writing(self.engine) as connection:
             locked(connection, held.study_id)
             ended = update(completions).where(_is_held(held)).values(fingerprint=fingerprint)
             if connection.execute(ended).rowcount != 1:
                 return False
-            waits = update(studies).where(studies.c.id == held.study_id, studies.c.unsettled_since.is_not(None))
+            quiet = studies.c.unsettled_since.is_not(None) & (studies.c.held_until <= now)
+            waits = update(studies).where(studies.c.id == held.study_id, quiet)
             connection.execute(waits.values(unsettled_since=AT_ONCE))
             event = COMPLETED if complete else INCOMPLETE
             note_event(connection, held.study_id, event, now=now, actor=NODE, detail=detail)

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, and_, fal
 
 from service.ledger.engine import reading, writing
 from service.ledger.moves import locked, unchanged_since
+from service.ledger.retractions import stands
 from service.ledger.rows import SR, Claim, ReportRow
 from service.ledger.tables import columns, deliveries, jobs, reports, revisions, studies
 from service.states import StudyState
@@ -205,7 +206,7 @@ def _agrees(column: ColumnElement[str], stated: str) -> ColumnElement[bool]:
 def _report(study_id: int) -> Select[tuple[object, ...]]:
     arrived = reports.join(deliveries, deliveries.c.report_id == reports.c.id, isouter=True)
     order = reports.c.revision.desc(), deliveries.c.id.is_(None), reports.c.choice, reports.c.id.desc()
-    sendable = reports.c.study_id == study_id, reports.c.kind == SR, reports.c.finding.is_(None)
+    sendable = reports.c.study_id == study_id, reports.c.kind == SR, reports.c.finding.is_(None), stands(study_id)
     return select(*columns(reports, ReportRow)).select_from(arrived).where(*sendable).order_by(*order).limit(1)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
-from sqlalchemy import Connection, Engine, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Engine, func, insert, select, true
 
 from service.ledger import circuit
 from service.ledger.engine import reading, writing
@@ -63,6 +63,11 @@ class Retractions:
             found = connection.execute(wanted).one()
         return StudyIdentity(**{name: value or "" for name, value in found._asdict().items()})
 
+    def untold(self) -> int:
+        """Return how many notes a destination was to get and did not, and nobody has asked again since."""
+        with reading(self.engine) as connection:
+            return sum(job.state is JobState.FAILED for job in _newest_of_notes(connection))
+
     def retract(
         self, study_id: int, notes: Sequence[Note], order: Order, *, seen: Mapping[str, object], now: float
     ) -> list[JobRow]:
@@ -101,10 +106,11 @@ class Retractions:
             ]
 
 
-def last_note(connection: Connection, study_id: int) -> int:
-    """Return the number of the last note of a study, 0 where there is none: it names all that arrived before."""
-    its = reports.c.study_id == study_id, reports.c.kind == REJECTION
-    return int(connection.scalar(select(func.max(reports.c.id)).where(*its)) or 0)
+def stands(study_id: int) -> ColumnElement[bool]:
+    """Return the condition that an object of a study was not taken back: a note names all that arrived before it."""
+    note = reports.alias()
+    last = select(func.max(note.c.id)).where(note.c.study_id == study_id, note.c.kind == REJECTION)
+    return reports.c.id > func.coalesce(last.scalar_subquery(), 0)
 
 
 def is_retracted(connection: Connection, study: StudyRow) -> bool:
@@ -124,7 +130,7 @@ def _there(connection: Connection, study_id: int) -> dict[str, tuple[ReportRow, 
         .where(
             reports.c.study_id == study_id,
             reports.c.kind != REJECTION,
-            reports.c.id > last_note(connection, study_id),
+            stands(study_id),
         )
         .order_by(deliveries.c.destination, reports.c.id)
     )
@@ -165,10 +171,10 @@ def _send(connection: Connection, study: StudyRow, note: Note, *, now: float) ->
     ]
 
 
-def _newest_of_notes(connection: Connection, study_id: int) -> list[JobRow]:
-    """Return of each note and destination the delivery that was made last."""
+def _newest_of_notes(connection: Connection, study_id: int | None = None) -> list[JobRow]:
+    """Return of each note, of a study or of all, and destination the delivery that was made last."""
     sent = jobs.join(reports, reports.c.id == jobs.c.report_id)
-    its = jobs.c.study_id == study_id, reports.c.kind == REJECTION
+    its = reports.c.kind == REJECTION, true() if study_id is None else jobs.c.study_id == study_id
     last = select(func.max(jobs.c.id)).select_from(sent).where(*its).group_by(jobs.c.report_id, jobs.c.destination)
     wanted = select(*columns(jobs, JobRow)).where(jobs.c.id.in_(last)).order_by(jobs.c.id)
     return [JobRow(**record._asdict()) for record in connection.execute(wanted)]

@@ -4,18 +4,17 @@ import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 
 from service.errors import Misconfigured
 from service.ledger.engine import open_engine, reading, sqlite_file, writing
 from service.ledger.page_tables import people
 from service.private import make_file, make_folder
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 _SCRIPTS: Final = Path(__file__).parent / "migrations"
 #: Any number of our own; it names the lock under which one process at a time migrates PostgreSQL.
@@ -30,6 +29,10 @@ def migrate(url: str) -> tuple[str | None, str]:
     migration is one transaction under a lock, and who comes second finds nothing to do. Misconfigured where a newer
     version of Spondyl made the ledger, or a state of it that was never released.
     """
+    # Every role asks which schema there is, and only this brings it up to date: Alembic and what it imports take some
+    # 10 MB and a tenth of a second.
+    from alembic import command  # noqa: PLC0415 - as said
+
     engine = open_engine(url, migrating=True)
     file = sqlite_file(engine)
     if file is not None:
@@ -63,8 +66,8 @@ def newest() -> str:
 
 @functools.cache
 def _revisions() -> tuple[str, ...]:
-    """Return the revisions that this software has migrations for, the oldest first: read once, each is a module."""
-    return tuple(reversed([script.revision for script in ScriptDirectory(str(_SCRIPTS)).walk_revisions()]))
+    """Return the revisions that this software has migrations for, the oldest first: each file is named by its own."""
+    return tuple(sorted(path.name.partition("_")[0] for path in (_SCRIPTS / "versions").glob("[0-9]*.py")))
 
 
 def _make(file: Path) -> None:
@@ -85,7 +88,10 @@ def _disposed(engine: Engine) -> Iterator[None]:
 
 
 def _current(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
 
 
 def _known(revision: str | None) -> str | None:
@@ -122,8 +128,10 @@ def _named(columns: set[str]) -> str:
     return ", ".join(sorted(columns)) or "nothing"
 
 
-def configuration(connection: Connection) -> Config:
+def configuration(connection: Connection) -> "Config":
     """Return what Alembic works with: our scripts, and a connection whose transaction is the caller's."""
+    from alembic.config import Config  # noqa: PLC0415 - see `migrate`
+
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     return config

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
-from service import conformance, summaries
+from service import conformance, retraction, summaries
 from service.shapes.findings import Findings, Shape
 from service.shapes.rules import Rules
 from service.trying import Tried
@@ -172,6 +172,21 @@ class SheetSource(Shape):
     sop_classes: list[str]
 
 
+class SheetArchive(Shape):
+    """An archive that a source's studies are completed from, as the sheet has it."""
+
+    source: str
+    ae_title: str
+    host: str
+    port: int
+    tls: bool
+    timeout_s: float
+    patience_s: float
+    retrieve: Literal["get", "move"]
+    fetch: list[str]
+    sop_classes: list[str]
+
+
 class Worksheet(Shape):
     """`conformance --worksheet`."""
 
@@ -181,6 +196,7 @@ class Worksheet(Shape):
     node: OurAE
     sources: list[SheetSource]
     destinations: list[SheetDestination]
+    archives: list[SheetArchive]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +217,7 @@ SHAPES: Final[dict[str, type]] = {
     "study": summaries.Detail,
     "done": Done,
     "retried": RetriedMany,
+    "retracted": retraction.Retracted,
     "doctor": Doctor,
     "echo": Echo,
     "send": Send,

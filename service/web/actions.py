@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse
 from service import operations, retraction, sending, trial
 from service.errors import SpondylError
 from service.ledger.switches import Paused
+from service.rejection_titles import Title
 from service.web import destinations, render
 from service.web.access import TheForm, TheNode, TheNotes, TheOperator
 from service.web.guard import Rejected
@@ -28,9 +29,9 @@ def why_of(text: str) -> str:
 
 def wish_of(title: str, why: str) -> retraction.Wish:
     """Return as what a report is to be taken back; Rejected where a word is none of ours."""
-    if title not in set(retraction.Title):
-        raise Rejected(f"the title: expected one of {', '.join(retraction.Title)}", status=422)
-    return retraction.Wish(title=retraction.Title(title), why=why_of(why) if why else "")
+    if title not in set(Title):
+        raise Rejected(f"the title: expected one of {', '.join(Title)}", status=422)
+    return retraction.Wish(title=Title(title), why=why_of(why) if why else "")
 
 
 @router.post("/studies/{key}/settle")

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from service import operations, retraction, sending, summaries, trial
 from service.ledger.lists import Wanted
 from service.ledger.switches import Paused
-from service.retraction import Retracted, Title, Wish
+from service.rejection_titles import Title
+from service.retraction import Retracted, Wish
 from service.states import StudyState
 from service.web.access import TheNode, TheNotes, TheOperator, TheReader
 from service.web.actions import LONGEST_WHY, why_of

@@ -13,7 +13,7 @@ from service.advice import advice
 from service.errors import Unknown
 from service.ledger import StudyRow
 from service.ledger.lists import Place, Wanted
-from service.retraction import Title
+from service.rejection_titles import Title
 from service.spool import study_key
 from service.states import FINAL, STUDY_TRANSITIONS, StudyEvent, StudyState
 from service.story import held_back, objects, story

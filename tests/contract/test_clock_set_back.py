@@ -59,9 +59,7 @@ def test_an_association_that_goes_on_holds_its_study(ledger: Ledger, reconciler:
     assert _is_complete(ledger, NOW + QUIET.max_wait_s)
 
 
-def test_a_job_whose_message_was_lost_is_sent_again(
-    ledger: Ledger, reconciler: Reconciler, sent: list[JobRow]
-) -> None:
+def test_a_job_whose_message_was_lost_is_sent_again(ledger: Ledger, reconciler: Reconciler, sent: list[JobRow]) -> None:
     """It was sent at a time that lies ahead: it is sent in the pass that finds it."""
     job = settle(ledger, now=THEN)
     ledger.jobs.enqueued([job.id], now=THEN)

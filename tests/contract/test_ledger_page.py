@@ -2,13 +2,16 @@
 
 import pytest
 from ledgers import arrive, claim, deliver, finish, measure, settle, study_of
+from sqlalchemy import update
 
 from service.errors import Unknown
 from service.ledger import Ledger
 from service.ledger.callers import MOST_CALLERS, Caller
+from service.ledger.engine import writing
 from service.ledger.lists import Wanted
 from service.ledger.people import Role, Session
 from service.ledger.switches import Paused
+from service.ledger.tables import studies
 from service.states import StudyState
 
 
@@ -51,6 +54,20 @@ def test_a_filter_leaves_out_what_was_not_asked_for(ledger: Ledger) -> None:
     assert ["1.2", "1.1"] == _uids(ledger, Wanted(until=300.0))
     assert ["1.3"] == _uids(ledger, Wanted(name="1.3")) == _uids(ledger, Wanted(name=key))
     assert (3, 1) == (ledger.lists.count(Wanted()), ledger.lists.count(Wanted(reason="broken")))
+
+
+def test_a_patient_is_found_by_whole_words(ledger: Ledger) -> None:
+    """By Patient ID or accession number, the newest first, so many at most; a part, or nothing, is nobody's."""
+    for number in range(4):
+        arrive(ledger, f"1.{number}", now=100.0 + number)
+    with writing(ledger.engine) as connection:
+        connection.execute(update(studies).where(studies.c.id != 1).values(patient_id="P-1", accession_number=""))
+        connection.execute(update(studies).where(studies.c.id == 2).values(accession_number="A-2"))
+
+    assert ["1.3", "1.2", "1.1"] == [row.study_instance_uid for row in ledger.lists.of_patient("P-1", limit=9)]
+    assert ["1.3"] == [row.study_instance_uid for row in ledger.lists.of_patient("P-1", limit=1)]
+    assert ["1.1"] == [row.study_instance_uid for row in ledger.lists.of_patient("A-2", limit=9)]
+    assert [] == [*ledger.lists.of_patient("P", limit=9), *ledger.lists.of_patient("", limit=9)]
 
 
 def test_causes_group_what_ended_alike(ledger: Ledger) -> None:

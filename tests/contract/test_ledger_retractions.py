@@ -66,7 +66,12 @@ def test_a_study_that_is_taken_back_is_out_and_its_notes_are_delivered(ledger: L
 
     assert study_of(ledger).state is StudyState.IGNORED
     assert ["retracted", "rejected", "not_rejected"] == event_names(ledger)[-3:]
-    assert ["one", "two: refused"] == [event.detail for event in ledger.admin.study("1.2.3").events[-2:]]
+    # Somebody is told of it, until it is asked for again.
+    assert ledger.retractions.untold() == 1
+    ledger.retractions.send_again(study_of(ledger).id, ORDER, now=212.0)
+    assert ledger.retractions.untold() == 0
+    said = {event.event: event.detail for event in ledger.admin.study("1.2.3").events}
+    assert ("one", "two: refused") == (said["rejected"], said["not_rejected"])
 
 
 def test_asked_again_only_what_did_not_arrive_goes_again(ledger: Ledger) -> None:

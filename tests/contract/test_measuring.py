@@ -123,9 +123,7 @@ def test_a_study_goes_to_the_destinations_that_were_decided(node: Node) -> None:
         store(node.spool, file)
     study = node.ledger.arrivals.note(key=KEY, study_instance_uid=STUDY, source="ct", now=100.0, held_until=0)
     decided = Decided(priority=2, destinations="gone,two", said="by rule spines: taken")
-    job = node.ledger.arrivals.settle(
-        study.id, fingerprint=node.spool.fingerprint(KEY), now=100.0, decided=decided
-    )
+    job = node.ledger.arrivals.settle(study.id, fingerprint=node.spool.fingerprint(KEY), now=100.0, decided=decided)
     assert job is not None
     measure_job(node, claim(node.ledger, job, now=100.0))
 

@@ -1,4 +1,4 @@
-"""Rules at work: from objects in the spool to what the ledger says of their studies, over both databases."""
+"""Rules at work: from objects in the spool to what the ledger says of their studies."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,6 @@ from spooled import store_slice
 
 from service.config import Settings
 from service.ledger import JobRow, Ledger
-from service.ledger.switches import Paused
 from service.rules import Rulebook
 from service.settle import Settler
 from service.spool import Spool, study_key
@@ -68,6 +67,12 @@ class Site:
     def story(self, uid: str = STUDY) -> list[tuple[str, str]]:
         """Return what happened to a study."""
         return [(each.event, each.detail) for each in self.ledger.admin.study(uid).events]
+
+
+@pytest.fixture
+def ledger_url(sqlite_url: str) -> str:
+    """Give a SQLite ledger alone: what this asks of a ledger is asked of both kinds in test_ledger_urgency.py."""
+    return sqlite_url
 
 
 @pytest.fixture
@@ -159,45 +164,6 @@ def test_a_quiet_period_may_hang_on_source_and_rule(site: Site) -> None:
     assert [[], five, five, ten, ten, [*ten, "2.25.30"]] == queued
 
 
-def test_the_most_urgent_study_is_measured_first(site: Site) -> None:
-    """Whichever message comes: urgent before others, then the message's own, then the oldest; each of them once."""
-    low = {"name": "low", "match": {"StudyDescription": "low"}, "priority": "low"}
-    site.follow({**ONLY_SPINES[0]}, low)
-    for number, description in enumerate(["low", "CT", "MR", "spine"], start=1):
-        site.receive(description, uid=f"2.25.{number}")
-    site.settle()
-    jobs = {job.id: description for job, description in zip(site.sent, ["low", "CT", "MR", "spine"], strict=True)}
-    order = []
-    for message in (*jobs, next(iter(jobs))):
-        chosen = site.ledger.jobs.most_urgent(message, now=NOW + 61.0)
-        if site.ledger.jobs.claim(chosen, worker="w", now=NOW + 61.0, lease_s=60.0):
-            order.append(jobs[chosen])
-
-    assert ["spine", "CT", "MR", "low"] == order
-
-
-def test_nothing_stands_in_for_a_job_while_processing_is_paused(site: Site) -> None:
-    """The message's own job is then noted as not sent, and comes again."""
-    site.receive("CT spine")
-    site.receive("CT spine", uid="2.25.9", now=NOW + 1.0)
-    site.settle()
-    site.ledger.switches.pause(Paused.PROCESSING, actor="a", address="", why="w", now=NOW)
-    (_, second) = site.sent
-
-    assert second.id == site.ledger.jobs.most_urgent(second.id, now=NOW + 61.0)
-
-
-def test_messages_go_out_in_the_order_of_urgency(site: Site) -> None:
-    """After a broker has lost them all, the reconciler begins with the urgent ones."""
-    site.follow(ONLY_SPINES[0])
-    for number, description in enumerate(["CT", "spine"], start=1):
-        site.receive(description, uid=f"2.25.{number}")
-    site.settle()
-    due = site.ledger.jobs.due(now=NOW + 100.0, requeue_s=20.0)
-
-    assert ["2.25.2", "2.25.1"] == [_uid(site, job) for job in due]
-
-
 def test_a_study_that_is_reported_goes_on_to_its_destinations(site: Site) -> None:
     """What was decided stays with the study when it is retried."""
     site.receive("CT spine")
@@ -220,7 +186,3 @@ def test_a_study_that_is_reported_goes_on_to_its_destinations(site: Site) -> Non
 def _why(site: Site) -> tuple[str | None, str | None]:
     row = study_of(site.ledger, STUDY)
     return row.reason, row.who
-
-
-def _uid(site: Site, job: JobRow) -> str:
-    return site.ledger.admin.study(site.ledger.arrivals.key_of(job.study_id)).study.study_instance_uid

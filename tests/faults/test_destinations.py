@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -119,7 +118,7 @@ def _done(node: Running) -> int:
 
 
 @pytest.mark.parametrize(
-    ("fault", "times"), [("is down", 1), ("refuses", 2), ("hangs", 2), ("loses", 2)], ids=lambda value: str(value)
+    ("fault", "times"), [("is down", 1), ("refuses", 2), ("hangs", 2), ("loses", 2)], ids=str
 )
 def test_it_has_the_report_once(node: Running, sinks: dict[str, Sink], fault: str, times: int) -> None:
     """One report under one UID, whatever it did with the first; sent again only for a reason, and by itself."""

@@ -22,6 +22,7 @@ from damage import damaged
 from plain_settings import REPORT_ALONE
 from readable_studies import readable_studies
 
+from service.attributes import attributes_of_file
 from service.config import Settings
 from service.config_peers import Destination
 from service.errors import Refused, SpondylError
@@ -37,6 +38,8 @@ DRAWN: Final = 60
 EVERYTHING: Final = Settings(
     destinations=(Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=104, send=tuple(ObjectKind)),)
 )
+#: What rules may look at, of every kind of value: UI, CS, LO, PN, AS, DS, US, FD.
+LOOKED_AT: Final = (0x00080016, 0x00080008, 0x00081030, 0x00100010, 0x00101010, 0x00180050, 0x00280010, 0x00189313)
 #: CPU time, seconds: undamaged, these studies take less than one.
 LONGEST_S: Final = 15.0
 #: Address space of the process while a study is read, beside what it had before, bytes.
@@ -79,13 +82,14 @@ def bounded() -> Iterator[None]:
 
 
 def heard(file: bytes, path: Path) -> None:
-    """Have the listener and the reconciler ask whose object this is."""
+    """Have the listener and the reconciler ask whose object this is, and the rules what it says."""
     try:
         read_identity(memoryview(file)[300:], "1.2.840.10008.1.2.1")
         read_identity(file, "1.2.840.10008.1.2")
     except Refused:
         pass
     study_instance_uid([path], "0" * 32)
+    attributes_of_file(path, LOOKED_AT)
 
 
 def outcome_of(files: list[Path], settings: Settings) -> str:
@@ -93,8 +97,7 @@ def outcome_of(files: list[Path], settings: Settings) -> str:
     try:
         found = measure_files(files, settings=settings).findings
     except SpondylError as error:
-        assert error.who
-        return type(error).__name__
+        return type(error).__name__ if error.who else "! nobody must act"
     assert all((vertebra.measured is None) == bool(vertebra.reason) for vertebra in found.vertebrae)
     if found.reason is None:
         return "measured"
@@ -126,11 +129,13 @@ def test_nothing_that_is_stored_harms(tmp_path: Path) -> None:
         written[name] = [tmp_path / name / f"{number:03d}.dcm" for number in range(len(files))]
         for path, file in zip(written[name], files, strict=True):
             path.write_bytes(file)
+    # Our own report takes ten times as long to read as any other object.
+    names = [name for name in written for _ in range(1 if name == "a reviewed report" else 8)]
     grown_from = 0
     ends: Counter[str] = Counter()
     first: dict[str, int] = {}
     for number in range(INPUTS):
-        name = source.choice(list(written))
+        name = source.choice(names)
         # What the points come from is damaged more often than an image.
         which = source.choice((0, 0, 0, source.randrange(len(written[name]))))
         whole = readable_studies()[name][which]

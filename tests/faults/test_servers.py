@@ -1,4 +1,4 @@
-"""The topology of deploy/compose.yaml as processes, and its servers at their worst: PostgreSQL, Redis, a second node."""
+"""The topology of deploy/compose.yaml as processes, its servers at their worst, and a second node beside it."""
 
 import contextlib
 import os
@@ -27,6 +27,7 @@ from servers import (
     wait_until,
 )
 from small_study import make_small_studies
+from soaking import Traffic
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 SEED: Final = int(os.environ.get("SPONDYL_TEST_SEED", "5"))
@@ -34,6 +35,12 @@ SEED: Final = int(os.environ.get("SPONDYL_TEST_SEED", "5"))
 KILLS: Final = max(2, int(os.environ.get("SPONDYL_TEST_ROUNDS", "2")) // 10)
 #: Studies of the other tests.
 ALONE: Final = 7
+#: How long the mixed traffic lasts, seconds: an hour in `make campaign`.
+SOAK_S: Final = int(os.environ.get("SPONDYL_TEST_SOAK_S", "8"))
+#: Threads and files that come and go by themselves: connections to PostgreSQL and Redis.
+SLACK: Final = 8
+#: Resident memory of a process may grow by so much, bytes: allocators keep what they were given.
+GROWTH: Final = 60_000_000
 #: Redis holds little more than what Celery keeps in it, bytes.
 SMALL: Final = 3_000_000
 
@@ -124,6 +131,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         orthanc = stack.enter_context(run_orthanc(folder / "orthanc", lua=route))
         ledger, pacs = new_database(postgres.url), {"pacs": ("PACS", orthanc.port)}
         node = write_config(folder / "node", pacs, broker=valkey, ledger=ledger)
+        text = node.config.read_text(encoding="utf-8")
+        # Innocent studies meet many deaths in a campaign; what kills its worker is the matter of test_poison.py.
+        node.config.write_text(text.replace("[queue]\n", "[queue]\nmax_attempts = 20\n"), encoding="utf-8")
         migrated = node.command("migrate")
         assert migrated.returncode == 0, migrated.stderr
         roles = Roles(node)
@@ -218,6 +228,25 @@ def test_two_nodes_on_one_ledger_and_spool(site: Site, tmp_path: Path) -> None:
 
 def _sent(files: list[Path], port: int) -> None:
     wait_until(lambda: storescu(files, port).returncode == 0, "half a study is sent", step=0.5)
+
+
+@pytest.mark.timeout(600 + 2 * SOAK_S)
+def test_mixed_traffic(site: Site, tmp_path: Path) -> None:
+    """Studies in are reports out; memory, threads and files of each role are at the end what they were early on."""
+    traffic = Traffic(site.node, tmp_path, random.Random(SEED))
+    traffic.flow(SOAK_S)
+    site.sent.update(traffic.measurable)
+
+    states = {study.study_instance_uid: study.state for study in site.node.studies()}
+    assert dict.fromkeys(traffic.measurable, "reported") == {uid: states[uid] for uid in traffic.measurable}
+    assert set(traffic.without_landmarks) == {uid for uid, state in states.items() if state == "not_analysable"}
+    count = len(traffic.measurable) + len(traffic.without_landmarks)
+    print(f"\n{count} studies in {SOAK_S} s: {traffic.before} -> {traffic.after}")  # noqa: T201 - for the campaign
+    for role, after in traffic.after.items():
+        before = traffic.before[role]
+        assert after.threads <= before.threads + SLACK, role
+        assert after.files <= before.files + SLACK, role
+        assert after.memory <= before.memory + GROWTH, role
 
 
 def test_nothing_is_missing_and_nothing_came_twice(site: Site) -> None:

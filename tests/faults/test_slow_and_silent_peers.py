@@ -5,7 +5,6 @@ and a legitimate sender is served within a second meanwhile. Over TLS: tests/fau
 fills: tests/faults/test_disks.py; random and malformed PDUs: tests/integration/test_upper_layer_fuzz.py.
 """
 
-import contextlib
 import os
 import socket
 import struct
@@ -32,7 +31,7 @@ from raw_caller import (
     pdv,
     store_rq,
 )
-from servers import wait_until
+from servers import sockets, wait_until
 
 #: `make campaign` connects 50,000 times.
 CONNECTS = int(os.environ.get("SPONDYL_TEST_CONNECTS", "600"))
@@ -75,15 +74,6 @@ def process(node: Running) -> psutil.Process:
         return quiet > 2
 
     wait_until(settled, "everybody has gone", seconds=20)
-    return found
-
-
-def sockets(process: psutil.Process) -> int:
-    """Return how many sockets a process holds."""
-    found = 0
-    for link in Path(f"/proc/{process.pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            found += link.readlink().name.startswith("socket:")
     return found
 
 

@@ -1,12 +1,14 @@
 """TLS in the real role `listen`, in two processes on one port: peers silent in the handshake, certificates renewed."""
 
+import contextlib
 import json
+import os
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import psutil
 import pytest
@@ -14,7 +16,7 @@ from authority import Authority, handshake, put
 from nodes import Running, serving, write_config
 from pynetdicom import build_context
 from raw_caller import VERIFICATION
-from servers import wait_until
+from servers import sockets, wait_until
 
 from service import peer
 from service.config_peers import Destination, Tls
@@ -22,6 +24,8 @@ from service.config_peers import Destination, Tls
 #: Time for a handshake (`Acceptor.handshake_timeout_s`), and what a loaded machine may be late by, seconds.
 HANDSHAKE_S, LATE_S = 5.0, 3.0
 GROWTH = 50_000_000
+#: `make campaign` connects 50,000 times, a tenth of them here: a handshake costs more.
+CONNECTS = int(os.environ.get("SPONDYL_TEST_CONNECTS", "2000")) // 10
 #: A TLS record that announces a ClientHello of 508 bytes.
 HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 
@@ -118,6 +122,30 @@ def _read_to_the_end(caller: socket.socket) -> None:
         return
 
 
+def test_scanners_of_the_tls_port_leave_nothing(node: Running, modality: Tls) -> None:
+    """Connects that say nothing, another protocol or no certificate: sockets, threads and memory stay as they were."""
+    processes = psutil.Process(node.processes[0].pid).children()
+    wait_until(lambda: sum(map(sockets, processes)) <= 2 * len(processes), "everybody before has gone", seconds=20)
+    before = sum(each.num_threads() for each in processes), sum(map(sockets, processes))
+    anonymous = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    anonymous.check_hostname, anonymous.verify_mode = False, ssl.CERT_NONE
+    for number in range(CONNECTS):
+        with socket.create_connection(("127.0.0.1", node.port), timeout=20) as caller:
+            if number % 4 == 1:
+                caller.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            elif number % 4 == 2:
+                caller.sendall(HELLO)
+            elif number % 4 == 3:
+                with contextlib.suppress(OSError), anonymous.wrap_socket(caller) as refused:
+                    refused.recv(1)
+        if number == CONNECTS // 10:
+            grown_from = sum(each.memory_info().rss for each in processes)
+    assert_echoed(node, modality)
+    wait_until(lambda: sum(each.num_threads() for each in processes) <= before[0], "threads have ended", seconds=15)
+    wait_until(lambda: sum(map(sockets, processes)) <= before[1], "sockets are closed", seconds=15)
+    assert sum(each.memory_info().rss for each in processes) - grown_from < GROWTH
+
+
 def test_every_process_takes_the_renewed_certificate(
     node: Running, authority: Authority, modality: Tls, files: Tls
 ) -> None:
@@ -145,13 +173,3 @@ def test_broken_files_are_said_and_change_nothing(node: Running, modality: Tls, 
     assert_echoed(node, modality)
     files.key_file.write_bytes(kept)
     assert_echoed(node, modality)
-
-
-def test_a_node_does_not_start_with_files_that_cannot_be_used(tmp_path: Path) -> None:
-    """There are no older ones: exit code 3, and the files are named."""
-    configured = write_config(tmp_path / "node", {})
-    with configured.config.open("a", encoding="utf-8") as file:
-        file.write('\n[node.tls]\ncert_file = "c.pem"\nkey_file = "c.key"\nca_file = "ca.pem"\n')
-    configured.command("migrate").check_returncode()
-    done = configured.command("listen")
-    assert (done.returncode, "c.pem" in done.stderr) == (3, True)

@@ -201,7 +201,7 @@ def test_a_ledger_that_does_not_answer(node: Node) -> None:
     found = look(node)
 
     assert ["ledger_down"] == [problem.key for problem in found.problems]
-    assert {Kind.FAILED, Kind.DESTINATION, Kind.QUEUE, Kind.REJECTED} == found.unknown
+    assert {Kind.FAILED, Kind.DESTINATION, Kind.QUEUE, Kind.REJECTED, Kind.NOT_RETRACTED} == found.unknown
 
 
 def test_a_problem_reaches_mail_and_webhook_once(node: Node, mails: MailSink, hook: WebSink) -> None:

@@ -18,7 +18,10 @@ from spooled import file_of
 from two_studies import LOWER, SOUND, document, slice_of
 from whole_site import Site, site
 
+from service.checks.archives import archives
 from service.completing import Completer
+from service.config import Settings
+from service.listening import steward_of
 from service.retrieve import GET
 from service.spool import study_key
 from service.states import StudyState
@@ -93,7 +96,10 @@ def test_what_the_archive_has_more_is_fetched_before_a_worker_hears_of_the_study
     archive = {"port": orthanc.port, "retrieve": retrieve}
     with completing(sqlite_url, tmp_path, archive, port=port) as here:
         here.bring(images[0])
-        assert settled(here, Completer(node=here.node)) == 1
+        steward = steward_of(here.node)
+        steward.start()
+        wait_until(lambda: here.study(uid).state is StudyState.QUEUED, "the study is completed and settled")
+        steward.stop()
 
         assert ["received", "completing", "completed", "settled"] == event_names(here.node.ledger, uid)
         assert ["all 3 objects that pacs's archive lists are here, 2 fetched"] == said(here, uid, "completed")
@@ -165,9 +171,10 @@ def test_a_report_of_ours_on_an_earlier_study_is_fetched_and_compared_with(
 
 @dataclass
 class Liar:
-    """An archive that lists objects of a study, and sends none of them."""
+    """An archive that lists objects of a study, and sends others, or none."""
 
     listed: list[str]
+    sends: list[Dataset] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
     def on_find(self, event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
@@ -182,9 +189,11 @@ class Liar:
             yield 0xFF00, found
 
     def on_get(self, event: evt.Event) -> Iterator[Any]:
-        """Say that there is nothing to send."""
+        """Send what there is to send."""
         self.asked.append(event.identifier.QueryRetrieveLevel)
-        yield 0
+        yield len(self.sends)
+        for each in self.sends:
+            yield 0xFF00, each
 
 
 @contextmanager
@@ -239,3 +248,41 @@ def test_a_study_waits_for_a_silent_archive_as_long_as_the_site_says(sqlite_url:
         assert here.settle() == 1
         [why] = said(here, patient, "incomplete")
         assert why.startswith("measured as it is: pacs does not answer")
+
+
+def test_what_an_archive_sends_unasked_is_refused(sqlite_url: str, tmp_path: Path) -> None:
+    """Nothing is kept but what was asked for and is what it says: other objects, other patients' stay out."""
+    uid, other = "1.2.826.0.1.3680043.10.999.51", "1.2.826.0.1.3680043.10.999.52"
+    with lying(f"{uid}.2.1", f"{uid}.2.2") as (liar, port), completing(sqlite_url, tmp_path, {"port": port}) as here:
+        wanted, stranger = slices(uid, 2)[1], slices(other, 1)[0]
+        liar.sends = [pydicom.dcmread(BytesIO(file_of(each))) for each in (stranger, wanted)]
+        here.bring(*slices(uid, 1))
+        assert settled(here, Completer(node=here.node)) == 1
+
+        assert ["all 2 objects that pacs's archive lists are here, 1 fetched"] == said(here, uid, "completed")
+        assert [uid] == [row.study_instance_uid for row in here.node.ledger.admin.studies()]
+        assert [study_key(uid)] == list(here.node.spool.keys())
+
+
+# ---- doctor
+
+
+def test_doctor_asks_an_archive_what_it_will_be_asked(pacs: tuple[Orthanc, int]) -> None:
+    """One that answers; one that does not fetch that way; one whose title nobody admits; one that is down."""
+    orthanc, _ = pacs
+
+    def found(**archive: Any) -> tuple[str, str]:
+        where = {"ae_title": "PACS", "host": "127.0.0.1", "timeout_s": 5.0, "port": orthanc.port} | archive
+        titles = ["CT1", "PACS"] if archive.get("retrieve") != "move" else ["CT1"]
+        source = {"name": "pacs", "ae_titles": titles, "archive": where}
+        [check] = archives(Settings.model_validate({"sources": [source]}))
+        return check.verdict.value, check.found
+
+    assert ("ok", "answers C-FIND and accepts C-GET") == found()
+    assert ("note", "answers C-FIND and C-MOVE; PACS is the AE title of no source") == found(retrieve="move")
+    with lying() as (_, port):
+        verdict, words = found(port=port, retrieve="move")
+        assert ("failed", "answers C-FIND, and accepts no C-MOVE") == (verdict, words)
+    verdict, words = found(port=free_port())
+    assert verdict == "failed"
+    assert "does not answer" in words

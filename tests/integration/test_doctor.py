@@ -348,7 +348,7 @@ def test_packages_that_another_distribution_overwrote(
 def test_tls_files_that_are_not_there(document: dict[str, Any]) -> None:
     """TLS files are loaded, so a wrong path is found before the first association."""
     document["node"]["tls"] = {"cert_file": "no.pem", "key_file": "no.key", "ca_file": "no.ca"}
-    check = _found(document)["TLS"]
+    check = _found(document)["TLS files of node"]
 
     assert (Verdict.FAILED, False) == (check.verdict, check.peer)
     assert "no.pem" in check.found

@@ -12,6 +12,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.command import downgrade, upgrade
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect
 
 from service.errors import Misconfigured, Unavailable
@@ -20,7 +21,7 @@ from service.ledger.engine import open_engine, reading, writing
 from service.ledger.tables import metadata
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-NEWEST = "0004"
+NEWEST = "0005"
 MIGRATE = "import sys; from service.ledger import migrate; print(*migrate(sys.argv[1]))"
 
 
@@ -30,6 +31,13 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'new folder' / 'ledger.sqlite'}"
     return str(request.getfixturevalue("postgres_url"))
+
+
+def test_a_migration_is_named_by_its_revision() -> None:
+    """What a role reads from the names of the files is what Alembic reads in them."""
+    scripts = ScriptDirectory(str(Path(schema.__file__).parent / "migrations"))
+    revisions = [script.revision for script in scripts.walk_revisions()]
+    assert (tuple(reversed(revisions)), NEWEST) == (schema._revisions(), schema.newest())  # noqa: SLF001 - see above
 
 
 def test_an_empty_database_is_migrated_once(url: str) -> None:

@@ -41,6 +41,7 @@ def archive() -> Iterator[WebArchive]:
 def config(archive: WebArchive, tmp_path: Path) -> Path:
     """Write a configuration with the archive as its destination, with a token."""
     (tmp_path / "token").write_text(SECRET, encoding="utf-8")
+    (tmp_path / "token").chmod(0o600)
     file = tmp_path / "own.toml"
     file.write_text(
         f"[storage]\nroot = 'state'\n[[destinations]]\nname = 'cloud'\nprotocol = 'dicomweb'\n"
@@ -118,6 +119,14 @@ def test_doctor_examines_it(config: Path, archive: WebArchive) -> None:
     [bad] = destinations(settings)
     assert (Verdict.FAILED, True) == (bad.verdict, "secret_file" in bad.found)
     assert f"see that {archive.url} runs and knows who we are" == bad.remedy
+
+
+def test_a_secret_that_others_can_read_is_said(config: Path, archive: WebArchive, tmp_path: Path) -> None:
+    """It works, and somebody should know."""
+    (tmp_path / "token").chmod(0o640)
+    first, _ = destinations(load(config, {}))
+    assert (Verdict.NOTE, "chmod 600 token") == (first.verdict, first.remedy)
+    assert archive.headers
 
 
 def test_a_secret_in_the_clear_is_said(config: Path, archive: WebArchive, monkeypatch: pytest.MonkeyPatch) -> None:

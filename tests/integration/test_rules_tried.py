@@ -129,11 +129,14 @@ def test_what_keeps_a_rule_from_matching_is_named_and_no_value_shown(file: Path)
 
 
 def test_what_cannot_be_tried_is_said(file: Path) -> None:
-    """Two studies at once, an unknown source, half of a caller."""
+    """Two studies at once, an unknown source, half of a caller; a file that is cut off is passed over."""
     other = file.with_name("two.dcm")
     other.write_bytes(spine(StudyInstanceUID="2.25.9"))
 
     assert "found 2 studies" in run("try", file, other, "--source", "ct", code=2)
+    other.write_bytes(spine()[:200])
+    assert 1 == json.loads(run("try", file, other, "--source", "ct", "--json"))["objects"]
+    assert 1 == CliRunner().invoke(app, ["rules", "try", str(other), "--source", "ct"]).exit_code
     assert "belong together" in run("try", file, "--calling-ae", "CT1", code=2)
     assert 1 == CliRunner().invoke(app, ["rules", "try", str(file), "--source", "us"]).exit_code
 

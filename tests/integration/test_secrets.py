@@ -21,16 +21,17 @@ PLANTED = "hunter2-planted"
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a configuration whose servers are all away, with secrets in files."""
     folder = tmp_path_factory.mktemp("secrets")
-    for name in ("token", "smtp", "webhook", "pacs"):
+    for name in ("token", "smtp", "pacs"):
         (folder / name).write_text(PLANTED, encoding="ascii")
-    (folder / "webhook").write_text(f"http://127.0.0.1:{free_port()}/{PLANTED}", encoding="ascii")
     lines = [
         f"[node]\nport = {free_port()}",
         f'[web]\nport = {free_port()}\ntoken_file = "token"',
         '[storage]\nroot = "state"\nmin_free_gb = 0.01',
         f'[[destinations]]\nname = "pacs"\nae_title = "PACS"\nhost = "127.0.0.1"\nport = {free_port()}',
-        f'proof = "qido"\ndicomweb_url = "http://127.0.0.1:{free_port()}/d"\nuser = "u"\npassword_file = "pacs"',
+        f'proof = "qido"\ndicomweb_url = "http://127.0.0.1:{free_port()}/d"\nuser = "u"\nsecret_file = "pacs"',
         "timeout_s = 1",
+        '[alerts]\nmail_to = ["a@example.org"]\nmail_from = "b@example.org"',
+        f'smtp_port = {free_port()}\nsmtp_user = "u"\nsmtp_security = "tls"\nsmtp_password_file = "smtp"',
     ]
     path = folder / "spondyl.toml"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -43,13 +44,14 @@ def environment() -> dict[str, str]:
     return {
         **os.environ,
         "SPONDYL_QUEUE__BROKER": f"redis://:{PLANTED}@127.0.0.1:{free_port()}/0",
+        "SPONDYL_ALERTS__WEBHOOK": f"http://127.0.0.1:{free_port()}/{PLANTED}",
         "SPONDYL_STORAGE__LEDGER": f"postgresql://spondyl:{PLANTED}@127.0.0.1:{free_port()}/spondyl",
     }
 
 
 @pytest.mark.parametrize(
     "command",
-    [("config", "show"), ("doctor",), ("studies",), ("listen",), ("echo", "pacs"), ("conformance",)],
+    [("config", "show"), ("doctor",), ("studies",), ("listen",), ("echo", "pacs"), ("conformance",), ("alert", "test")],
     ids=" ".join,
 )
 def test_no_command_says_a_secret(config: Path, environment: dict[str, str], command: tuple[str, ...]) -> None:

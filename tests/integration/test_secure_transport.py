@@ -6,18 +6,19 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from authority import Authority, dcmtk_options, handshake, put
 from ears import QuietEar, quiet_ear
 from pynetdicom import build_context
 from raw_caller import VERIFICATION
-from servers import free_port, program, run_storescp
+from servers import free_port, program, run_orthanc, run_storescp
 from structlog.testing import capture_logs
 
 from service import peer
 from service.config_peers import Destination, Tls
-from service.errors import Unavailable
+from service.errors import Misconfigured, Unavailable
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +120,29 @@ def test_a_caller_without_a_certificate_is_refused(ear: QuietEar, authority: Aut
     assert refused == ["PEER_DID_NOT_RETURN_A_CERTIFICATE"] * 2
 
 
+def test_orthanc_is_called_and_calls_over_tls(
+    ear: QuietEar, authority: Authority, modality: Tls, renewed: Tls, tmp_path: Path
+) -> None:
+    """A PACS with a certificate of its own, both ways; plain text on its port gets no answer."""
+    secured: dict[str, Any] = {
+        "DicomTlsEnabled": True,
+        "DicomTlsCertificate": str(modality.cert_file),
+        "DicomTlsPrivateKey": str(modality.key_file),
+        "DicomTlsTrustedCertificates": str(authority.file),
+        "DicomModalities": {
+            "node": {"AET": "SPONDYL", "Host": "127.0.0.1", "Port": ear.port, "UseDicomTls": True, "Timeout": 5}
+        },
+    }
+    with run_orthanc(tmp_path / "orthanc", **secured) as orthanc:
+        place = to(ear, renewed).model_copy(update={"port": orthanc.port, "ae_title": orthanc.ae_title})
+        with peer.calling(place, [build_context(VERIFICATION)], calling_ae="SPONDYL") as association:
+            assert association.send_c_echo().Status == 0x0000
+        plain = place.model_copy(update={"tls": None, "timeout_s": 1})
+        with pytest.raises(Unavailable):
+            peer.call(plain, [build_context(VERIFICATION)], calling_ae="SPONDYL")
+        assert orthanc.call("/modalities/node/echo", {}) == {}
+
+
 # ---- renewal
 
 
@@ -141,6 +165,13 @@ def test_broken_files_leave_the_old_certificate_in_force(ear: QuietEar, files: T
         assert "subject=CN = node" in handshake(ear.port, modality)
     [line] = [line for line in said if line["action"] == "tls_not_renewed"]
     assert (line["file"], "KEY_VALUES_MISMATCH" in line["why"] or "mismatch" in line["why"]) == ("node.pem", True)
+
+
+def test_a_listener_does_not_start_with_files_that_cannot_be_used(files: Tls, tmp_path: Path) -> None:
+    """There are no older ones: a configuration error, which names them."""
+    files.cert_file.unlink()
+    with pytest.raises(Misconfigured, match=r"node\.pem"), quiet_ear(tmp_path / "state", tls=files.model_dump()):
+        pass
 
 
 def test_who_has_a_certificate_of_the_old_ca_is_out(ear: QuietEar, files: Tls, modality: Tls, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,7 +172,7 @@ def test_a_report_of_ours_that_comes_back_is_kept_apart(posting: Posting, monkey
     ],
 )
 def test_an_object_that_is_refused_is_named_with_its_reason(
-    posting: Posting, changes: dict[str, str | None], reason: int
+    posting: Posting, changes: dict[str, Any], reason: int
 ) -> None:
     """Alone it is 409 and leaves nothing; beside a good one 202, and the good one is stored."""
     syntax, announced, study = (changes.get(name) for name in ("syntax", "announced", "study"))
@@ -197,6 +197,15 @@ def test_an_object_that_is_refused_is_named_with_its_reason(
         reasons(answer.json()),
         stored(answer.json()),
     )
+
+
+def test_a_uid_that_is_none_is_not_said_again(posting: Posting) -> None:
+    """What the File Meta Information says is malformed: refused, and the answer does not repeat it."""
+    ds = an_object(SOPInstanceUID="1.2.3.4.5.6.7.8")
+    file = file_of(ds).replace(b"1.2.3.4.5.6.7.8", b"1.2.../../<b>'\"", 1)
+    answer = posting.post(body([file]))
+    assert (409, [0xA900]) == (answer.status_code, reasons(answer.json(), "0008119A"))
+    assert "<b>" not in answer.text
 
 
 @pytest.mark.parametrize("junk", [b"", b"no DICOM", bytes(500), a_file()[:160]])
@@ -288,6 +297,20 @@ def test_a_sender_sends_and_sees_nothing(posting: Posting) -> None:
     for page in ("/", "/studies", "/api/v1/studies", "/metrics", "/configuration"):
         assert 403 == client.get(page, headers=gateway).status_code
     assert 405 == client.get(STUDIES, headers=gateway).status_code
+    shown = client.get("/", headers={**gateway, "Accept": "text/html"})
+    assert (403, True) == (shown.status_code, "may send, and sees nothing" in shown.text)
+
+
+def test_more_requests_than_places_come_again(sqlite_url: str, tmp_path: Path) -> None:
+    """503 with Retry-After to who finds no place; a place is free again when its request has ended."""
+    with opened(sqlite_url, tmp_path / "state", node={"max_associations": 1}) as posting:
+        places = posting.app.state.intake.places
+        for _ in range(3):
+            assert 200 == posting.post(body([a_file()])).status_code
+            assert 400 == posting.post(b"no body").status_code
+        assert places.acquire(blocking=False)
+        answer = posting.post(body([a_file()]))
+        assert (503, "30") == (answer.status_code, answer.headers["retry-after"])
 
 
 def test_where_sources_are_configured_the_account_is_one_of_them(sqlite_url: str, tmp_path: Path) -> None:
@@ -305,6 +328,11 @@ def test_where_sources_are_configured_the_account_is_one_of_them(sqlite_url: str
         assert {("far", "address"), ("other", "account")} == {
             (each["source"], each["cause"]) for each in said if each["action"] == "sender_rejected"
         }
+        posting.app.state.intake.tick()
+        counted = posting.app.state.metrics.text(posting.node.ledger)
+        assert re.search(
+            r'rejected_associations_total\{cause="account",listener="[^"]+",source="unlisted"\} 1.0', counted
+        )
         segmentation = a_file(SOPClassUID="1.2.840.10008.5.1.4.1.1.66.4")
         assert [0x0122] == reasons(posting.post(body([segmentation]), **who["gateway"]).json())
 
@@ -337,10 +365,10 @@ class WebRole:
     ledger: str
     process: subprocess.Popen[bytes]
 
-    def post(self, content: bytes | Iterator[bytes]) -> httpx.Response:
+    def post(self, content: bytes | Iterator[bytes], who: Mapping[str, str] | None = None) -> httpx.Response:
         """Post a body."""
         url = f"http://127.0.0.1:{self.port}{STUDIES}"
-        return httpx.post(url, content=content, headers={"Content-Type": KIND}, timeout=60)
+        return httpx.post(url, content=content, headers={"Content-Type": KIND, **(who or {})}, timeout=60)
 
     def writing(self) -> int:
         """Return how many objects are being written."""
@@ -373,33 +401,6 @@ def web(empty_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """Run one for several tests."""
     with role(empty_sqlite, tmp_path_factory.mktemp("role")) as found:
         yield found
-
-
-def test_nothing_that_was_acknowledged_is_missing_after_kill_9(empty_sqlite: Path, tmp_path: Path) -> None:
-    """The role dies while it stores: each object that an answer named is in the spool, and no half one."""
-    acknowledged: list[str] = []
-
-    def send(web: WebRole) -> None:
-        while True:
-            try:
-                answer = web.post(body([a_file(size=50_000) for _ in range(3)]))
-            except httpx.HTTPError:
-                return
-            acknowledged.extend(stored(answer.json()))
-
-    with role(empty_sqlite, tmp_path) as found:
-        senders = [threading.Thread(target=send, args=(found,)) for _ in range(3)]
-        for sender in senders:
-            sender.start()
-        wait_until(lambda: len(acknowledged) > 20, "some are acknowledged", step=0.002)
-        found.process.kill()
-        for sender in senders:
-            sender.join()
-    spool = Spool(tmp_path / "state")
-    spool.prepare()
-    assert len(acknowledged) > 20
-    assert [] == [uid for uid in acknowledged if spool.instance(study_key(STUDY), uid) is None]
-    assert [] == list((tmp_path / "state" / "incoming").iterdir())
 
 
 def test_senders_that_stop_hang_up_or_drip_cost_a_place_for_a_while(web: WebRole) -> None:
@@ -458,3 +459,35 @@ def test_orthancs_own_client_sends_to_us(web: WebRole, tmp_path: Path) -> None:
         spool = Spool(web.folder / "state")
         assert [] == [uid for uid in uids if spool.instance(study_key(study), uid) is None]
         assert ["orthanc"] == [each.source for each in ledger.admin.studies() if each.study_instance_uid == study]
+
+
+def test_nothing_that_was_acknowledged_is_missing_after_kill_9(web: WebRole) -> None:
+    """The role dies while it stores: each object that an answer named is in the spool, and no half one.
+
+    The last of this file: it ends the role that the others share.
+    """
+    acknowledged: list[str] = []
+    gateway = {"Authorization": f"Bearer {TOKEN}-gateway"}
+
+    def send() -> None:
+        while True:
+            try:
+                answer = web.post(body([a_file(size=50_000) for _ in range(3)]), gateway)
+            except httpx.HTTPError:
+                return
+            acknowledged.extend(stored(answer.json()))
+
+    with closing(Ledger.open(web.ledger)) as ledger:
+        ledger.people.put("gateway", Role.SENDER, now=1.0, token=digest(f"{TOKEN}-gateway"))
+    senders = [threading.Thread(target=send) for _ in range(3)]
+    for sender in senders:
+        sender.start()
+    wait_until(lambda: len(acknowledged) > 20, "some are acknowledged", step=0.002)
+    web.process.kill()
+    for sender in senders:
+        sender.join()
+    spool = Spool(web.folder / "state")
+    spool.prepare()
+    assert len(acknowledged) > 20
+    assert [] == [uid for uid in acknowledged if spool.instance(study_key(STUDY), uid) is None]
+    assert [] == list((web.folder / "state" / "incoming").iterdir())

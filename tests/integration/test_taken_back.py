@@ -20,7 +20,7 @@ from web_client import Client, app_of
 from whole_site import site
 
 from service import sending
-from service.retraction import Title
+from service.rejection_titles import Title
 from service.sop_classes import REJECTION_NOTE
 from service.spool import study_key
 from service.states import NotAllowed
@@ -138,6 +138,29 @@ def test_a_study_that_comes_again_with_corrected_demographics_is_reported_anew(
         study = here.node.ledger.admin.study(uid).study
         assert (3, "reported") == (study.revision, study.state.value)
         assert before["vertebrae"] == findings(here.node, uid)["vertebrae"]
+        # Both versions stay in the spool, and the one that came last counts.
+        versions = [path for path in (tmp_path / "spool").rglob("*.dcm") if path.parent.name != "reports"]
+        assert (2, 1) == (len(versions), len(here.node.spool.files(study.key)))
+
+
+def test_a_correction_waits_for_an_administrator_where_the_site_wants_no_late_objects(
+    orthanc: Orthanc, sqlite_url: str, tmp_path: Path
+) -> None:
+    """late_instances = "never": the report stands, the study says why, and `retry --measure` makes the new one."""
+    uid = "1.2.826.0.1.3680043.10.999.35"
+    with site(sqlite_url, tmp_path, orthanc.port, study={"late_instances": "never"}) as here:
+        here.send(slice_of(uid, "20260301", PatientID="W-1"))
+        here.put(uid, document(uid, LOWER))
+        here.work(uid)
+        here.bring(slice_of(uid, "20260301", PatientID="R-2"))
+        here.node.ledger.admin.settle_now(uid, now=here.now)
+        assert here.settle() == 0
+        assert "late_instances = never" == here.node.ledger.admin.study(uid).events[-1].detail
+
+        here.node.ledger.admin.retry(uid, now=here.now, measure=True)
+        here.work(uid)
+        old, new = reports(orthanc, uid)
+        assert ("W-1", "R-2", [old.SOPInstanceUID]) == (old.PatientID, new.PatientID, predecessors(new))
 
 
 # ---- retractions
@@ -146,7 +169,7 @@ def test_a_study_that_comes_again_with_corrected_demographics_is_reported_anew(
 def test_what_was_reported_is_taken_back_and_reported_anew(orthanc: Orthanc, sqlite_url: str, tmp_path: Path) -> None:
     """Orthanc gets one note that names all it has of ours; asked again nothing more; a new report has its own UID."""
     uid = "1.2.826.0.1.3680043.10.999.33"
-    with site(sqlite_url, tmp_path, orthanc.port) as here:
+    with site(sqlite_url, tmp_path, orthanc.port, send=("sr", "gsps", "summary")) as here:
         here.send(slice_of(uid, "20260301", PatientName="Taken^Back"))
         with pytest.raises(NotAllowed, match="nothing to take back"):
             here.retract(uid)

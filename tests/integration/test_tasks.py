@@ -10,6 +10,8 @@ from servers import free_port
 from service.config import Queue, Settings, Storage
 from service.config_peers import Destination
 from service.ledger import JobRow, NewReport
+from service.ledger.jobs import Jobs
+from service.ledger.rows import Decided
 from service.messages import JobKind
 from service.states import JobState, StudyState
 from service.wiring import Node, open_node
@@ -48,11 +50,12 @@ def app(settings: Settings) -> Iterator[Celery]:
     opened.close()
 
 
-def entered(node: Node) -> JobRow:
+def entered(node: Node, *, key: str = KEY, uid: str = "1.2.3", priority: int = 1) -> JobRow:
     """Enter a study; give its measure job."""
     now = node.clock()
-    row = node.ledger.arrivals.note(key=KEY, study_instance_uid="1.2.3", source="ct1", now=now, held_until=now)
-    job = node.ledger.arrivals.settle(row.id, fingerprint="f", now=now, arrivals=row.arrivals)
+    row = node.ledger.arrivals.note(key=key, study_instance_uid=uid, source="ct1", now=now, held_until=now)
+    decided = Decided(priority=priority, destinations=None, said="")
+    job = node.ledger.arrivals.settle(row.id, fingerprint="f", now=now, arrivals=row.arrivals, decided=decided)
     assert job is not None
     return job
 
@@ -68,6 +71,34 @@ def test_a_measure_task_ends_its_job(settings: Settings, app: Celery) -> None:
     assert study.study.state is StudyState.FAILED
     assert study.study.who
     assert [(row.state, row.attempts) for row in study.jobs] == [(JobState.FAILED, 1)]
+
+
+def test_the_most_urgent_study_is_measured_whichever_message_comes(settings: Settings, app: Celery) -> None:
+    """The message of a study that is not urgent starts the one that is; each is measured once, by two messages."""
+    with open_node(settings, migrated=True) as node:
+        usual, urgent = entered(node), entered(node, key="cd" * 16, uid="1.2.4", priority=2)
+        ended = []
+        for message in (usual, urgent, usual):
+            app.tasks[JobKind.MEASURE.value](message.id)
+            keys = {key: node.ledger.admin.study(key).jobs[0] for key in (KEY, "cd" * 16)}
+            ended.append([key[:2] for key, job in keys.items() if job.state is JobState.FAILED])
+
+    assert [["cd"], ["ab", "cd"], ["ab", "cd"]] == ended
+    assert {1} == {job.attempts for job in keys.values()}
+
+
+def test_of_two_workers_that_choose_the_same_study_one_chooses_again(
+    settings: Settings, app: Celery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between choosing and claiming another worker was faster: this message starts the next one instead."""
+    with open_node(settings, migrated=True) as node:
+        usual, urgent = entered(node), entered(node, key="cd" * 16, uid="1.2.4", priority=2)
+        assert node.ledger.jobs.claim(urgent.id, worker="other", now=node.clock(), lease_s=60)
+        choose, stale = Jobs.most_urgent, [urgent.id]
+        monkeypatch.setattr(Jobs, "most_urgent", lambda *a, **k: stale.pop() if stale else choose(*a, **k))
+        app.tasks[JobKind.MEASURE.value](usual.id)
+
+        assert StudyState.FAILED is node.ledger.admin.study(KEY).study.state
 
 
 def test_a_deliver_task_puts_off_what_cannot_be_delivered(settings: Settings, app: Celery) -> None:

@@ -17,6 +17,7 @@ from service.errors import Misconfigured
 from service.ledger.people import Role
 from service.operations import Actor
 from service.passwords import digest
+from service.rules import Rulebook
 from service.states import StudyState
 from service.wiring import Node, open_node
 from workers.document_format import FORMAT
@@ -85,6 +86,17 @@ def test_its_points_are_a_document_as_any(node: Node) -> None:
         study_instance_uid=study.study_instance_uid,
         image_of=lambda uid: node.spool.instance(study.key, uid),
         complete=True,
+    )
+
+
+def test_no_rule_of_the_site_is_about_it(node: Node) -> None:
+    """A rule that ignores whatever comes leaves a test report alone: it asks about the way, not about studies."""
+    everything = {"name": "rest", "action": "ignore"}
+    rules = Rulebook(Settings.model_validate({"rules": [everything]}))
+    study = trial.begin(node, "pacs", by=ANNA)
+
+    assert (True, False) == tuple(
+        rules.decide(source, node.spool.files(study.key)).take for source in (study.source, "ct")
     )
 
 

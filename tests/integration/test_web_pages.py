@@ -25,7 +25,7 @@ from service.ledger.lists import Wanted
 from service.ledger.people import Role
 from service.ledger.switches import Paused
 from service.operations import Actor
-from service.overview import Light, overview, turnaround
+from service.overview import Check, Light, overview, turnaround
 from service.passwords import digest
 from service.states import NotAllowed, StudyState
 from service.web.sources import line
@@ -254,6 +254,13 @@ def test_many_are_retried_only_where_they_ended(node: Node) -> None:
 
 def _checks(node: Node) -> dict[str, tuple[Light, str]]:
     return {check.name: (check.light, check.do) for check in overview(node).checks}
+
+
+def test_no_light_can_be_red_without_a_word_on_what_to_do() -> None:
+    """A check that is not well and says nothing to do cannot be made, nor one that is well and does."""
+    for light, do in ((Light.BAD, ""), (Light.WARN, ""), (Light.OK, "Do something.")):
+        with pytest.raises(ValueError, match="what to do"):
+            Check(name="Disk", light=light, says="full", do=do)
 
 
 def test_every_red_light_says_what_to_do(node: Node) -> None:

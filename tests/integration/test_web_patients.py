@@ -117,8 +117,8 @@ def test_a_viewer_sees_no_patient(node: Node, client: Client) -> None:
     refused = [client.get(paths[name], headers=VIEWER).status_code for name in ("picture", "report")]
     refused.append(client.post("/studies/search", {"patient": "P-4711"}, headers=VIEWER).status_code)
     refused.append(client.post("/api/v1/studies/search", json={"patient": "P-4711"}, headers=VIEWER).status_code)
-    every = (paths["study"], "/", "/studies", "/failures", "/destinations", "/sources", "/configuration")
-    every += (f"/api/v1{paths['study']}", f"/api/v1{paths['study']}/findings.csv", "/api/v1/studies", "/api/v1/events")
+    every = [paths["study"], "/", "/studies", "/failures", "/destinations", "/sources", "/configuration"]
+    every += [f"/api/v1{paths['study']}", f"/api/v1{paths['study']}/findings.csv", "/api/v1/studies", "/api/v1/events"]
     said = "".join(client.get(path, headers=VIEWER).text for path in every)
 
     assert [403] * 4 == refused

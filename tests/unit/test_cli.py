@@ -23,10 +23,11 @@ from service.errors import Misconfigured, OutOfSpace, PeerRefused, Refused, Spon
 from service.states import NotAllowed
 from workers.cli import app
 
-#: The contract's commands, and those for people and alerts.
+#: The contract's commands, and those for people, alerts, rules, programs and developers.
 COMMANDS = {
     *("demo", "serve", "listen", "work", "web", "measure", "send", "echo", "studies", "settle", "retry", "ignore"),
-    *("doctor", "conformance", "config", "migrate", "user", "alert", "version"),
+    *("retract", "send-test", "schema", "flower"),
+    *("doctor", "conformance", "config", "migrate", "user", "alert", "rules", "version"),
 }
 
 

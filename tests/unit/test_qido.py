@@ -86,7 +86,16 @@ def test_only_the_object_itself_is_proof(web: Web, status: int, body: bytes, the
 
 @pytest.mark.parametrize(
     ("status", "body", "error"),
-    [(500, b"", NotNow), (429, b"", NotNow), (401, b"", Unavailable), (503, b"", Unavailable), (403, b"", PeerRefused), (200, b"<html>", NotNow), (200, b"[{}]", NotNow), (200, b"[" * 200_000, NotNow)],
+    [
+        (500, b"", NotNow),
+        (429, b"", NotNow),
+        (401, b"", Unavailable),
+        (503, b"", Unavailable),
+        (403, b"", PeerRefused),
+        (200, b"<html>", NotNow),
+        (200, b"[{}]", NotNow),
+        (200, b"[" * 200_000, NotNow),
+    ],
 )
 def test_an_answer_that_is_none_is_no_proof(web: Web, status: int, body: bytes, error: type[Exception]) -> None:
     """What passes is asked again; a refusal is somebody's to act on; neither says that the object is missing."""

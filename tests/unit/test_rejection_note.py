@@ -5,7 +5,7 @@ from pydicom.sr.codedict import codes as dicom
 from rejections import REJECTED, rejection, rejection_note
 from report_samples import ct_slice
 
-from service.retraction import Title
+from service.rejection_titles import Title
 from service.sop_classes import REJECTION_NOTE
 from sr_templates import codes
 from sr_templates.check import problems

@@ -175,6 +175,23 @@ def test_two_rules_have_two_names() -> None:
         settings(REST, REST)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "refused"),
+    [(None, None, True), (None, ["ct"], True), (["ct"], ["ct"], True), (["ct"], None, False), (["ct"], ["mr"], False)],
+)
+def test_a_rule_that_never_has_its_turn_is_said(
+    before: list[str] | None, after: list[str] | None, *, refused: bool
+) -> None:
+    """One before it matches every study of all its sources: whoever wrote it expects something else."""
+    rules = {**REST, "sources": before}, {**SPINES, "sources": after}
+
+    if refused:
+        with pytest.raises(ValidationError, match="'spines' never decides: 'rest' before it matches every study"):
+            settings(*rules)
+    else:
+        assert 2 == len(settings(*rules).rules)
+
+
 def test_a_source_may_send_to_what_is_configured_alone() -> None:
     """As a rule may."""
     nowhere = {"sources": [{"name": "ct", "ae_titles": ["CT1"], "destinations": ["us"]}]}

@@ -85,11 +85,14 @@ def test_what_others_store_is_seen_after_a_while(world: World) -> None:
         world.add("3.dcm")
 
 
-def test_what_was_removed_makes_room_at_once(world: World) -> None:
-    """Nobody is refused for a count that is old."""
+def test_what_was_removed_makes_room(world: World) -> None:
+    """A second later; until then a full folder is not counted again, however many objects are refused."""
     for number in range(3):
         world.add(f"{number}.dcm")
     (world.folder / "0.dcm").unlink()
+    with pytest.raises(StudyTooLarge):
+        world.add("3.dcm")
+    world.now = 1.1
     world.add("3.dcm")
 
 

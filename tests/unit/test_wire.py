@@ -60,8 +60,8 @@ def test_no_wire_lasts_for_longer_than_it_may() -> None:
     """Bytes that come in time, one after the other, are read until the time of all of it is over."""
     near, far = socket.socketpair()
     with near, far:
-        wire = Wire(near, timeout_s=5, most_s=0.05)
         start = time.monotonic()
+        wire = Wire(near, timeout_s=5, most_s=0.05)
 
         def read_on() -> None:
             while time.monotonic() - start < 5:

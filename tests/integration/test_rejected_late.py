@@ -20,6 +20,7 @@ def rejecting() -> Iterator[Destination]:
     entity.require_called_aet = True
     entity.add_supported_context(Verification)
     server = entity.start_server(("127.0.0.1", 0), block=False)
+    assert server is not None
     yield Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=server.server_address[1])
     server.shutdown()
 
