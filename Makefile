@@ -7,7 +7,7 @@ SPONDYL := $(BIN)/spondyl
 # Two processes a core of the machine that CI has: these tests wait for servers more than they compute. The longest come
 # first, and which tests go to one process together is said in tests/sharing.py.
 TOGETHER := -n 4 --dist loadfile --no-loadscope-reorder
-TIERS := tests/e2e tests/faults tests/integration tests/contract tests/accuracy tests/architecture
+TIERS := tests/faults tests/e2e tests/integration tests/contract tests/accuracy tests/architecture
 
 .PHONY: demo test lint format coverage codes schemas conformance bench campaign servers viewers clean help
 
@@ -82,11 +82,16 @@ bench: $(VENV)/.dev ## Run the benchmarks
 	$(BIN)/python benchmarks/report.py
 
 campaign: coverage ## Run the long version of the accuracy and fault tests, and measure what all tests cover
-	SPONDYL_TEST_PHANTOMS=1000 SPONDYL_TEST_ROUNDS=20 $(BIN)/pytest -s tests/accuracy tests/e2e
+	SPONDYL_TEST_PHANTOMS=1000 $(BIN)/pytest -s tests/accuracy
+	SPONDYL_TEST_ROUNDS=200 $(BIN)/pytest -s tests/faults/test_deaths.py
+	SPONDYL_TEST_ROUNDS=200 SPONDYL_TEST_SOAK_S=3600 $(BIN)/pytest -s tests/faults/test_servers.py
+	SPONDYL_TEST_OBJECTS=20000 $(BIN)/pytest -s tests/faults/test_object_fuzz.py
 	SPONDYL_TEST_PDUS=100000 $(BIN)/pytest -s tests/integration/test_upper_layer_fuzz.py
 	SPONDYL_TEST_API_EXAMPLES=100 $(BIN)/pytest tests/integration/test_api_schema.py
 	SPONDYL_TEST_STOW_MB=2000 $(BIN)/pytest -s tests/integration/test_stow_in.py
 	SPONDYL_TEST_CONNECTS=50000 $(BIN)/pytest -s tests/faults/test_slow_and_silent_peers.py tests/faults/test_tls_peers.py
+	$(BIN)/python benchmarks/turnaround.py slices
+	$(BIN)/python benchmarks/turnaround.py studies 1000
 
 viewers: $(VENV)/.dev servers $(VIEWERS) ## Show our objects in OHIF, in a browser; pictures go to viewers/
 	@command -v chromium >/dev/null 2>&1 || sh tests/install-servers.sh chromium

@@ -17,6 +17,7 @@ _ADVICE: Final = (
     (_F, "does not commit to the object", _NOT_PROVEN),
     (_F, "request for storage commitment", _NOT_PROVEN),
     (_F, "answered status 0x", "Look into the destination's log: it says why it refuses. Then retry."),
+    (_F, "with HTTP status ", "Look at its dicomweb_url and its log; ask it (the page, `spondyl echo`); then retry."),
     (_F, "no destination is called", "The destination was removed from the configuration: measure again."),
     (_F, " h: ", "It was down for too long. C-ECHO; then retry."),
     (_F, "the worker died", "Look for out of memory in the system's log; then retry."),

@@ -19,6 +19,7 @@ _WORDS: Final = (
     ("does not commit to the object", "not_proven"),
     ("request for storage commitment", "not_proven"),
     ("answered status 0x", "refused"),
+    ("with HTTP status ", "refused"),
     ("no destination is called", "destination_removed"),
     (" h: ", "destination_down"),
     ("the worker died", "worker_died"),

@@ -1,7 +1,7 @@
 """Deliver: C-STORE as requestor (PS3.4 annex B), over one association a destination that is kept open for a while.
 
 A file goes out as it is. Success here means that the destination said so; an answer that never came means "unknown",
-and the same object is sent again under the same UID.
+and the same object is sent again under the same UID. One that is reached by DICOMweb gets it by STOW-RS (`stow`).
 """
 
 import random

@@ -14,7 +14,7 @@ from typing import Final
 import httpx
 
 from service.config_peers import Destination
-from service.errors import Misconfigured, NotNow, PeerRefused, SpondylError, Unavailable
+from service.errors import NotNow, PeerRefused, SpondylError, Unavailable
 from service.tls import calling_context
 
 #: DICOM JSON (PS3.18 annex F), which every answer is asked for in.
@@ -36,7 +36,7 @@ _REDIRECTED: Final = range(300, 400)
 def calling(destination: Destination) -> Iterator[httpx.Client]:
     """Hold a client whose addresses are below the service root.
 
-    Raises Misconfigured where a file of ours cannot be used; Unavailable where nobody answers inside the block.
+    Raises Unavailable where nobody answers inside the block, and where a file of ours cannot be used.
     """
     with httpx.Client(
         base_url=destination.dicomweb_url.rstrip("/"),
@@ -98,13 +98,13 @@ class _Bearer(httpx.Auth):
 
 
 def _secret(path: Path, *, is_token: bool) -> str:
-    """Return the one line of a file; Misconfigured, which never quotes it, where it is none."""
+    """Return the one line of a file; Unavailable, which never quotes it, where it is none."""
     try:
         said = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"secret_file = {path}: cannot be read ({type(error).__name__})") from None
+        raise Unavailable(f"secret_file = {path}: cannot be read ({type(error).__name__})") from None
     if not said or not said.isprintable() or (is_token and not said.isascii()):
-        raise Misconfigured(f"secret_file = {path}: expected one line that can be printed")
+        raise Unavailable(f"secret_file = {path}: expected one line that can be printed")
     return said
 
 

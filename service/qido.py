@@ -21,7 +21,7 @@ _NO_SEARCH: Final = frozenset({400, 405, 406, 501})
 def find(destination: Destination, place: Place) -> bool:
     """Ask whether an object is there, under the destination's `dicomweb_url`.
 
-    Raises PeerRefused, NotNow, Unavailable, or Misconfigured where a file of its TLS or of who we are cannot be used.
+    Raises PeerRefused, NotNow or Unavailable; the last also where a file of its TLS or of who we are cannot be used.
     """
     where = f"/studies/{place.study_instance_uid}/series/{place.series_instance_uid}/instances"
     wanted = {"SOPInstanceUID": place.sop_instance_uid}

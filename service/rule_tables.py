@@ -24,7 +24,7 @@ def document(settings: Settings) -> dict[str, Any]:
 
 def tables(settings: Settings) -> list[Table]:
     """Return the rules, and what holds for each source where no rule matches."""
-    columns = ("Order", "Rule", "Sources", "Match", "Then", "Priority", "Destinations", "Quiet period")
+    columns = ("Order", "Rule", "Sources", "Match", "Then", "Priority", "Destinations", "Quiet period", "Fetched")
     rows = [(str(place), *_rule(rule)) for place, rule in enumerate(settings.rules, start=1)]
     own = [
         (
@@ -75,6 +75,7 @@ def _rule(rule: Rule) -> tuple[str, ...]:
         (rule.priority or _AS_SOURCE) if taken else "",
         _named(rule.destinations, _AS_SOURCE) if taken else "",
         _AS_SOURCE if rule.quiet_s is None else _seconds(rule.quiet_s),
+        (_named(rule.fetch, _AS_SOURCE) or "nothing") if taken else "",
     )
 
 

@@ -45,7 +45,7 @@ def send(destination: Destination, paths: Sequence[Path]) -> Path:
     """Send one object, the first of these alternatives that is taken; return which.
 
     NotTaken where none is; PeerRefused; or Unavailable where it may be tried again under the same UID: NotNow where the
-    destination itself is well. Misconfigured where a file of its TLS or of who we are cannot be used.
+    destination itself is well.
     """
     why, start = set(), time.monotonic()
     with dicomweb.calling(destination) as client:

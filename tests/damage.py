@@ -88,12 +88,12 @@ def _cut_up(source: random.Random, file: bytes, within: int) -> bytes:
 def _changed(source: random.Random, file: bytes) -> bytes:
     """Return the file with values that should not be there, elements lost, and items lost or doubled."""
     found = pydicom.dcmread(BytesIO(file))
-    for _ in range(source.choice((1, 1, 1, 2, 4))):
-        _change(source, _somewhere(source, found))
     out = BytesIO()
     try:
+        for _ in range(source.choice((1, 1, 1, 2, 4))):
+            _change(source, _somewhere(source, found))
         found.save_as(out, enforce_file_format=True)
-    except (*DAMAGE, LookupError):  # what was put in, pydicom must read to write the rest, and cannot
+    except (*DAMAGE, LookupError, OSError):  # what was put in, pydicom must read to write the rest, and cannot
         return _cut_up(source, file, len(file))
     return out.getvalue()
 
@@ -112,7 +112,7 @@ def _somewhere(source: random.Random, found: Dataset) -> Dataset:
 
 def _raw(found: Dataset) -> Iterator[RawDataElement | DataElement]:
     """Return the elements as they lie in the file, without their values being read."""
-    return (element for tag in found.keys() if (element := found.get_item(tag)) is not None)  # noqa: SIM118 - tags
+    return (found.get_item(tag) for tag in found.keys())  # noqa: SIM118 - a Dataset yields its elements
 
 
 def _change(source: random.Random, found: Dataset) -> None:
@@ -120,10 +120,10 @@ def _change(source: random.Random, found: Dataset) -> None:
     if not tags:
         return
     tag = source.choice(tags)
-    element = found.get_item(tag)
+    element: DataElement | RawDataElement = found.get_item(tag)
     if source.randrange(6) == 0:
         del found[tag]
-    elif element is not None and element.VR == "SQ":
+    elif element.VR == "SQ":
         items = found[tag].value
         match source.randrange(3):
             case 0:
@@ -132,7 +132,7 @@ def _change(source: random.Random, found: Dataset) -> None:
                 items.append(source.choice(items))
             case _ if items:
                 del items[source.randrange(len(items))]
-    elif element is not None:
+    else:
         had = element.value if isinstance(element, RawDataElement) else b""
         value = _value(source, element.VR or "UN", had or b"")
         found[tag] = RawDataElement(tag, element.VR, len(value), value, 0, False, True)

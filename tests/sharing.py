@@ -8,7 +8,6 @@ from xdist.scheduler import LoadFileScheduling
 #: one. The tests of any other file stay together, and what they share is made once.
 EACH_ALONE = (
     "tests/e2e/test_demo.py",
-    "tests/e2e/test_faults.py",
     "tests/integration/test_queue.py",
     "tests/integration/test_route.py",
     "tests/integration/test_supervisor.py",

@@ -11,6 +11,7 @@ import os
 import pickle
 import select
 import signal
+import struct
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeVar
@@ -25,6 +26,8 @@ PATIENCE_S: Final = 60.0
 #: Fewer items are not worth a copy.
 _LEAST: Final = 4
 _READ: Final = 1 << 20
+#: Comes before an answer: whether all of it is there.
+_LENGTH: Final = struct.Struct("=Q")
 
 
 @contextlib.contextmanager
@@ -86,8 +89,9 @@ def _copy(work: Callable[[], object]) -> tuple[int, int] | None:
         os.close(reading)
         die_with_parent()
         if os.getppid() == parent:
+            said = pickle.dumps(work(), protocol=pickle.HIGHEST_PROTOCOL)
             with os.fdopen(writing, "wb") as answer:
-                pickle.dump(work(), answer, protocol=pickle.HIGHEST_PROTOCOL)
+                answer.write(_LENGTH.pack(len(said)) + said)
             code = 0
     finally:
         os._exit(code)
@@ -95,13 +99,15 @@ def _copy(work: Callable[[], object]) -> tuple[int, int] | None:
 
 def _result(pipe: int, work: Callable[[], Result]) -> Result:
     answer = bytearray()
-    while select.select([pipe], [], [], PATIENCE_S)[0]:
+    waiting = select.poll()
+    waiting.register(pipe, select.POLLIN)
+    while waiting.poll(PATIENCE_S * 1000):
         piece = os.read(pipe, _READ)
         if not piece:
             break
         answer += piece
-    try:
-        result: Result = pickle.loads(answer)  # noqa: S301 - a copy of this process wrote it
-    except (pickle.UnpicklingError, EOFError):
+    length, said = answer[: _LENGTH.size], answer[_LENGTH.size :]
+    if len(length) < _LENGTH.size or _LENGTH.unpack(length) != (len(said),):
         return work()
+    result: Result = pickle.loads(said)  # noqa: S301 - a copy of this process wrote it
     return result

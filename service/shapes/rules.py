@@ -20,6 +20,8 @@ class RuleShown(Shape):
     priority: Priority | None
     destinations: list[str] | None
     quiet_s: float | None
+    #: What is fetched from the archive of its source; null is what the source says.
+    fetch: list[Literal["study", "seg", "prior"]] | None
 
 
 class SourceShown(Shape):

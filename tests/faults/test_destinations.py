@@ -12,6 +12,7 @@ from faults_seen import STILL_S
 from nodes import Running, serving, storescu, write_config
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
+from pynetdicom.association import Association
 from servers import free_port, wait_until
 from small_study import make_small_studies
 
@@ -52,7 +53,7 @@ class Sink:
         threading.Thread(target=self._report, args=(event.assoc, transaction_uid, wanted), daemon=True).start()
         return 0x0000, None
 
-    def _report(self, association: "evt.Association", transaction_uid: str, wanted: list[Reference]) -> None:
+    def _report(self, association: Association, transaction_uid: str, wanted: list[Reference]) -> None:
         time.sleep(0.1)  # the response to the N-ACTION goes first
         here = [each for each in wanted if each.sop_instance_uid in self.held]
         gone = [(each, 0x0112) for each in wanted if each.sop_instance_uid not in self.held]
@@ -117,9 +118,7 @@ def _done(node: Running) -> int:
         )
 
 
-@pytest.mark.parametrize(
-    ("fault", "times"), [("is down", 1), ("refuses", 2), ("hangs", 2), ("loses", 2)], ids=str
-)
+@pytest.mark.parametrize(("fault", "times"), [("is down", 1), ("refuses", 2), ("hangs", 2), ("loses", 2)], ids=str)
 def test_it_has_the_report_once(node: Running, sinks: dict[str, Sink], fault: str, times: int) -> None:
     """One report under one UID, whatever it did with the first; sent again only for a reason, and by itself."""
     sink = sinks[fault]

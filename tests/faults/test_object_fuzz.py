@@ -149,6 +149,8 @@ def test_nothing_that_is_stored_harms(tmp_path: Path) -> None:
         if end not in first:
             first[end] = number
             print(f"\n{number}, {name}: {end}", end="", flush=True)  # noqa: T201 - for the campaign's log
+        if number % 1000 == 999:
+            print(f"\n{number + 1} of {INPUTS}", end="", flush=True)  # noqa: T201 - as above
         if number == WARM:
             grown_from = psutil.Process().memory_info().rss
     print(f"\n{INPUTS} damaged objects, seed {SEED}: {dict(ends.most_common())}")  # noqa: T201 - for the campaign's log

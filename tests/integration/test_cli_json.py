@@ -99,31 +99,36 @@ def test_many_are_retried_by_state(ledger: Ledger) -> None:
         assert 2 == CliRunner().invoke(app, ["retry", *words]).exit_code
 
 
+#: What is typed, and what is offered then.
+TYPED = {
+    "spondyl ref": set(),
+    "spondyl se": {"settle", "send", "send-test", "serve"},
+    "spondyl studies --state f": {"failed"},
+    "spondyl echo p": {"pacs"},
+    "spondyl schema fin": {"findings"},
+}
+
+
 @pytest.mark.usefixtures("ledger")
-@pytest.mark.parametrize(
-    ("typed", "offered"),
-    [
-        ("spondyl ref", set()),
-        ("spondyl st", {"studies"}),
-        ("spondyl se", {"settle", "send", "send-test", "serve"}),
-        ("spondyl studies --state f", {"failed"}),
-        ("spondyl echo p", {"pacs"}),
-        ("spondyl schema fin", {"findings"}),
-    ],
-)
-def test_bash_completes(typed: str, offered: set[str], tmp_path: Path) -> None:
+def test_bash_completes(tmp_path: Path) -> None:
     """A bash that has read what `--show-completion` prints offers commands, options' values, and names of the site."""
     bash = shutil.which("bash")
     assert bash
-    script = (
-        'eval "$(env _SPONDYL_COMPLETE=source_bash spondyl)"\n'
-        f"COMP_WORDS=({typed}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); COMP_LINE='{typed}'; COMP_POINT={len(typed)}\n"
-        "_spondyl_completion spondyl\n"
-        'printf "%s\\n" "${COMPREPLY[@]}"\n'
-    )
+    script = ['eval "$(env _SPONDYL_COMPLETE=source_bash spondyl)"']
+    for typed in TYPED:
+        script += [
+            f"COMP_WORDS=({typed}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))",
+            "_spondyl_completion spondyl",
+            'echo "${COMPREPLY[@]}"',
+        ]
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     said = subprocess.run(
-        [bash, "--norc", "-c", script], capture_output=True, text=True, check=True, env=environment, cwd=tmp_path
+        [bash, "--norc", "-c", "\n".join(script)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+        cwd=tmp_path,
     )
 
-    assert offered == set(said.stdout.split())
+    assert list(TYPED.values()) == [set(line.split()) for line in said.stdout.splitlines()]

@@ -49,7 +49,7 @@ def completing(
     """Open a node whose one source has this archive; a study is quiet at once."""
     where = {"ae_title": "PACS", "host": "127.0.0.1", "timeout_s": 5.0, "patience_s": 100.0} | archive
     source = {"name": "pacs", "ae_titles": ["CT1", "PACS"], "archive": where}
-    about = {"node": {"port": port}, "sources": [source], "study": {"quiet_s": 0.0}}
+    about: dict[str, Any] = {"node": {"port": port}, "sources": [source], "study": {"quiet_s": 0.0}}
     with site(sqlite_url, root, *([destination] if destination else []), **about) as here:
         yield here
 

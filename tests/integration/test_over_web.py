@@ -95,7 +95,7 @@ def test_nothing_said_is_proof_by_qido_and_what_is_shown_can_be_read_again(confi
 
 
 def test_it_is_asked_and_sent_to_by_command(config: Path, archive: WebArchive, tmp_path: Path) -> None:
-    """`spondyl echo` searches, `spondyl send` stores; 4 where it is down, or a file of ours is missing."""
+    """`spondyl echo` searches, `spondyl send` stores; 4 where it is down, or the file of the secret is missing."""
     (tmp_path / "report.dcm").write_bytes(report_bytes())
     echoed = run(config, "echo", "cloud")
     assert (0, True) == (echoed.exit_code, echoed.stdout.startswith(f"cloud ({archive.url}): "))
@@ -107,7 +107,7 @@ def test_it_is_asked_and_sent_to_by_command(config: Path, archive: WebArchive, t
     assert 4 == run(config, "echo", "cloud").exit_code
     (tmp_path / "token").unlink()
     missing = run(config, "echo", "cloud")
-    assert 3 == missing.exit_code
+    assert 4 == missing.exit_code
     assert SECRET not in f"{echoed.output}{sent.output}{missing.output}"
 
 

@@ -18,7 +18,7 @@ from web_archive import WebArchive, module, web_archive
 
 from service import sending, stow
 from service.config_peers import Destination
-from service.errors import Misconfigured, NotNow, NotTaken, PeerRefused, SpondylError, Unavailable
+from service.errors import NotNow, NotTaken, PeerRefused, SpondylError, Unavailable
 from service.proving import FILING_S
 
 __all__ = ["empty_sqlite", "sqlite_url"]
@@ -231,11 +231,11 @@ def test_a_secret_that_was_renewed_is_used_at_once(archive: WebArchive, report: 
     assert ["Bearer first", "Bearer second"] == [each["Authorization"] for each in archive.headers]
     for wrong in (f"{SECRET}\nX-Other: 1", "", "žeton"):
         token.write_text(wrong, encoding="utf-8")
-        with pytest.raises(Misconfigured, match="expected one line") as told:
+        with pytest.raises(Unavailable, match="expected one line") as told:
             stow.send(destination, [report])
         assert SECRET not in str(told.value)
     token.unlink()
-    with pytest.raises(Misconfigured, match=r"secret_file = .*FileNotFoundError"):
+    with pytest.raises(Unavailable, match=r"secret_file = .*FileNotFoundError"):
         stow.send(destination, [report])
 
 

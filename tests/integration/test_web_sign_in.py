@@ -219,7 +219,10 @@ ACTIONS = (
     "/studies/{key}/retry",
     "/studies/{key}/ignore",
     "/failures/retry",
+    "/studies/{key}/retract",
+    "/studies/search",
     "/destinations/pacs/echo",
+    "/destinations/pacs/test",
     "/pause/intake",
     "/resume/intake",
     "/callers/forget",
@@ -232,6 +235,10 @@ API_ACTIONS = (
     "/api/v1/pause/intake",
     "/api/v1/resume/intake",
     "/api/v1/destinations/pacs/echo",
+    "/api/v1/destinations/pacs/test",
+    "/api/v1/studies/search",
+    "/api/v1/studies/{key}/retract",
+    "/api/v1/rules/try",
 )
 
 

@@ -145,6 +145,18 @@ def test_times_are_told_by_the_clock_of_the_source(offset: str, expected: str) -
     assert expected == headers.local(datetime(2026, 3, 4, 5, 6, tzinfo=UTC), source).strftime("%H:%M")
 
 
+@pytest.mark.parametrize(
+    ("tag", "vr", "raw", "keyword"),
+    [
+        (0x00280010, "IS", b"inf ", "Rows"),  # OverflowError
+        (0x00081115, "SQ", b"\xfe\xff", "ReferencedSeriesSequence"),  # it ends inside an item: OSError
+    ],
+)
+def test_whatever_pydicom_raises_is_damage(tag: int, vr: str, raw: bytes, keyword: str) -> None:
+    """What a mutated file made it raise (tests/faults/test_object_fuzz.py) makes an attribute a missing one."""
+    assert headers.value(_damaged(tag, vr, raw), keyword) is None
+
+
 def test_damaged_attributes_are_missing_ones() -> None:
     """What pydicom cannot read is no text and no item, never an exception or a warning that quotes it."""
     odd_length = _damaged(0x00700022, "FL", b"\1\2\3")

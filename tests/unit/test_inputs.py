@@ -1,8 +1,10 @@
 """The files of one study, sorted."""
 
+import resource
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
+import psutil
 import pydicom
 import pytest
 from pydicom.dataelem import RawDataElement
@@ -232,6 +234,29 @@ def test_a_damaged_uid_is_a_missing_one(tmp_path: Path) -> None:
 
     with pytest.raises(NotOneStudy, match=r"image: missing, empty or several: Study Instance UID$"):
         read_inputs([path])
+
+
+def test_a_length_asks_for_no_more_than_the_file_holds(tmp_path: Path) -> None:
+    """An element claims 4 GB (PS3.5 7.1.1): nothing as large is made room for, and what is there is read."""
+    path = _write(tmp_path, "image", BitsAllocated=8, PixelData=bytes(1000))
+    file = bytearray(path.read_bytes())
+    file[-1004:-1000] = b"\xfe\xff\xff\xff"
+    path.write_bytes(file)
+    inputs = read_inputs([path])
+    limit = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + 1_000_000_000, limit[1]))
+    try:
+        whole = inputs.whole(inputs.headers[0])
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limit)
+
+    assert bytes(1000) == whole.PixelData
+
+
+def test_an_error_of_the_disk_is_no_damage(tmp_path: Path) -> None:
+    """A file that cannot be read now may be read later: the system's error is raised, no object is left out."""
+    with pytest.raises(FileNotFoundError):
+        read_inputs([tmp_path / "gone"])
 
 
 def test_no_date_is_the_same_every_time(tmp_path: Path) -> None:
