@@ -20,7 +20,7 @@ from nodes import serving, storescu, write_config
 from pss import cpu_s, family, pss_mib
 from servers import run_orthanc
 from small_study import make_small_study
-from surroundings import say
+from surroundings import say, stop_in_order
 
 #: At most so much of one core, percent.
 GOAL_PERCENT = 1.0
@@ -40,6 +40,7 @@ def roles_of(serve: int) -> dict[str, list[int]]:
 
 def main(seconds: float = 60.0, processes: int = 1) -> None:
     """Print the table."""
+    stop_in_order()
     with ExitStack() as stack:
         base = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         make_small_study(base / "study", patient_name="Bench^Mark", patient_id="B1", seed=1)

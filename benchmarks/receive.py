@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from nodes import serving, write_config
 from servers import free_port, listens, program, run_orthanc, run_storescp, running, wait_until
-from surroundings import say
+from surroundings import say, stop_in_order
 
 #: What is sent: how many objects, SOP class, rows and columns of 16 bit.
 KINDS = {
@@ -177,6 +177,7 @@ def compare(peers: dict[str, Peer], kind: str, files: list[Path], rounds: int) -
 
 def main(rounds: int = 7, *kinds: str) -> None:
     """Print rates, ratios and the memory with eight large objects arriving at once."""
+    stop_in_order()
     with ExitStack() as stack:
         base = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         shared = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a folder of our own in it

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from report import spine
 from report_samples import context
 from servers import program, run_orthanc, run_storescp
-from surroundings import say
+from surroundings import say, stop_in_order
 
 from service.config import Settings
 from service.config_peers import Destination
@@ -98,6 +98,7 @@ def compare(name: str, peer: Peer, files: Sequence[Path], base: Path, rounds: in
 
 def main(rounds: int = 7, count: int = 300) -> None:
     """Print the table; fail where an object of ours was lost."""
+    stop_in_order()
     with ExitStack() as stack:
         base = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         scp = stack.enter_context(run_storescp(base / "storescp" / "in"))

@@ -3,13 +3,20 @@
 import os
 import platform
 import re
+import signal
 import subprocess
+import sys
 from importlib.metadata import version
 
 from servers import program
 
 #: What says its version where, as its first number with dots.
 _PEERS = {"dcmtk": ("storescu", "--version"), "Orthanc": ("Orthanc", "--version")}
+
+
+def stop_in_order() -> None:
+    """Have SIGTERM (a time limit) end the servers that a benchmark has started, too."""
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
 
 
 def say(what: str) -> None:

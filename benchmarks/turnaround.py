@@ -29,7 +29,7 @@ from pss import family, pss_mib
 from servers import free_port, program, run_orthanc, wait_until
 from small_study import make_small_studies
 from spine_study import make_another, make_template, study_uid
-from surroundings import say
+from surroundings import say, stop_in_order
 
 from service.spool import study_key
 
@@ -198,6 +198,7 @@ def more(base: Path, sent: Path, studies: int) -> None:
 def main(*words: str) -> None:
     """Print what is asked for."""
     what, numbers = (words[0], words[1:]) if words and not words[0].isdigit() else ("", words)
+    stop_in_order()
     with ExitStack() as stack:
         base = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         shared = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a folder of our own in it
