@@ -30,7 +30,8 @@ ALLOWED: Final = frozenset(
     {
         # what happened, and to whom; `study` is the spool's folder name, `document` a digest
         *("event", "level", "timestamp", "action", "study", "revision", "document", "job", "kind"),
-        *("role", "worker", "pid"),
+        # `file` is the name of one that the configuration names, of a certificate
+        *("role", "worker", "pid", "file"),
         # where from and where to; AE titles and addresses are the peers', not a patient's
         *("source", "destination", "calling_ae", "called_ae", "address", "bind", "port", "sop_class", "status"),
         # why
