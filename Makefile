@@ -81,7 +81,7 @@ bench: $(VENV)/.dev ## Run the benchmarks
 	$(BIN)/python benchmarks/pages.py
 	$(BIN)/python benchmarks/report.py
 
-campaign: coverage ## Run the long version of the accuracy and fault tests, and measure what all tests cover
+campaign: coverage ## Run what takes hours: every phantom, kill, damaged object and connect, the soak, all benchmarks
 	SPONDYL_TEST_PHANTOMS=1000 $(BIN)/pytest -s tests/accuracy
 	SPONDYL_TEST_ROUNDS=200 $(BIN)/pytest -s tests/faults/test_deaths.py
 	SPONDYL_TEST_ROUNDS=200 SPONDYL_TEST_SOAK_S=3600 $(BIN)/pytest -s tests/faults/test_servers.py
@@ -90,6 +90,7 @@ campaign: coverage ## Run the long version of the accuracy and fault tests, and 
 	SPONDYL_TEST_API_EXAMPLES=100 $(BIN)/pytest tests/integration/test_api_schema.py
 	SPONDYL_TEST_STOW_MB=2000 $(BIN)/pytest -s tests/integration/test_stow_in.py
 	SPONDYL_TEST_CONNECTS=50000 $(BIN)/pytest -s tests/faults/test_slow_and_silent_peers.py tests/faults/test_tls_peers.py
+	$(MAKE) bench ROUNDS=7
 	$(BIN)/python benchmarks/turnaround.py slices
 	$(BIN)/python benchmarks/turnaround.py studies 1000
 

@@ -185,7 +185,10 @@ class Acceptor(ThreadedAssociationServer):
         """Do the handshake, then start the association."""
         try:
             request.settimeout(self.handshake_timeout_s)
-            request = self._tls.context().wrap_socket(request, server_side=True)  # type: ignore[union-attr]  # see process_request
+            # The socket that was accepted is spent now; who is to give way in the handshake is hung up on by this one.
+            request = self._tls.context().wrap_socket(request, server_side=True, do_handshake_on_connect=False)  # type: ignore[union-attr]  # see process_request
+            self.waiting.enter(client_address, request)
+            request.do_handshake()
         except OSError as error:
             self.waiting.leave(client_address)
             # Who hangs up or says nothing is a port scanner or a probe, as without TLS.
@@ -194,7 +197,6 @@ class Acceptor(ThreadedAssociationServer):
             say("TLS handshake failed", action="tls_refused", address=client_address[0], why=_reason(error))
             self.shutdown_request(request)
             return
-        self.waiting.enter(client_address, request)
         super().process_request_thread(request, client_address)
 
     def close(self) -> None:

@@ -122,6 +122,11 @@ class Arriving:
     def too_large(self, key: str, *, why: str) -> None:
         """Tell the ledger, once in a while, that objects of a study are refused because it has too many."""
         now = self._clock()
+        with self._lock:
+            studies = [delivery.studies[key] for delivery in self._open.values() if key in delivery.studies]
+        for study in studies:
+            if study.pending:  # or there is nothing yet that it could be entered at
+                self._note(key, study, held_until=now + HOLD_S)
         with _tolerating_the_ledger(study=key):
             if self._arrivals.too_large(key, why=why, now=now, since=now - SAY_AGAIN_S):
                 log.warning("study too large", action="study_too_large", study=key, why=why)

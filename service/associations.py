@@ -5,6 +5,7 @@ associations that source may have, which SOP classes it may send. Rejections are
 trying again cannot help until somebody changes a configuration, transient where it can.
 """
 
+import errno
 from collections.abc import Mapping
 from typing import Final, Protocol
 
@@ -26,6 +27,10 @@ from service.sop_classes import NAMES
 _CALLER_NOT_RECOGNISED: Final = (0x01, 0x01, 0x03)
 #: Rejected-transient, by the service provider (presentation), local limit exceeded.
 _LIMIT_EXCEEDED: Final = (0x02, 0x03, 0x02)
+#: Rejected-transient, by the service provider (presentation), temporary congestion.
+_CONGESTED: Final = (0x02, 0x03, 0x01)
+#: This process, or the machine, has as many files open as it may.
+_NO_MORE_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE})
 #: What pynetdicom rejects by itself, by (source, reason) of PS3.8 9.3.4.
 _REJECTIONS: Final[Mapping[object, str]] = {(0x01, 0x07): "called_ae_title", (0x03, 0x02): "too_many_associations"}
 
@@ -104,16 +109,23 @@ class Associations:
 
     def _on_requested(self, event: evt.Event) -> None:
         association = event.assoc
+        # pynetdicom logs what is raised here, and would go on: a fault of ours lets nobody in.
+        answer, cause = _CONGESTED, "other"
+        try:
+            answer, cause = self._answer(association)
+        finally:
+            if cause:
+                association.acse.send_reject(*answer)
+        if cause:
+            self._say_rejected(association, cause)
+
+    def _answer(self, association: Association) -> tuple[tuple[int, int, int], str]:
+        """Return how an association is to be rejected, and the cause, "" where it may begin."""
         try:
             self._admit(association)
         except NotAdmitted as refusal:
-            self._say_rejected(association, refusal.cause)
-            association.acse.send_reject(*_CALLER_NOT_RECOGNISED)
-            return
-        cause = self._over_a_limit(association)
-        if cause is not None:
-            self._say_rejected(association, cause)
-            association.acse.send_reject(*_LIMIT_EXCEEDED)
+            return _CALLER_NOT_RECOGNISED, refusal.cause
+        return _LIMIT_EXCEEDED, self._over_a_limit(association) or ""
 
     def _admit(self, association: Association) -> None:
         """Admit a source; a destination that is none may report what it has, and nothing else."""
@@ -140,6 +152,9 @@ class Associations:
             if self._shared and not self._shared.slots.take(association):
                 return "too_many_associations"
         except OSError as error:
+            if error.errno in _NO_MORE_FILES:
+                # One more association would have none for what it sends, either.
+                return "too_many_associations"
             # C-STORE says what is wrong with the disk; a limit that cannot be kept must not hide it.
             log.error("spool not readable", action="spool_unreadable", why=error.strerror)
         return None

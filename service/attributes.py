@@ -57,7 +57,7 @@ def attributes(file: bytes | memoryview, wanted: Collection[int]) -> Attributes:
     syntax, start = where_data_begins(file)
     every = {*wanted, CHARACTER_SET}
     found: dict[int, bytes] = {}
-    with contextlib.suppress(struct.error, zlib.error):
+    with contextlib.suppress(struct.error, zlib.error, Refused):
         # What came before a fault stays.
         found.update(Elements(memoryview(file)[start:], syntax, wanted=every, last=max(every)))
     encodings = _encodings(found.get(CHARACTER_SET, b""))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from service.config_peers import Source
+from service.rules import TESTS
 
 #: What a caller is called in metrics where no source is configured: titles that anyone may choose are no label.
 UNLISTED: Final = "unlisted"
@@ -23,7 +24,7 @@ class NotAdmitted(Exception):
 class Admitted:
     """Who calls."""
 
-    #: Of the configured source; where none are configured, the calling AE title.
+    #: Of the configured source; where none are configured, the calling AE title, which poses as no test of ours.
     name: str
     configured: Source | None = None
 
@@ -36,7 +37,7 @@ class Admitted:
 def admit(sources: Sequence[Source], *, calling_ae: str, address: str) -> Admitted:
     """Return who calls; raise NotAdmitted."""
     if not sources:
-        return Admitted(name=calling_ae)
+        return Admitted(name=_claimed(calling_ae))
     titled = [source for source in sources if calling_ae in source.ae_titles]
     if not titled:
         raise NotAdmitted(cause="calling_ae_title")
@@ -49,7 +50,7 @@ def admit(sources: Sequence[Source], *, calling_ae: str, address: str) -> Admitt
 def admit_account(sources: Sequence[Source], *, account: str, address: str) -> Admitted:
     """Return who sends by STOW-RS; raise NotAdmitted: the account has the name of its source."""
     if not sources:
-        return Admitted(name=account)
+        return Admitted(name=_claimed(account))
     for source in sources:
         if source.name == account:
             if source.networks and not _is_in(address, source.networks):
@@ -62,6 +63,11 @@ def may_connect(sources: Sequence[Source], address: str) -> bool:
     """Whether a connection from here could become an association: False where every source has networks, none this."""
     callers = [source for source in sources if source.ae_titles]
     return not sources or any(not source.networks or _is_in(address, source.networks) for source in callers)
+
+
+def _claimed(name: str) -> str:
+    """Return what a study stands under whose sender chose its name: never that of a test report of ours."""
+    return f"caller {name}" if name.startswith(TESTS) else name
 
 
 def address_of(text: str) -> str:

@@ -12,6 +12,7 @@ from service.identity import is_uid
 
 #: PS3.7 E.1, Command Field (0000,0100).
 C_STORE_RQ: Final = 0x0001
+N_ACTION_RQ: Final = 0x0130
 _C_STORE_RSP: Final = 0x8001
 #: PS3.7 E.1, Command Data Set Type (0000,0800): there is none.
 _NO_DATA_SET: Final = 0x0101

@@ -4,8 +4,11 @@ A report is a peer's text: of its UIDs nothing is believed that was not asked fo
 number.
 """
 
+import struct
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Final
 
 from pydicom.dataset import Dataset
@@ -14,10 +17,14 @@ from pynetdicom import build_context
 from pynetdicom.presentation import PresentationContext
 
 from service import sop_classes
+from service.elements import Elements
+from service.errors import Refused
 
 #: PS3.4 J.3.5: Storage Commitment Push Model SOP Class, and its well-known instance.
 PUSH_MODEL: Final = "1.2.840.10008.1.20.1"
 PUSH_MODEL_INSTANCE: Final = "1.2.840.10008.1.20.1.1"
+#: Transaction UID (0008,1195).
+_TRANSACTION: Final = 0x0008_1195
 #: PS3.4 table J.3-1: the one action, request storage commitment.
 REQUEST: Final = 1
 #: PS3.4 table J.3-2: event types.
@@ -96,6 +103,16 @@ def read_event(information: Dataset) -> Report:
             for item in _items(information, "FailedSOP")
         },
     )
+
+
+def transaction_of(information: BytesIO | None, transfer_syntax: str) -> str:
+    """Return the Transaction UID of Event or Action Information as it came, of which nothing else is read; "": none."""
+    encoded = information.getvalue() if information else b""
+    try:
+        found = dict(Elements(encoded, transfer_syntax, wanted={_TRANSACTION}, last=_TRANSACTION))
+    except (struct.error, zlib.error, Refused):
+        return ""
+    return found.get(_TRANSACTION, b"").decode("ascii", "replace").strip("\0 ")
 
 
 def read_request(information: Dataset) -> tuple[str, list[Reference]]:

@@ -5,10 +5,8 @@ answer is found anew, so whoever did not get it asks again. It goes on an associ
 title is a destination's, else on the one that asked.
 """
 
-import threading
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
 from typing import Final, Protocol
@@ -30,7 +28,8 @@ from service.errors import NotNow, PeerRefused, SpondylError, Unavailable
 from service.identity import is_uid
 from service.logs import log
 from service.receiving import ReceivingAssociation
-from service.spool import Spool
+from service.spool import Spool, digests
+from service.tries import Tries
 
 #: PS3.7 10.1.4.1.10, of an N-ACTION.
 _SUCCESS: Final = 0x0000
@@ -38,6 +37,13 @@ _NO_SUCH_INSTANCE: Final = 0x0112
 _INVALID_ARGUMENT: Final = 0x0115
 _NO_SUCH_ACTION: Final = 0x0123
 _NOT_AUTHORISED: Final = 0x0124
+_RESOURCE_LIMITATION: Final = 0x0213
+#: So many objects may be asked for in one request; a request of more is decoded for seconds.
+_MOST_REFERENCES: Final = 10_000
+#: So many reports wait to be brought back.
+_MOST_REPORTS: Final = 100
+#: PS3.5 7.5: what begins an item, in both byte orders.
+_ITEMS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 #: PS3.7 annex C, of an N-EVENT-REPORT: processing failure, resource limitation.
 _PASSING: Final = frozenset({0x0110, 0x0213})
 #: A report on an association of its own is tried again after so long, seconds; then the caller must ask again.
@@ -58,6 +64,8 @@ class Committing:
     settings: Settings
     spool: Spool
     ledger: LedgerOfKeys
+    #: The reports that go on associations of their own.
+    reports: Tries = field(default_factory=lambda: Tries(_MOST_REPORTS))
 
     def on_action(self, event: evt.Event) -> tuple[int, Dataset | None]:
         """Return the status of the response to an N-ACTION-RQ; the report follows."""
@@ -70,11 +78,13 @@ class Committing:
             return _NO_SUCH_ACTION, None
         if str(request.RequestedSOPInstanceUID) != commitment.PUSH_MODEL_INSTANCE:
             return _NO_SUCH_INSTANCE, None
+        if _has_too_many(request.ActionInformation):
+            return _RESOURCE_LIMITATION, None
         transaction_uid, references = commitment.read_request(event.action_information)
         if not references or not is_uid(transaction_uid):
             return _INVALID_ARGUMENT, None
-        self._answer(association, event.context, transaction_uid, references)
-        return _SUCCESS, None
+        taken = self._answer(association, event.context, transaction_uid, references)
+        return (_SUCCESS if taken else _RESOURCE_LIMITATION), None
 
     def _answer(
         self,
@@ -82,17 +92,17 @@ class Committing:
         context: PresentationContextTuple,
         transaction_uid: str,
         references: Sequence[Reference],
-    ) -> None:
-        """See to it that the report follows the response."""
+    ) -> bool:
+        """See to it that the report follows the response; False where too many wait to be brought back."""
         calling_ae = association.requestor.ae_title.strip()
         # One that is reached by DICOMweb has no AE title.
         named = (each for each in self.settings.destinations if each.ae_title)
         elsewhere = next((each for each in named if each.ae_title == calling_ae), None)
         if elsewhere is None:
             association.afterwards.append(partial(self._here, association, context, transaction_uid, references))
-        else:
-            asked = elsewhere, transaction_uid, references
-            threading.Thread(target=self._elsewhere, args=asked, daemon=True).start()
+            return True
+        waits_s = iter(_AGAIN_S)
+        return self.reports.add(partial(self._elsewhere, elsewhere, transaction_uid, references, waits_s))
 
     def report(self, transaction_uid: str, references: Sequence[Reference]) -> tuple[int, Dataset]:
         """Return (event type, Event Information) that the spool gives cause for."""
@@ -106,10 +116,12 @@ class Committing:
     def _missing(self, references: Sequence[Reference]) -> Iterator[tuple[str, int]]:
         """Yield (SOP Instance UID, Failure Reason) of what is not here as it is named."""
         wanted = {each.sop_instance_uid: each.sop_class_uid for each in references}
-        left = set(wanted)
+        left = digests(wanted)
         for key in self._keys():
-            for uid, path in self.spool.among(key, left).items():
-                left.discard(uid)
+            found = self.spool.among_digests(key, left)
+            if found:
+                left = {digest: uid for digest, uid in left.items() if uid not in found}
+            for uid, path in found.items():
                 try:
                     kept = str(read_file_meta_info(path).get("MediaStorageSOPClassUID"))
                 except (OSError, InvalidDicomError):
@@ -118,13 +130,14 @@ class Committing:
                     yield uid, CLASS_INSTANCE_CONFLICT if kept else NO_SUCH_OBJECT
             if not left:
                 return
-        yield from ((uid, NO_SUCH_OBJECT) for uid in left)
+        yield from ((uid, NO_SUCH_OBJECT) for uid in left.values())
 
     def _keys(self) -> Iterator[str]:
         """Yield every study's key, those first that got objects last: who asks has mostly just sent."""
         recent = self.ledger.recent(limit=200)
         yield from recent
-        yield from (key for key in self.spool.keys() if key not in set(recent))  # noqa: SIM118 - not a mapping
+        looked_at = set(recent)
+        yield from (key for key in self.spool.keys() if key not in looked_at)  # noqa: SIM118 - not a mapping
 
     def _here(
         self,
@@ -141,19 +154,19 @@ class Committing:
             return
         association.dimse.send_msg(_event(kind, information, context.transfer_syntax), context.context_id)
 
-    def _elsewhere(self, destination: Destination, transaction_uid: str, references: Sequence[Reference]) -> None:
-        """Send the report on an association of its own, in the role of SCP (PS3.4 J.3.3)."""
-        for wait_s in (*_AGAIN_S, None):
-            try:
-                kind, information = self.report(transaction_uid, references)
-                self._call(destination, kind, information)
-            except (SpondylError, OSError) as error:
-                if wait_s is None or isinstance(error, PeerRefused):
-                    _say_unreported(destination.name, error)
-                    return
-                time.sleep(wait_s)
-            else:
-                return
+    def _elsewhere(
+        self, destination: Destination, transaction_uid: str, references: Sequence[Reference], waits_s: Iterator[float]
+    ) -> float | None:
+        """Send the report on an association of its own, in the role of SCP (PS3.4 J.3.3); return when to try again."""
+        try:
+            kind, information = self.report(transaction_uid, references)
+            self._call(destination, kind, information)
+        except (SpondylError, OSError) as error:
+            wait_s = None if isinstance(error, PeerRefused) else next(waits_s, None)
+            if wait_s is None:
+                _say_unreported(destination.name, error)
+            return wait_s
+        return None
 
     def _call(self, destination: Destination, kind: int, information: Dataset) -> None:
         role = build_role(commitment.PUSH_MODEL, scp_role=True)
@@ -172,6 +185,12 @@ class Committing:
         if status != _SUCCESS:
             why = f"{destination.name} answered a report of storage commitment with status 0x{status:04X}"
             raise NotNow(why) if status in _PASSING else PeerRefused(why)
+
+
+def _has_too_many(information: BytesIO | None) -> bool:
+    """Whether Action Information has more items than may be asked for; looked at before anything is decoded."""
+    encoded = information.getvalue() if information else b""
+    return any(encoded.count(item) > _MOST_REFERENCES for item in _ITEMS)
 
 
 def _say_unreported(to: str, error: Exception) -> None:

@@ -17,6 +17,7 @@ from typing import Final
 from pydicom.dataset import Dataset
 
 from service import peer
+from service.arriving import SAY_AGAIN_S
 from service.attributes import attributes_of_file
 from service.config_peers import Archive
 from service.errors import NotNow, PeerRefused, SpondylError, Unavailable
@@ -217,6 +218,9 @@ class Completer:
                 self.node.ledger.arrivals.note(
                     key=key, study_instance_uid=uid, source=held.source, now=self.node.clock(), held_until=0.0
                 )
+            for key, why in keep.full.items():
+                now = self.node.clock()
+                self.node.ledger.arrivals.too_large(key, why=why, now=now, since=now - SAY_AGAIN_S)
 
 
 def _lacks(held: Completion, seen: _Seen) -> str:

@@ -209,12 +209,10 @@ class Web(Table):
     bind: str = "127.0.0.1"
     port: BindPort = 8080
     token_file: File | None = None
-    #: Networks of reverse proxies that sign people in; nobody else is believed.
+    #: Networks of our reverse proxies; what anybody else forwards is not believed.
     proxies: tuple[Network, ...] = ()
-    #: The header in which they name who has signed in.
-    proxy_user_header: Annotated[str, matching(r"[A-Za-z][A-Za-z0-9-]{0,63}", "the name of an HTTP header")] = (
-        "X-Forwarded-User"
-    )
+    #: The header in which they name who has signed in; "": they sign nobody in, and no such header is read.
+    proxy_user_header: Annotated[str, matching(r"([A-Za-z][A-Za-z0-9-]{0,63})?", "the name of an HTTP header")] = ""
 
     @model_validator(mode="after")
     def _token_beyond_loopback(self) -> Self:

@@ -69,17 +69,18 @@ class Deliverer:
         #: For the jitter of waits.
         self.rng = rng
 
-    def send(self, destination: Destination, *paths: Path) -> Path:
+    def send(self, destination: Destination, *paths: Path, again: bool = False) -> Path:
         """Send one object, the first of these alternatives that the destination takes; return which.
 
         NotTaken where it takes none; PeerRefused; or Unavailable where it may be tried again (under the same UID),
         NotNow, an Unavailable, where the destination itself is well.
         Unsendable where a file is no object of ours. Waits at most the destination's `timeout_s` for each answer.
+        `again`: this is not the first try.
         """
         if destination.protocol == "dicomweb":
             for path in paths:
                 _pair_of(path)
-            return stow.send(destination, paths)
+            return stow.send(destination, paths, again=again)
         with self._lock:
             line = self._lines.setdefault(
                 destination.name, _Line(destination, self._settings.node.ae_title, self._clock)

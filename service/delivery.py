@@ -66,7 +66,7 @@ def _send(claim: Claim, deliverer: Deliverer, destination: Destination) -> Repor
     if (finding := claim.choices[0].finding) is not None:
         raise Quarantined(f"held back, {claim.choices[0].kind}: {finding}")
     files = {deliverer.spool.report(claim.study.key, choice.file_name): choice for choice in claim.choices}
-    return files[deliverer.send(destination, *files)]
+    return files[deliverer.send(destination, *files, again=claim.job.attempts > 1)]
 
 
 def _put_off(

@@ -78,8 +78,17 @@ def publish(descriptor: int, aside: Path, path: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError:
-        path.unlink(missing_ok=True)
+        # Another sender of the same object may have given its own file the name meanwhile, and been told so.
+        if is_still(path, descriptor):
+            path.unlink(missing_ok=True)
         raise
+
+
+def is_still(path: Path, descriptor: int) -> bool:
+    """Whether an open file or folder still has this name."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    return False
 
 
 def one_commit(folder: Path) -> bool:

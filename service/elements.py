@@ -1,13 +1,16 @@
 """The elements of a data set, read from its bytes: nothing is decoded that is not needed.
 
 Top-level elements stand in ascending order (PS3.5 7.1), so reading ends after the last one that is wanted, before
-pixels. Sequences are stepped over without recursion: a data set nested a million deep costs no stack.
+pixels. Sequences are stepped over without recursion, and so far only: what is nested deeper, or has more elements, than
+any real data set is refused before it costs much.
 """
 
 import struct
 import zlib
 from collections.abc import Collection, Iterator
 from typing import Final
+
+from service.errors import Refused
 
 IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
 DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1.99"
@@ -22,6 +25,11 @@ _LONG: Final = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _INFLATE_LIMIT: Final = 16 * 1024 * 1024
 #: So much is read of a value, bytes: what is wanted is short, whatever length a data set claims.
 _LONGEST: Final = 64 * 1024
+#: Sequences and items of undefined length may be nested so deep; content trees of SR, the deepest there are, take 2 a
+#: level (PS3.5 7.5).
+_DEEPEST: Final = 64
+#: So many elements, items and delimiters are looked at, some 0.1 s; an enhanced object with 10,000 references has less.
+_MOST: Final = 100_000
 
 
 def byte_order(transfer_syntax: str) -> str:
@@ -32,7 +40,7 @@ def byte_order(transfer_syntax: str) -> str:
 class Elements:
     """Iterates over (tag, value) of the `wanted` top-level elements of a data set, in their order.
 
-    struct.error, zlib.error where it ends too early or cannot be inflated.
+    struct.error, zlib.error where it ends too early or cannot be inflated; Refused where it goes too far.
     """
 
     def __init__(self, data: bytes | memoryview, transfer_syntax: str, *, wanted: Collection[int], last: int) -> None:
@@ -44,6 +52,7 @@ class Elements:
         self._wanted = wanted
         self._last = last
         self._at = 0
+        self._seen = 0
         self._implicit = transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN
         self._tag = struct.Struct(f"{order}HH")
         self._short = struct.Struct(f"{order}H")
@@ -69,6 +78,9 @@ class Elements:
 
     def _header(self, implicit: bool) -> tuple[int, bytes, int]:
         """Read tag, VR and length (PS3.5 7.1); items and delimiters never have a VR (PS3.5 7.5)."""
+        self._seen += 1
+        if self._seen > _MOST:
+            raise Refused(f"the data set has more than {_MOST} elements up front")
         group, element = self._unpack(self._tag)
         tag = group << 16 | element
         if implicit or group == _ITEM_GROUP:
@@ -88,6 +100,8 @@ class Elements:
             if tag in _ENDS:
                 inside.pop()
             elif length == _UNDEFINED_LENGTH:
+                if len(inside) == _DEEPEST:
+                    raise Refused(f"the data set is nested deeper than {_DEEPEST}")
                 inside.append(inside[-1] or vr == b"UN")
             else:
                 self._at += length

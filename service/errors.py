@@ -110,6 +110,15 @@ class BadLandmarks(SpondylError):
     who = "whoever supplied the landmarks"
 
 
+class NotHeld(SpondylError):
+    """The ledger cannot hold such a text or number."""
+
+    @property
+    def who_now(self) -> str:
+        """Of a request: whoever asked for it. In a job it would be a fault of ours."""
+        return "the caller"
+
+
 class Unknown(SpondylError):
     """Nothing is known under this name."""
 

@@ -28,6 +28,8 @@ CANNOT_UNDERSTAND: Final = 0xC000
 _MEDIA_TYPE: Final = "application/dicom"
 #: A request has no more parts: each is remembered for the answer.
 _MOST_PARTS: Final = 20_000
+#: A sender that never stops makes an entry of the trail so often, seconds.
+TELL_EVERY_S: Final = 3600.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +105,7 @@ class Intake:
         self._lock = threading.Lock()
         #: (stored, refused) of each sender that the trail has not heard of.
         self._untold: dict[Sender, tuple[int, int]] = {}
-        self._has_come = False
+        self._told_at = float("-inf")
         self._stopping = threading.Event()
 
     def admit(self, sender: Sender) -> Admitted:
@@ -112,7 +114,8 @@ class Intake:
             admitted = admit_account(self._node.settings.sources, account=sender.name, address=sender.address)
         except NotAdmitted as refusal:
             self._metrics.association_rejected(refusal.cause, UNLISTED)
-            self._has_come = True
+            cause = "account" if refusal.cause == "account" else "account_network"
+            self._door.turned_away(calling_ae=sender.name, called_ae="", address=sender.address, cause=cause)
             raise
         self._door.require_open()
         return admitted
@@ -135,11 +138,11 @@ class Intake:
         return taken
 
     def tick(self) -> None:
-        """Renew what is held, tell the trail who sent how much, save the counts for the page of metrics."""
+        """Renew what is held, tell once an hour who sent how much, save the counts for the page of metrics."""
         self._arriving.renew()
-        self._tell()
-        if not self._has_come:
-            return
+        self._door.tell()
+        if self._stopping.is_set() or self._node.clock() - self._told_at >= TELL_EVERY_S:
+            self._tell()
         try:
             self._metrics.save_intake(self._node.settings.web.port)
         except OSError as error:
@@ -196,7 +199,6 @@ class Intake:
 
     def _count(self, sender: Sender, taken: Taken) -> None:
         with self._lock:
-            self._has_come = True
             stored, refused = self._untold.get(sender, (0, 0))
             self._untold[sender] = stored + len(taken.stored), refused + len(taken.failed) + bool(taken.broken)
 
@@ -204,6 +206,8 @@ class Intake:
         """Enter in the trail who sent how much since the last time; what cannot be told now, is told the next time."""
         with self._lock:
             untold, self._untold = self._untold, {}
+        if untold:
+            self._told_at = self._node.clock()
         for sender, (stored, refused) in untold.items():
             words = f"{stored} objects stored, {refused} refused"
             try:
@@ -212,6 +216,7 @@ class Intake:
                 )
             except Unavailable as error:
                 log.warning("the ledger was not told; it will be", action="ledger_unavailable", why=str(error))
+                self._told_at = float("-inf")
                 with self._lock:
                     since = self._untold.get(sender, (0, 0))
                     self._untold[sender] = stored + since[0], refused + since[1]

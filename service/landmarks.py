@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from service.dispatch import dispatch_all
 from service.ledger import Kept, Ledger, Supplied
+from service.ledger.moves import API
 from service.logs import log
 from service.spool import Spool
 from service.states import NotAllowed, StudyState
@@ -41,8 +42,8 @@ class DocumentFormat:
     check: Check
 
 
-def supply(node: Node, uid_or_key: str, document: bytes, *, check: Check) -> Supplied:
-    """Take a document in; the study goes by its Study Instance UID or by its key.
+def supply(node: Node, uid_or_key: str, document: bytes, *, check: Check, actor: str = API) -> Supplied:
+    """Take a document in, put by `actor`; the study goes by its Study Instance UID or by its key.
 
     Raises Unknown, BadLandmarks, OutOfSpace, Unavailable, and NotAllowed where the study takes none.
     """
@@ -54,7 +55,7 @@ def supply(node: Node, uid_or_key: str, document: bytes, *, check: Check) -> Sup
         complete=study.state is not StudyState.RECEIVING,
     )
     keep = partial(_keep, node.spool, study.key, document)
-    supplied = node.ledger.documents.supply(study.id, keep=keep, now=node.clock())
+    supplied = node.ledger.documents.supply(study.id, keep=keep, now=node.clock(), actor=actor)
     if supplied.changed:
         _say(supplied)
     if supplied.job is not None:

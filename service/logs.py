@@ -8,6 +8,7 @@ quotes values. Libraries that log through `logging` are heard from WARNING on, t
 location only.
 """
 
+import contextlib
 import logging
 import re
 import sys
@@ -65,7 +66,7 @@ def configure(level: str = "info", *, json: bool | None = None, stream: TextIO |
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(output),
+        logger_factory=lambda *_: _Lines(output),
         cache_logger_on_first_use=False,
     )
     logging.root.handlers[:] = [LibraryHandler()]
@@ -96,6 +97,16 @@ def described(error: BaseException | None) -> Mapping[str, object]:
         cause = cause.__cause__ or cause.__context__
     said: dict[str, object] = {"error": type(error).__name__, "where": lines}
     return said | ({"caused_by": causes} if causes else {})
+
+
+class _Lines(structlog.WriteLogger):
+    """Writes lines. One that cannot be written (a full disk, a reader that is gone) is lost: it must stop nobody."""
+
+    def msg(self, message: str) -> None:
+        with contextlib.suppress(OSError):
+            super().msg(message)
+
+    debug = info = warning = error = msg
 
 
 class LibraryHandler(logging.Handler):

@@ -24,6 +24,27 @@ _OF_INTAKE: Final = (
     "spondyl_rejected_associations_total",
     "spondyl_own_reports_received_total",
 )
+#: Why a caller is turned away: of C-STORE (`associations.Counts`), and "account" of STOW-RS.
+REJECTIONS: Final = (
+    "calling_ae_title",
+    "address",
+    "called_ae_title",
+    "account",
+    "too_many_associations",
+    "too_many_of_source",
+    "other",
+)
+#: Why an object is refused: `storing.cause_of`, and a fault of ours.
+REFUSALS: Final = (
+    "out_of_space",
+    "too_large",
+    "study_too_large",
+    "paused",
+    "mismatch",
+    "cannot_understand",
+    "not_supported",
+    "our_fault",
+)
 
 
 class Metrics:
@@ -39,6 +60,12 @@ class Metrics:
         self._refused = self._counter("refused_objects", "Objects refused, by cause", "cause", "source")
         self._contexts = self._counter("refused_contexts", "Presentation contexts refused, by SOP class", "sop_class")
         self._own = self._counter("own_reports_received", "Reports of ours that a PACS routed back to us")
+        # Each is there from the start: `increase` does not see a counter that begins with its first event.
+        for source in (UNLISTED, *(each.name for each in settings.sources)):
+            for cause in REJECTIONS:
+                self._rejected.labels(cause, source)
+            for cause in REFUSALS:
+                self._refused.labels(cause, source)
         self._saved_at = self._gauge("listener_timestamp_seconds", "When a listener last said that it is there")
         self._free = self._gauge("spool_free_bytes", "Room left for the spool")
 
@@ -87,6 +114,10 @@ class Metrics:
         registry = CollectorRegistry()
         registry.register(page)
         return generate_latest(registry).decode()
+
+    def refused_by_source(self) -> dict[str, int]:
+        """Return how many objects of each source were refused since the listeners were started."""
+        return metrics_page.refused_by_source(self._folder, now=self._clock())
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"spondyl_{name}", text, labels, registry=self._registry)

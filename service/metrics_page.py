@@ -1,5 +1,6 @@
 """What /metrics shows: the files of the listeners, and the ledger at the moment of the question."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,7 @@ class LedgerJobs(Protocol):
 class LedgerLists(Protocol):
     """What is asked of the studies that failed."""
 
-    def causes(self, states: Sequence[StudyState], *, limit: int = ...) -> Sequence[Cause]:
+    def causes(self, states: Sequence[StudyState], *, limit: int | None = ...) -> Sequence[Cause]:
         """Return what studies in these states ended with."""
 
 
@@ -113,6 +114,16 @@ class Page(Collector):
             known = []
         yield GaugeMetricFamily("spondyl_ledger_up", "Whether the ledger answers", value=bool(known))
         yield from known
+
+
+def refused_by_source(folder: Path, *, now: float) -> dict[str, int]:
+    """Return how many objects of each source were refused since the listeners were started."""
+    found: Counter[str] = Counter()
+    for family in _of_listeners(folder, since=now - _GONE_S):
+        for sample in family.samples:
+            if sample.name == "spondyl_refused_objects_total":
+                found[sample.labels["source"]] += int(sample.value)
+    return dict(found)
 
 
 def _of_listeners(folder: Path, *, since: float) -> Iterable[Metric]:

@@ -4,7 +4,7 @@ Read from the ledger, the broker, the disk and the signs of life of the other ro
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -25,6 +25,8 @@ DAY_S: Final = 86_400.0
 _LISTENER_GONE_S: Final = 20.0
 #: A study waits for a worker no longer than this where there are enough, seconds.
 _LONG_QUEUE_S: Final = 900.0
+#: A destination proves what it stored well within a day; the alert rule SpondylNotProven waits as long.
+_LONG_UNPROVEN_S: Final = DAY_S
 
 
 class Light(StrEnum):
@@ -130,7 +132,9 @@ def overview(node: Node) -> Overview:
         disk_check(node),
         *_tls_checks(node, now=now),
         *_destination_checks(destinations, now=now),
+        *_proof_checks(node, now=now),
         _failure_check(node),
+        *_note_checks(node),
         _caller_check(node, now=now),
     ]
     return Overview(
@@ -142,6 +146,19 @@ def overview(node: Node) -> Overview:
         workers=workers,
         destinations=destinations,
         pauses=tuple(pauses.values()),
+    )
+
+
+def without_ledger(node: Node) -> tuple[Check, ...]:
+    """Look at what can be seen while the ledger does not answer; no word here tells a stranger of the site."""
+    do = "See that its database runs and its disk is there; `spondyl doctor` says more."
+    ledger = "does not answer: nothing is settled, measured or sent; what is sent by C-STORE is kept"
+    broker = _broker_check(node)
+    return (
+        Check(name="Ledger", light=Light.BAD, says=ledger, do=do),
+        broker if broker.light is Light.OK else replace(broker, says="does not answer"),
+        disk_check(node),
+        _listener_check(node),
     )
 
 
@@ -299,6 +316,32 @@ def _failure_check(node: Node) -> Check:
     says = f"{failed} {'study has' if failed == 1 else 'studies have'} failed"
     do = "Open the failures: each names who must act, and can be tried again."
     return Check(name="Failures", light=Light.BAD, says=says, do=do, link="/failures")
+
+
+def _proof_checks(node: Node, *, now: float) -> Iterator[Check]:
+    """Say which destinations have not proven for long that they have what they stored, as the alert rules do."""
+    for name, (number, oldest) in node.ledger.watch.unproven().items():
+        if now - oldest > _LONG_UNPROVEN_S:
+            yield Check(
+                name=f"Proof of {name}",
+                light=Light.WARN,
+                says=f"{number} {'object is' if number == 1 else 'objects are'} not proven, the oldest for over a day",
+                do="Ask the PACS team whether it answers storage commitment or queries; `spondyl doctor` tries.",
+                link="/destinations",
+            )
+
+
+def _note_checks(node: Node) -> Iterator[Check]:
+    """Say where reports stand that were taken back."""
+    if number := node.ledger.retractions.untold():
+        notes = "1 rejection note has" if number == 1 else f"{number} rejection notes have"
+        yield Check(
+            name="Taken back",
+            light=Light.BAD,
+            says=f"{notes} not reached a destination: reports that were taken back stand there",
+            do="Open the studies that are ignored as retracted; taking one back again sends its note again.",
+            link="/studies?state=ignored",
+        )
 
 
 def _caller_check(node: Node, *, now: float) -> Check:

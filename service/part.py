@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from service.durable import begin_writing, opened, publish, write_all
+from service.durable import begin_writing, is_still, opened, publish, write_all
 from service.errors import OutOfSpace
 
 #: So many bytes after the last time, room is asked for again.
@@ -105,13 +105,6 @@ class Part:
             raise OutOfSpace(f"{free} bytes are free beyond the reserve, {size} are needed")
         self._asked = True
         self._stepped = self._size
-
-
-def is_still(path: Path, descriptor: int) -> bool:
-    """Whether an open file or folder still has this name."""
-    with contextlib.suppress(FileNotFoundError):
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    return False
 
 
 def drop_unless_held(left_over: Path) -> None:

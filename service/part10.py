@@ -40,7 +40,9 @@ def split(blocks: Iterator[memoryview]) -> tuple[Announced, Iterator[memoryview]
 def _joined(first: memoryview, others: Iterator[memoryview]) -> Iterator[memoryview]:
     if first:
         yield first
-    yield from others
+    # Not `yield from`: that closes the others with this, and who passes over the rest of the part would find none.
+    for each in others:  # noqa: UP028 - as said
+        yield each
 
 
 def _meta(file: bytes) -> tuple[dict[int, str], int]:

@@ -135,16 +135,17 @@ def prove(claim: Claim, decisions: Decisions) -> None:
             decisions.proven(claim.job, names_of(claim), by="the status, as the site declares")
 
 
-def hear(report: Report, decisions: Decisions, *, caller: dict[str, object]) -> bool:
+def hear(transaction_uid: str, read: Callable[[], Report], decisions: Decisions, *, caller: dict[str, object]) -> bool:
     """Take a report that a destination brings on an association of its own; tell whether anybody had asked for it.
 
-    Who knows the Transaction UID, 122 random bits that only its destination was told, was asked.
+    Who knows the Transaction UID, 122 random bits that only its destination was told, was asked; of others the report
+    is not read.
     """
-    asked = decisions.ledger.proofs.of_transaction(report.transaction_uid)
+    asked = decisions.ledger.proofs.of_transaction(transaction_uid)
     if asked is None:
         log.warning("nobody asked for this storage commitment", action="commitment_unknown", **caller)
         return False
-    decisions.report(asked.job, _names(asked), report, asked.sop_instance_uid)
+    decisions.report(asked.job, _names(asked), read(), asked.sop_instance_uid)
     return True
 
 

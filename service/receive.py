@@ -21,7 +21,7 @@ from service.committing import Committing
 from service.config import Settings
 from service.door import Door
 from service.errors import Misconfigured, Refused, StudyTooLarge
-from service.hearing import Hearing
+from service.hearing import Hearing, reporters
 from service.logs import log
 from service.receiving import Announced, Answer
 from service.slots import Shared
@@ -178,10 +178,11 @@ class Listener:
         return Answer(status=SUCCESS)
 
     def _store(self, association: Association, announced: Announced, blocks: Iterator[memoryview]) -> None:
+        # Who is not admitted stores nothing, whatever let the association begin.
+        source = self._associations.source(association)
         kept = self._storing.store(announced, blocks)
         if kept.own:
             return
-        source = self._associations.source(association)
         self._metrics.received(source.counted_as)
         self._arriving.arrived(
             association, key=kept.key, study_instance_uid=kept.identity.study_instance_uid, source=source.name
@@ -200,9 +201,10 @@ def application_entity(settings: Settings) -> AE:
     entity.network_timeout = entity.dimse_timeout = node.idle_timeout_s
     entity.acse_timeout = min(node.idle_timeout_s, _LONGEST_REQUEST_S)
     entity.add_supported_context(sop_classes.VERIFICATION, list(sop_classes.UNCOMPRESSED))
-    push_model, syntaxes = commitment.PUSH_MODEL, list(sop_classes.UNCOMPRESSED)
-    # A destination that reports takes the role of SCP in an association that it asks for (PS3.4 J.3.3, PS3.7 D.3.3.4).
-    entity.add_supported_context(push_model, syntaxes, scu_role=True, scp_role=True)
+    if node.storage_commitment or reporters(settings):
+        push_model, syntaxes = commitment.PUSH_MODEL, list(sop_classes.UNCOMPRESSED)
+        # A destination that reports takes the role of SCP in an association it asks for (PS3.4 J.3.3, PS3.7 D.3.3.4).
+        entity.add_supported_context(push_model, syntaxes, scu_role=True, scp_role=True)
     for sop_class in sop_classes.ACCEPTED:
         entity.add_supported_context(sop_class, list(sop_classes.transfer_syntaxes(sop_class)))
     return entity

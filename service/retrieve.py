@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Final, Protocol
 
 from pydicom.datadict import tag_for_keyword
@@ -21,7 +22,7 @@ from pynetdicom.presentation import PresentationContext
 from service import peer, sop_classes
 from service.asking import FIND
 from service.config_peers import Archive, Destination
-from service.errors import NotNow, PeerRefused, Refused, Unavailable
+from service.errors import NotNow, PeerRefused, Refused, StudyTooLarge, Unavailable
 from service.file_meta import file_meta
 from service.identity import is_uid, read_identity
 from service.logs import log
@@ -42,6 +43,7 @@ _PERMANENT: Final = frozenset({0xA801, 0xA900, 0x0122, 0x0124})
 #: PS3.4 table B.2-1, of an object that a C-GET brings.
 _OUT_OF_RESOURCES: Final = 0xA700
 _MISMATCH: Final = 0xA900
+_TOO_LARGE: Final = "larger than node.max_object_mb"
 #: So many matches of one question are read at most; a study has fewer.
 _MOST: Final = 50_000
 #: A list of UIDs in one request (PS3.4 C.4.2.1.4.1) is kept so short that every peer's element takes it.
@@ -67,6 +69,10 @@ class Listed:
 
 class Keeper(Protocol):
     """What becomes of an object that an archive sends over our association."""
+
+    @property
+    def largest(self) -> int:
+        """Of a data set, bytes: what is larger passes by."""
 
     def __call__(self, announced: Announced, data: bytes) -> None:
         """Keep it, durable. Refused, with the DIMSE status to answer, where it cannot be kept."""
@@ -204,7 +210,8 @@ def get(archive: Archive, name: str, missing: Collection[Listed], keep: Keeper, 
     contexts = get_contexts(classes)
     with peer.calling(as_peer(archive, name), contexts, calling_ae=our_ae, roles=roles) as association:
         _require(association, name, GET)
-        association.bind(evt.EVT_C_STORE, _on_store, [keep, {each.sop_instance_uid for each in missing}])
+        association.bind(evt.EVT_PDU_RECV, _on_pdu, [keep.largest])
+        association.bind(evt.EVT_C_STORE, _on_store, [keep, {each.sop_instance_uid for each in missing}, end])
         for wanted in _requests(missing):
             _follow(association, association.send_c_get(wanted, GET), name, "C-GET", end)
 
@@ -249,9 +256,25 @@ def _requests(missing: Iterable[Listed]) -> Iterator[Dataset]:
             yield wanted
 
 
-def _on_store(event: evt.Event, keep: Keeper, wanted: Collection[str]) -> int:
-    """Answer a C-STORE-RQ that a C-GET brings; what was not asked for is refused."""
+class _PassesBy(BytesIO):
+    """What is left of a data set that was too large before its end."""
+
+
+def _on_pdu(event: evt.Event, largest: int) -> None:
+    """Let the rest of a data set pass by that is too large already: pynetdicom would keep it until its end."""
+    message = event.assoc.dimse.message
+    came = message.data_set if message is not None else None
+    if message is not None and came is not None and (isinstance(came, _PassesBy) or came.tell() > largest):
+        message.data_set = _PassesBy()
+
+
+def _on_store(event: evt.Event, keep: Keeper, wanted: Collection[str], end: float) -> int:
+    """Answer a C-STORE-RQ that a C-GET brings; what was not asked for is refused, and what comes after `end`."""
     request = event.request
+    if time.monotonic() > end:
+        # Not every archive says in between how far it is; what a C-GET brings may come without an end.
+        event.assoc.abort()
+        return _OUT_OF_RESOURCES
     if not isinstance(request, C_STORE) or request.DataSet is None:
         return _MISMATCH
     announced = Announced(
@@ -262,8 +285,16 @@ def _on_store(event: evt.Event, keep: Keeper, wanted: Collection[str]) -> int:
     )
     if announced.sop_instance_uid not in wanted:
         return _MISMATCH
+    if isinstance(request.DataSet, _PassesBy):
+        log.warning("object refused", action="object_refused", cause="retrieved", why=_TOO_LARGE)
+        return _OUT_OF_RESOURCES
+    return _kept(keep, announced, request.DataSet.getvalue())
+
+
+def _kept(keep: Keeper, announced: Announced, data: bytes) -> int:
+    """Keep an object; return the status to answer."""
     try:
-        keep(announced, request.DataSet.getvalue())
+        keep(announced, data)
     except Refused as refusal:
         log.warning("object refused", action="object_refused", cause="retrieved", why=str(refusal))
         return refusal.status
@@ -284,22 +315,28 @@ class IntoSpool:
     largest: int
     #: Studies of which an object is durable now: Study Instance UID by key.
     arrived: dict[str, str] = field(default_factory=dict)
+    #: Studies that have too many objects or bytes for another one: why, by key.
+    full: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, announced: Announced, data: bytes) -> None:
         """Keep an object."""
         if len(data) > self.largest:
-            raise Refused("larger than node.max_object_mb", status=_OUT_OF_RESOURCES)
+            raise Refused(_TOO_LARGE, status=_OUT_OF_RESOURCES)
         identity = read_identity(data, announced.transfer_syntax)
         said = (identity.sop_class_uid, identity.sop_instance_uid)
         if said != (announced.sop_class_uid, announced.sop_instance_uid):
             raise Refused("the data set is not the object that was announced", status=_MISMATCH)
         own = self.is_own(identity.sop_instance_uid)
-        stored = self.spool.store(
-            study_instance_uid=identity.study_instance_uid,
-            sop_instance_uid=identity.sop_instance_uid,
-            header=file_meta(announced),
-            data=data,
-            own=own,
-        )
+        try:
+            stored = self.spool.store(
+                study_instance_uid=identity.study_instance_uid,
+                sop_instance_uid=identity.sop_instance_uid,
+                header=file_meta(announced),
+                data=data,
+                own=own,
+            )
+        except StudyTooLarge as refusal:
+            self.full[refusal.key] = f"{refusal}; who must act: {refusal.who}"
+            raise
         if not own:
             self.arrived[stored.key] = identity.study_instance_uid

@@ -19,15 +19,15 @@ import re
 import secrets
 import shutil
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from service.durable import opened, sync_folder, touch, write_all
+from service.durable import is_still, opened, sync_folder, touch, write_all
 from service.errors import Misconfigured, OutOfSpace
 from service.logs import log
-from service.part import Part, drop_unless_held, is_still
+from service.part import Part, drop_unless_held
 from service.private import make_folder
 from service.study_size import StudySizes
 
@@ -43,6 +43,11 @@ _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROF
 
 def _digest(data: bytes | memoryview) -> str:
     return hashlib.sha256(data).hexdigest()[:32]
+
+
+def digests(sop_instance_uids: Collection[str]) -> dict[str, str]:
+    """Return SOP instances by what the names of their files begin with."""
+    return {_digest(uid.encode()): uid for uid in sop_instance_uids}
 
 
 def study_key(study_instance_uid: str) -> str:
@@ -155,7 +160,10 @@ class Spool:
 
     def among(self, key: str, sop_instance_uids: Collection[str]) -> dict[str, Path]:
         """Return of these SOP instances those that were received, our own among them; the version that came last."""
-        names = {_digest(uid.encode()): uid for uid in sop_instance_uids}
+        return self.among_digests(key, digests(sop_instance_uids))
+
+    def among_digests(self, key: str, names: Mapping[str, str]) -> dict[str, Path]:
+        """As `among`, with the `digests` of the instances: where many studies are looked through."""
         kept = (*self._folder(key).glob("*.own.dcm"), *self.files(key))
         return {names[path.name[:32]]: path for path in kept if path.name[:32] in names}
 

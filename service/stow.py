@@ -34,18 +34,24 @@ _PROCESSING_FAILURE: Final = 0x0110
 #: PS3.18 table 10.5.3-1: all of it stored; some of it, or with warnings.
 _STORED: Final = frozenset({200, 202})
 #: Bad syntax, a conflict, too large, a media type that is not supported: said of this object.
-_NOT_THIS_ONE: Final = frozenset({400, 409, 413, 415})
+_CONFLICT: Final = 409
+_NOT_THIS_ONE: Final = frozenset({400, _CONFLICT, 413, 415})
 #: Another request (connection, answer, its body) is begun after so many times `timeout_s` at most: then all of it fits
 #: into config.LONGEST_DELIVERY.
 _MOST_WAITS: Final = 3
 _BLOCK: Final = 128 * 1024
 
 
-def send(destination: Destination, paths: Sequence[Path]) -> Path:
+class _Conflict(NotTaken):
+    """HTTP status 409 that names no object: it may be there already, of an earlier try."""
+
+
+def send(destination: Destination, paths: Sequence[Path], *, again: bool = False) -> Path:
     """Send one object, the first of these alternatives that is taken; return which.
 
     NotTaken where none is; PeerRefused; or Unavailable where it may be tried again under the same UID: NotNow where the
-    destination itself is well.
+    destination itself is well. `again`: an earlier try may have stored it without our hearing of it, and then no
+    alternative, which has a UID of its own, may follow.
     """
     why, start = set(), time.monotonic()
     with dicomweb.calling(destination) as client:
@@ -56,7 +62,10 @@ def send(destination: Destination, paths: Sequence[Path]) -> Path:
             except NotTaken as refused:
                 why.add(str(refused))
                 _check_time(destination, start)
-                if not _is_there_already(destination, path):
+                there = _is_there_already(destination, path)
+                if there is None and again and isinstance(refused, _Conflict):
+                    raise NotTaken(f"{refused}; it may have the object, of an earlier try") from refused
+                if not there:
                     continue
             return path
     raise NotTaken(f"{destination.name} does not take this object: {', '.join(sorted(why))}")
@@ -116,18 +125,20 @@ def _judge(destination: Destination, uid: str, status: int, body: bytes) -> None
         check_status(reason if isinstance(reason, int) and reason else _PROCESSING_FAILURE, destination.name)
         return
     if status in _NOT_THIS_ONE:
-        raise NotTaken(f"{destination.name} answered STOW-RS with HTTP status {status}")
+        family = _Conflict if status == _CONFLICT else NotTaken
+        raise family(f"{destination.name} answered STOW-RS with HTTP status {status}")
     if not any(_value(each, _UID) == uid for each in _items(module, _REFERENCED)):
         raise NotNow(f"{destination.name} answered STOW-RS with HTTP status {status}, without a word on the object")
 
 
-def _is_there_already(destination: Destination, path: Path) -> bool:
+def _is_there_already(destination: Destination, path: Path) -> bool | None:
     """Whether an object that is refused is there, of an earlier try whose answer was lost: some refuse what they have.
 
-    The same UID of ours always names the same bytes. Asked where QIDO-RS is the proof; False where it is not answered.
+    The same UID of ours always names the same bytes. Asked where QIDO-RS is the proof; None where that is not, or where
+    nobody may ask. NotNow where it is not answered, which may change.
     """
     if destination.proven_by != "qido":
-        return False
+        return None
     wanted = ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"]
     found = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=wanted)
     place = Place(
@@ -137,8 +148,10 @@ def _is_there_already(destination: Destination, path: Path) -> bool:
     )
     try:
         return qido.find(destination, place)
-    except (PeerRefused, Unavailable):
-        return False
+    except PeerRefused:
+        return None
+    except Unavailable as error:
+        raise NotNow(f"{destination.name} refused the object, and may have it already: {error}") from error
 
 
 def _module(body: bytes) -> dict[str, Any]:

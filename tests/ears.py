@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from service.config import Settings
+from service.hearing import Hearing
 from service.receive import Listener
 from service.spool import Spool
 
@@ -63,8 +64,13 @@ def quiet_ear(root: Path, *, min_free_bytes: int = 0, **node: object) -> Iterato
         arrivals=SimpleNamespace(note=lambda **_: None, hold=lambda *_, **__: None, release=lambda *_, **__: None),
         admin=SimpleNamespace(is_own_report=lambda _: False),
     )
-    settings = Settings.model_validate({"node": {"port": 0, "idle_timeout_s": 20.0} | node})
-    listener = Listener(settings=settings, spool=spool, ledger=ledger, metrics=counted)
+    # One destination may report on storage commitment; nobody has asked it.
+    reporter = {"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": 1, "proof": "commitment"}
+    document = {"node": {"port": 0, "idle_timeout_s": 20.0} | node, "destinations": [reporter]}
+    settings = Settings.model_validate(document)
+    proofs = SimpleNamespace(of_transaction=lambda _: None)
+    hearing = Hearing(SimpleNamespace(settings=settings, ledger=SimpleNamespace(proofs=proofs)))  # type: ignore[arg-type]
+    listener = Listener(settings=settings, spool=spool, ledger=ledger, metrics=counted, hearing=hearing)
     listener.start()
     try:
         yield QuietEar(listener=listener, counted=counted, root=root)

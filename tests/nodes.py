@@ -69,11 +69,12 @@ class Running:
 
     def wait_for(self, *states: str, count: int = 1, seconds: float = 60) -> None:
         """Return once `count` studies are in one of `states`."""
+        with self.ledger() as ledger:  # once: to open it takes longer than to ask
 
-        def reached() -> bool:
-            return sum(study.state in states for study in self.studies()) >= count
+            def reached() -> bool:
+                return sum(study.state in states for study in ledger.admin.studies()) >= count
 
-        wait_until(reached, f"{count} studies {states}; now {self.studies()}", seconds=seconds, step=0.1)
+            wait_until(reached, f"{count} studies {states}; now {self.studies()}", seconds=seconds, step=0.1)
 
     def pids(self, role: str) -> list[int]:
         """Return the processes of one role: `listen`, `work`, `web` or `valkey`, pool children included."""
@@ -123,9 +124,18 @@ def _is(process: psutil.Process, role: str) -> bool:
 
 
 def write_config(
-    folder: Path, destinations: dict[str, tuple[str, int]], *, broker: str = "", ledger: str = "", quiet_s: float = 1.0
+    folder: Path,
+    destinations: dict[str, tuple[str, int]],
+    *,
+    broker: str = "",
+    ledger: str = "",
+    quiet_s: float = 1.0,
+    report_alone: bool = False,
 ) -> Running:
-    """Write a configuration; `destinations` maps a name to AE title and port."""
+    """Write a configuration; `destinations` maps a name to AE title and port.
+
+    With `report_alone` no pictures are drawn, which takes longer than to measure a small study.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     node = Running(folder=folder, port=free_port(), web=free_port())
     lines = [
@@ -146,7 +156,9 @@ def write_config(
     ]
     for name, (ae_title, port) in destinations.items():
         lines += ["[[destinations]]", f'name = "{name}"', f'ae_title = "{ae_title}"', 'host = "127.0.0.1"']
-        lines += [f"port = {port}", "timeout_s = 5"]
+        lines += [f"port = {port}", "timeout_s = 5", *(['send = ["sr"]'] if report_alone else [])]
+    if report_alone:
+        lines += ["[report]", 'sop_classes = ["comprehensive_3d"]']
     node.config.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return node
 

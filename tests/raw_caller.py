@@ -18,14 +18,17 @@ VERIFICATION = "1.2.840.10008.1.1"
 CT_CONTEXT, ECHO_CONTEXT = 1, 3
 
 
-def associate_rq(*, max_pdu: int = 16384, called: str = "SPONDYL", calling: str = "RAW") -> bytes:
-    """Return an A-ASSOCIATE-RQ for CT and Verification in explicit VR."""
+def associate_rq(
+    *, max_pdu: int = 16384, called: str = "SPONDYL", calling: str = "RAW", more: tuple[str, ...] = ()
+) -> bytes:
+    """Return an A-ASSOCIATE-RQ for CT and Verification in explicit VR, and for `more`: contexts 5, 7 and so on."""
     request = A_ASSOCIATE()
     request.application_context_name = "1.2.840.10008.3.1.1.1"
     request.calling_ae_title, request.called_ae_title = calling, called
     contexts = [build_context(CT, EXPLICIT), build_context(VERIFICATION, EXPLICIT)]
-    for context, number in zip(contexts, (CT_CONTEXT, ECHO_CONTEXT), strict=True):
-        context.context_id = number
+    contexts += [build_context(sop_class, EXPLICIT) for sop_class in more]
+    for place, context in enumerate(contexts):
+        context.context_id = CT_CONTEXT + 2 * place
     request.presentation_context_definition_list = contexts
     length, implementation = MaximumLengthNotification(), ImplementationClassUIDNotification()
     length.maximum_length_received = max_pdu
@@ -107,7 +110,7 @@ class RawCaller:
         with contextlib.suppress(OSError):
             self.socket.sendall(b"".join(said))
 
-    def associate(self, **options: int | str) -> None:
+    def associate(self, **options: int | str | tuple[str, ...]) -> None:
         """Open an association."""
         self.say(associate_rq(**options))  # type: ignore[arg-type]  # its options
         kind, _ = self.read()
@@ -154,7 +157,7 @@ class RawCaller:
 
 
 @contextlib.contextmanager
-def calling_raw(port: int, *, associated: bool = True, **options: int | str) -> Iterator[RawCaller]:
+def calling_raw(port: int, *, associated: bool = True, **options: int | str | tuple[str, ...]) -> Iterator[RawCaller]:
     """Hold a connection, by default with an association."""
     caller = RawCaller(port)
     try:

@@ -162,16 +162,23 @@ def run_postgres(base: Path, *, port: int | None = None, durable: bool = False) 
         initdb = [*prefix, program("initdb"), "-D", str(base / "data"), "-U", "spondyl", "-A", "trust", "-E", "UTF8"]
         subprocess.run([*initdb, "--no-sync", "--locale=C.UTF-8"], check=True, capture_output=True, cwd="/")
     server = [*prefix, program("postgres"), "-D", str(base / "data"), "-p", str(port), "-h", "127.0.0.1"]
-    with running([*server, "-k", str(base), *([] if durable else ["-F"])], base.parent / "postgres.log", cwd="/"):
+    with running([*server, "-k", str(base), *([] if durable else ["-F"])], base / "postgres.log", cwd="/"):
         url = f"postgresql://spondyl@127.0.0.1:{port}"
         wait_until(lambda: _postgres_answers(f"{url}/postgres"), "PostgreSQL answers")
         yield url
 
 
+@contextlib.contextmanager
+def folder_of_another_user() -> Iterator[Path]:
+    """Give a folder that another user can walk to: each start of pytest makes its own folders private again."""
+    with tempfile.TemporaryDirectory(prefix="spondyl-tests-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """Start a PostgreSQL of this session; give its URL without a database."""
-    with run_postgres(tmp_path_factory.mktemp("postgres")) as url:
+    with folder_of_another_user() as folder, run_postgres(folder) as url:
         yield url
 
 

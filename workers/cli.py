@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from service.cli import admin, alert, doctor, flower, peers, roles, rules, schema, setup, trial, user
+from service.cli import admin, alert, doctor, flower, peers, roles, rules, schema, setup, trail, trial, user
 from service.cli.exits import told
 from service.cli.options import ConfigPath, Options
 from workers import cli_conformance, cli_demo, cli_measure, cli_retract, cli_roles
@@ -65,7 +65,15 @@ for panel, commands in {
         peers.echo,
         trial.send_test,
     ),
-    _HELP: (doctor.doctor, cli_conformance.conformance, setup.migrate, flower.flower, schema.schema, setup.version),
+    _HELP: (
+        doctor.doctor,
+        trail.audit,
+        cli_conformance.conformance,
+        setup.migrate,
+        flower.flower,
+        schema.schema,
+        setup.version,
+    ),
 }.items():
     for command in commands:
         app.command(command.__name__.replace("_", "-"), rich_help_panel=panel)(command)

@@ -26,6 +26,8 @@ PATIENCE_S: Final = 60.0
 #: Fewer items are not worth a copy.
 _LEAST: Final = 4
 _READ: Final = 1 << 20
+#: What a process opens comes after its standard streams.
+_OPENED: Final = 3
 #: Comes before an answer: whether all of it is there.
 _LENGTH: Final = struct.Struct("=Q")
 
@@ -34,10 +36,10 @@ _LENGTH: Final = struct.Struct("=Q")
 def meanwhile(work: Callable[[], Result]) -> Iterator[Callable[[], Result]]:
     """Have a copy of this process do `work` during the block; what is given returns its result, and waits for it.
 
-    `work` must neither log nor write into ledger or network, and its result must be one that pickle takes. The copy is
-    gone when the block ends.
+    `work` must neither log nor write into ledger or network nor need what is open, and its result must be one that
+    pickle takes. The copy is gone when the block ends.
     """
-    copy = _copy(work) if len(os.sched_getaffinity(0)) > 1 else None
+    copy = _copy(work) if _cores() > 1 else None
     if copy is None:
         yield work
         return
@@ -66,6 +68,22 @@ def shared(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result
     return [(theirs if number % 2 else mine)[number // 2] for number in range(len(every))]
 
 
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    # Only some systems say which those are.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _let_go(*, keep: int) -> None:
+    """Close everything but one pipe and what is said to the terminal, in a copy.
+
+    Its parent's sockets and locks on files lie open in it, too: as long as they do, a peer sees no end of a connection
+    that the parent has closed, and a lock outlives who held it.
+    """
+    os.closerange(_OPENED, keep)
+    os.closerange(keep + 1, os.sysconf("SC_OPEN_MAX"))
+
+
 def _copy(work: Callable[[], object]) -> tuple[int, int] | None:
     """Return a copy at work, and the pipe that it answers through; None where the system allows no more processes."""
     reading, writing = os.pipe()
@@ -86,7 +104,7 @@ def _copy(work: Callable[[], object]) -> tuple[int, int] | None:
     # quote a patient's values.
     code = 1
     try:
-        os.close(reading)
+        _let_go(keep=writing)
         die_with_parent()
         if os.getppid() == parent:
             said = pickle.dumps(work(), protocol=pickle.HIGHEST_PROTOCOL)

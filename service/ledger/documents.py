@@ -18,7 +18,7 @@ class Documents:
 
     engine: Engine
 
-    def supply(self, study_id: int, *, keep: Callable[[], Kept], now: float) -> Supplied:
+    def supply(self, study_id: int, *, keep: Callable[[], Kept], now: float, actor: str = API) -> Supplied:
         """Have `keep` make a document durable in the spool, then let it count: a new revision is to be measured.
 
         The study is locked meanwhile: of two documents the one that was written last counts, and retention takes away
@@ -33,7 +33,7 @@ class Documents:
             kept = keep()
             if study.document == kept.digest and not kept.new:
                 return Supplied(study=study, digest=kept.digest, changed=False)
-            return _count(connection, study, kept, now=now, actor=API)
+            return _count(connection, study, kept, now=now, actor=actor)
 
     def supply_unheard(self, study_id: int, *, newest: Callable[[], Kept | None], now: float) -> Supplied | None:
         """Let the document that `newest` gives count, where it was never heard of: its writer died before it said so.

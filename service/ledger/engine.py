@@ -13,10 +13,10 @@ from typing import Any, Final
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DataError, InterfaceError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from service.errors import Misconfigured, Unavailable
+from service.errors import Misconfigured, NotHeld, Unavailable
 
 #: How long a transaction waits for another's lock; ours take milliseconds. SQLite has one lock for all of it.
 _LOCK_WAIT_S: Final = 10
@@ -72,14 +72,14 @@ def sqlite_file(engine: Engine) -> Path | None:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """Run a transaction that only reads. Unavailable where the ledger does not answer."""
+    """Run a transaction that only reads. Unavailable where the ledger does not answer, NotHeld as it says."""
     with _failures_named(), engine.begin() as connection:
         yield connection
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """Run a transaction that writes: all of it is durable afterwards, or none. Unavailable as in `reading`."""
+    """Run a transaction that writes: all of it is durable afterwards, or none. Raises as `reading` does."""
     with _failures_named(), engine.execution_options(**{_WRITES: True}).begin() as connection:
         yield connection
 
@@ -96,6 +96,9 @@ def _failures_named() -> Iterator[None]:
     except (OperationalError, InterfaceError) as error:
         said = str(error.orig).strip().partition("\n")[0]
         raise Unavailable(f"the ledger does not answer: {said}") from error
+    except DataError as error:
+        # PostgreSQL alone: a NUL, or a number beyond its column. What it says may quote the value.
+        raise NotHeld from error
     except PoolTimeoutError as error:
         raise Unavailable("the ledger does not answer: all connections are in use") from error
 

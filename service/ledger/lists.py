@@ -151,8 +151,8 @@ class Lists:
                 name = connection.scalar(select(func.min(studies.c.source)).where(studies.c.source > name))
         return found
 
-    def causes(self, states: Sequence[StudyState], *, limit: int = 200) -> list[Cause]:
-        """Return what studies in these states ended with, the most frequent first."""
+    def causes(self, states: Sequence[StudyState], *, limit: int | None = None) -> list[Cause]:
+        """Return what studies in these states ended with, the most frequent first, all of it or `limit`."""
         alike = (studies.c.state, studies.c.reason)
         # Who must act follows from the reason. All of it stands in one index, so no row is looked at.
         rest = func.max(studies.c.who), func.min(studies.c.last_received_at), func.max(studies.c.last_received_at)

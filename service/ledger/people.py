@@ -70,12 +70,17 @@ class People:
         """Return whose token has this digest."""
         return self._one(token=digest)
 
-    def put(self, name: str, role: Role, *, now: float, **secrets: str | None) -> None:
-        """Enter somebody, or change role and those `secrets` (password, token) that are given."""
+    def put(self, name: str, role: Role | None, *, now: float, **secrets: str | None) -> Role:
+        """Enter somebody, or change role and those `secrets` (password, token) that are given; return the role.
+
+        Without a role that of somebody who is known stays, and whoever is new is a viewer.
+        """
         with writing(self.engine) as connection:
-            new = inserting(connection, people).values(name=name, role=role.value, created_at=now, **secrets)
-            changed = {"role": role.value, **secrets}
-            connection.execute(new.on_conflict_do_update(index_elements=["name"], set_=changed))
+            entered = (role or Role.VIEWER).value
+            new = inserting(connection, people).values(name=name, role=entered, created_at=now, **secrets)
+            changed = {"role": people.c.role if role is None else role.value, **secrets}
+            put = new.on_conflict_do_update(index_elements=["name"], set_=changed).returning(people.c.role)
+            return Role(connection.execute(put).scalar_one())
 
     def remove(self, name: str) -> None:
         """Remove somebody, with all sessions; Unknown where nobody has this name."""

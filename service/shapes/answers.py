@@ -111,7 +111,7 @@ class User(Shape):
     """Somebody who signs in."""
 
     name: str
-    role: Literal["viewer", "operator"]
+    role: Literal["viewer", "sender", "operator"]
     password: bool
     token: bool
     since: str
@@ -124,6 +124,27 @@ class Users(Shape):
 
     schema_: Annotated[Literal["spondyl.users/1"], Field(alias="schema")]
     users: list[User]
+
+
+class Entry(Shape):
+    """Something that somebody did: `actor`, at the page, by a program, or at the command line (`admin`)."""
+
+    id: int
+    at: str
+    actor: str
+    address: str
+    action: str
+    detail: str
+
+
+class Trail(Shape):
+    """`audit`, the newest first; `next` is the number for `--before` where there are older ones."""
+
+    model_config = ConfigDict(title="spondyl.audit/1")
+
+    schema_: Annotated[Literal["spondyl.audit/1"], Field(alias="schema")]
+    entries: list[Entry]
+    next: int | None
 
 
 class Version(Shape):
@@ -223,6 +244,7 @@ SHAPES: Final[dict[str, type]] = {
     "send": Send,
     "problems": Problems,
     "users": Users,
+    "audit": Trail,
     "version": Version,
     "conformance": Statement,
     "worksheet": Worksheet,

@@ -150,7 +150,8 @@ class Prior(Shape):
     """The earlier study that this one is set beside."""
 
     study_instance_uid: str
-    study_date: str
+    #: Null for who sees no patients: the role viewer, of page and API.
+    study_date: str | None
     software: str
     landmark_protocol: str
     modalities: list[str]

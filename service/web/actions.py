@@ -73,7 +73,7 @@ def retract(node: TheNode, by: TheOperator, make_note: TheNotes, key: str, form:
 def retry_all(node: TheNode, by: TheOperator, form: TheForm) -> Response:
     """Retry all studies that ended with one cause, or in one state."""
     many = operations.retry_all(node, wanted_of(form), by=by)
-    return _back("/failures", done="retry", n=many.asked, left=many.left)
+    return _back("/failures", done="retry", n=many.asked, left=many.left, refused=many.refused)
 
 
 @router.post("/destinations/{name}/echo")

@@ -152,8 +152,9 @@ def resume(node: TheNode, by: TheOperator, what: Paused) -> None:
 )
 def echo(node: TheNode, by: TheOperator, name: str) -> Echoed:
     """Ask a destination for a C-ECHO."""
-    seconds = sending.echo(node.settings.destination(name), calling_ae=node.settings.node.ae_title)
+    destination = node.settings.destination(name)
     node.ledger.audit.note(actor=by.name, address=by.address, what="echo", detail=name, now=node.clock())
+    seconds = sending.echo(destination, calling_ae=node.settings.node.ae_title)
     return Echoed(destination=name, round_trip_ms=round(1000 * seconds, 3))
 
 

@@ -35,6 +35,7 @@ from service.web import (
     sources,
     studies,
 )
+from service.web.guesses import Guesses
 from service.web.throttle import Throttle
 from service.web.visitor import Reception
 
@@ -88,7 +89,7 @@ def create_app(
     # The last one added stands outermost.
     for middleware in (
         guard.only_own_pages,
-        sign_in.only_visitors(node, reception),
+        sign_in.only_visitors(Guesses(node, reception, app.state.throttle)),
         _without_values,
         guard.strict_headers,
     ):

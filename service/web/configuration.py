@@ -1,9 +1,9 @@
 """The page of the configuration: what is in force, who may sign in, what was done."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from service import config_text, rule_tables
 from service.alerts.message import Message
@@ -17,12 +17,14 @@ from service.wiring import Node
 
 router: Final = APIRouter(include_in_schema=False)
 _ENTRIES: Final = 100
+#: The id of an entry of the trail.
+Before = Annotated[int | None, Query(ge=1, le=2**31 - 1)]
 
 
 @router.get("/configuration")
-def page_of_configuration(request: Request, node: TheNode, visitor: TheVisitor) -> Response:
-    """Show the configuration, secrets masked; people and what they did are an operator's to see."""
-    return render.page(request, "configuration.html", shown(node, visitor))
+def page_of_configuration(request: Request, node: TheNode, visitor: TheVisitor, before: Before = None) -> Response:
+    """Show the configuration, secrets masked; people and what they did are an operator's to see, a page at a time."""
+    return render.page(request, "configuration.html", shown(node, visitor, before=before))
 
 
 @router.post("/alerts/test")
@@ -41,13 +43,22 @@ def try_alerts(request: Request, node: TheNode, visitor: TheVisitor, by: TheOper
     return render.page(request, "configuration.html", shown(node, visitor, answers))
 
 
-def shown(node: Node, visitor: Visitor, answers: Mapping[str, tuple[bool, str]] | None = None) -> dict[str, Any]:
-    """Return what the page shows."""
+def shown(
+    node: Node,
+    visitor: Visitor,
+    answers: Mapping[str, tuple[bool, str]] | None = None,
+    *,
+    before: int | None = None,
+) -> dict[str, Any]:
+    """Return what the page shows, of the trail what is older than this entry."""
+    trail = node.ledger.audit.latest(limit=_ENTRIES + 1, before=before) if visitor.may_act else None
     return {
         "rules": rule_tables.tables(node.settings),
         "sources": [source.name for source in node.settings.sources],
         "text": config_text.shown(node.settings),
         "ways": dict.fromkeys(ways(node.settings.alerts)) | dict(answers or {}),
         "people": node.ledger.people.everybody() if visitor.may_act else None,
-        "trail": node.ledger.audit.latest(limit=_ENTRIES) if visitor.may_act else None,
+        "trail": trail and trail[:_ENTRIES],
+        "older": trail[_ENTRIES - 1].id if trail and len(trail) > _ENTRIES else None,
+        "newest": before is not None,
     }

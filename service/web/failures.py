@@ -12,12 +12,16 @@ from service.web import render
 from service.web.access import TheNode
 
 router: Final = APIRouter(include_in_schema=False)
+#: Causes on the page; the most frequent come first.
+_SHOWN: Final = 200
 
 
 @router.get("/failures")
-def page_of_failures(request: Request, node: TheNode, done: str = "", n: int = 0, left: int = 0) -> Response:
+def page_of_failures(
+    request: Request, node: TheNode, done: str = "", n: int = 0, left: int = 0, refused: int = 0
+) -> Response:
     """Show what failed, and what could not be analysed, by cause."""
-    causes = node.ledger.lists.causes([StudyState.FAILED, StudyState.NOT_ANALYSABLE])
+    causes = node.ledger.lists.causes([StudyState.FAILED, StudyState.NOT_ANALYSABLE], limit=_SHOWN)
     shown = {
         "groups": {
             state: [_line(cause) for cause in causes if cause.state is state]
@@ -26,6 +30,7 @@ def page_of_failures(request: Request, node: TheNode, done: str = "", n: int = 0
         "done": done,
         "number": n,
         "left": left,
+        "refused": refused,
     }
     return render.page(request, "failures.html", shown)
 

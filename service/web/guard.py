@@ -11,7 +11,16 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from service import dicomweb
-from service.errors import BadLandmarks, Misconfigured, OutOfSpace, PeerRefused, SpondylError, Unavailable, Unknown
+from service.errors import (
+    BadLandmarks,
+    Misconfigured,
+    NotHeld,
+    OutOfSpace,
+    PeerRefused,
+    SpondylError,
+    Unavailable,
+    Unknown,
+)
 from service.web import render
 
 Next = Callable[[Request], Awaitable[Response]]
@@ -31,6 +40,7 @@ STATUSES: Final[dict[type[Exception], int]] = {
     Unknown: 404,
     BadLandmarks: 422,
     Misconfigured: 422,
+    NotHeld: 422,
     PeerRefused: 502,
     Unavailable: 503,
     OutOfSpace: 507,
@@ -44,13 +54,14 @@ _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Rejected(SpondylError):
-    """This request cannot be taken; carries the status of the answer."""
+    """This request cannot be taken; carries the status of the answer, and when it may be made again, seconds."""
 
     who = "the caller"
 
-    def __init__(self, message: str, *, status: int) -> None:
+    def __init__(self, message: str, *, status: int, retry_s: int = 0) -> None:
         super().__init__(message)
         self.status = status
+        self.retry_s = retry_s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +108,10 @@ def told(request: Request, error: SpondylError) -> Response:
     """Return the answer that an expected error is worth."""
     status = next((code for kind, code in STATUSES.items() if isinstance(error, kind)), 500)
     status = error.status if isinstance(error, Rejected) else status
-    return problem(request, status, str(error), who=error.who_now)
+    answer = problem(request, status, str(error), who=error.who_now)
+    if isinstance(error, Rejected) and error.retry_s:
+        answer.headers["Retry-After"] = str(error.retry_s)
+    return answer
 
 
 def said_token(authorization: str) -> bytes:

@@ -7,6 +7,7 @@ from starlette.requests import ClientDisconnect
 
 from service import landmarks, summaries
 from service.errors import Unknown
+from service.operations import Actor
 from service.web.access import TheNode, TheVisitor
 from service.web.guard import Problem, Rejected
 
@@ -58,10 +59,15 @@ async def _body(request: Request) -> bytes:
     return bytes(body)
 
 
-def _may_put(visitor: TheVisitor) -> None:
-    """Let operators pass, and whoever is at this machine where nobody could sign in."""
+def _putter(visitor: TheVisitor) -> Actor:
+    """Return who puts: an operator, or whoever is at this machine where nobody could sign in; Rejected else."""
     if not visitor.may_act and not visitor.is_here:
         raise Rejected(f"{visitor.name} may look and not act: the role operator is needed", status=403)
+    return Actor(name=visitor.name, address=visitor.address)
+
+
+#: Whoever puts landmarks.
+ThePutter = Annotated[Actor, Depends(_putter)]
 
 
 def router(documents: landmarks.DocumentFormat) -> APIRouter:
@@ -72,7 +78,6 @@ def router(documents: landmarks.DocumentFormat) -> APIRouter:
     @routes.put(
         _PATH,
         status_code=202,
-        dependencies=[Depends(_may_put)],
         openapi_extra={"requestBody": {"required": True, **content}},
         responses={
             200: {"model": summaries.Supplied, "description": "this document counts already: nothing was changed"},
@@ -81,10 +86,12 @@ def router(documents: landmarks.DocumentFormat) -> APIRouter:
         },
     )
     def put_landmarks(
-        node: TheNode, uid: str, document: Annotated[bytes, Depends(_body)], response: Response
+        node: TheNode, by: ThePutter, uid: str, document: Annotated[bytes, Depends(_body)], response: Response
     ) -> summaries.Supplied:
         """Have a study measured with these points; `uid` is its Study Instance UID or its key."""
-        supplied = landmarks.supply(node, uid, document, check=documents.check)
+        supplied = landmarks.supply(node, uid, document, check=documents.check, actor=by.name)
+        key = supplied.study.key
+        node.ledger.audit.note(actor=by.name, address=by.address, what="put_landmarks", detail=key, now=node.clock())
         response.status_code = 202 if supplied.changed else 200
         return summaries.supplied(supplied)
 

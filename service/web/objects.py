@@ -25,7 +25,7 @@ def page_as_picture(node: TheNode, by: TheReader, key: str, number: int) -> Resp
     detail, row = _object(node, key, number, SUMMARY)
     shown = picture.png(node.spool.report(detail.study.key, row.file_name))
     _note(node, by.name, by.address, "see_picture", detail.study.key)
-    # The page follows a study by itself: the browser keeps the picture meanwhile, for this visitor alone.
+    # Never kept by the browser (`guard.HEADERS`): whoever looks again is entered again.
     return Response(shown, media_type="image/png")
 
 

@@ -1,5 +1,6 @@
 """The pages of studies: the list, a page at a time, and one study with everything that happened to it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Final
@@ -19,8 +20,10 @@ from service.states import FINAL, STUDY_TRANSITIONS, StudyEvent, StudyState
 from service.story import held_back, objects, story
 from service.web import objects as made
 from service.web import render
-from service.web.access import TheForm, TheNode, TheReader
+from service.web.access import TheForm, TheNode, TheReader, TheVisitor
+from service.web.findings import seen_by
 from service.web.guard import Rejected
+from service.web.visitor import Visitor
 from service.wiring import Node
 
 router: Final = APIRouter(include_in_schema=False)
@@ -31,6 +34,8 @@ _FOUND: Final = 200
 LONGEST_SEARCH: Final = 64
 #: Longer reasons and names than these the ledger does not hold.
 _LONGEST_WORD: Final = 2000
+#: PostgreSQL's INTEGER.
+_GREATEST_ID: Final = 2**31 - 1
 
 Word = Annotated[str, Query(max_length=_LONGEST_WORD)]
 
@@ -110,23 +115,23 @@ def page_of_study(request: Request, node: TheNode, key: str, done: str = "") -> 
 
 
 @router.get("/studies/{key}/findings.json")
-def findings_json(node: TheNode, key: str) -> Response:
+def findings_json(node: TheNode, visitor: TheVisitor, key: str) -> Response:
     """Return the findings as they are, to be saved."""
-    return JSONResponse(_findings(node, key), headers=_saved_as(node, key, "json"))
+    return JSONResponse(_findings(node, visitor, key), headers=_saved_as(node, key, "json"))
 
 
 @router.get("/studies/{key}/findings.csv")
-def findings_as_csv(node: TheNode, key: str) -> Response:
+def findings_as_csv(node: TheNode, visitor: TheVisitor, key: str) -> Response:
     """Return the findings as a table for a spreadsheet: a line a vertebra."""
-    text = findings_csv.text(_findings(node, key))
+    text = findings_csv.text(_findings(node, visitor, key))
     return Response(text, media_type="text/csv; charset=utf-8", headers=_saved_as(node, key, "csv"))
 
 
-def _findings(node: TheNode, key: str) -> dict[str, Any]:
+def _findings(node: Node, visitor: Visitor, key: str) -> dict[str, Any]:
     found = summaries.detail(node.ledger.admin.study(key), node.ledger.admin.findings(key)).findings
     if found is None:
         raise Unknown("this study has no findings yet")
-    return found
+    return seen_by(visitor, found)
 
 
 def _saved_as(node: TheNode, key: str, kind: str) -> dict[str, str]:
@@ -174,9 +179,12 @@ def place_of(text: str) -> Place | None:
         return None
     moment, _, number = text.partition("_")
     try:
-        return Place(last_received_at=float(moment), id=int(number))
+        place = Place(last_received_at=float(moment), id=int(number))
     except ValueError:
-        raise Rejected("after: expected what the page before gave", status=422) from None
+        place = None
+    if place is None or not math.isfinite(place.last_received_at) or not 0 <= place.id <= _GREATEST_ID:
+        raise Rejected("after: expected what the page before gave", status=422)
+    return place
 
 
 def place_text(place: Place) -> str:

@@ -40,10 +40,14 @@ class Which(BaseModel):
     study: Annotated[str, Field(min_length=1, max_length=_LONGEST)]
 
 
-def _may_try(visitor: TheVisitor) -> None:
-    """Let operators pass, and whoever is at this machine where nobody could sign in: a file costs memory."""
+def _may_try(node: TheNode, visitor: TheVisitor) -> None:
+    """Let operators pass, and whoever is at this machine where nobody could sign in: a file costs memory.
+
+    That somebody tried is entered in the trail.
+    """
     if not visitor.may_act and not visitor.is_here:
         raise Rejected(f"{visitor.name} may look and not act: the role operator is needed", status=403)
+    node.ledger.audit.note(actor=visitor.name, address=visitor.address, what="try_rules", now=node.clock())
 
 
 @router.post(

@@ -12,6 +12,7 @@ from service.metrics import Metrics
 from service.retraction import NoteMaker
 from service.stopping import stop_when_told
 from service.web.app import create_app
+from service.web.connections import LimitedConnection
 from service.web.papers import Papers
 from service.wiring import open_node
 
@@ -28,6 +29,7 @@ def web(settings: Settings, documents: DocumentFormat, print_outs: Papers, make_
         # No access log: it would hold Study Instance UIDs.
         config = uvicorn.Config(
             app,
+            http=LimitedConnection,
             log_config=None,
             access_log=False,
             server_header=False,

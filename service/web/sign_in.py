@@ -9,13 +9,15 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
 from service import passwords
-from service.errors import SpondylError
+from service.errors import SpondylError, Unavailable
 from service.ledger.people import Session
 from service.logs import log
 from service.web import render
-from service.web.access import TheForm, TheNode
+from service.web.access import TheForm, TheNode, TheVisitor
+from service.web.front import without_answer
 from service.web.guard import DICOMWEB, Middleware, Next, problem, told, wants_html
-from service.web.throttle import Throttle
+from service.web.guesses import Guesses
+from service.web.throttle import FREE_OF_NAME, Throttle
 from service.web.visitor import COOKIE, Reception
 from service.wiring import Node
 
@@ -28,7 +30,7 @@ _OPEN: Final = frozenset({"/healthz", "/login"})
 _NEEDED: Final = "the token in web.token_file, or one of `spondyl user token`, is required: Authorization: Bearer"
 
 
-def only_visitors(node: Node, reception: Reception) -> Middleware:
+def only_visitors(guesses: Guesses) -> Middleware:
     """Return the middleware that finds out who asks; who has not signed in is asked to."""
 
     async def guard(request: Request, call_next: Next) -> Response:
@@ -36,9 +38,9 @@ def only_visitors(node: Node, reception: Reception) -> Middleware:
         if request.url.path in _OPEN or request.url.path.startswith("/static/"):
             return await call_next(request)
         try:
-            visitor = await run_in_threadpool(reception.visitor, request, now=node.clock())
+            visitor = await run_in_threadpool(guesses.visitor, request)
         except SpondylError as error:
-            return told(request, error)
+            return await run_in_threadpool(_not_known, request, error)
         if visitor is None:
             return _asked(request)
         if visitor.only_sends and not request.url.path.startswith((DICOMWEB, "/logout")):
@@ -47,6 +49,12 @@ def only_visitors(node: Node, reception: Reception) -> Middleware:
         return await call_next(request)
 
     return guard
+
+
+def _not_known(request: Request, error: SpondylError) -> Response:
+    if isinstance(error, Unavailable) and request.url.path == "/":
+        return without_answer(request, request.app.state.node, error)
+    return told(request, error)
 
 
 def _asked(request: Request) -> Response:
@@ -83,32 +91,37 @@ def login_page(request: Request, reception: TheReception, to: str = "/") -> Resp
 @router.post("/login")
 def login(request: Request, node: TheNode, reception: TheReception, throttle: TheThrottle, form: TheForm) -> Response:
     """Begin a session for who has the password; whoever guesses waits."""
-    name, password, address = form.get("name", ""), form.get("password", ""), _address(request)
+    name, password, address = form.get("name", ""), form.get("password", ""), reception.address(request)
     shown = {"to": _own(form.get("to", "/")), "anybody": True, "name": name[:_LONGEST_NAME]}
-    who = (f"address {address}", f"name {name[:_LONGEST_NAME].lower()}")
-    wait_s = math.ceil(throttle.wait_s(*who))
+    anywhere = f"name {name[:_LONGEST_NAME].lower()}"
+    who = (f"address {address}", f"{anywhere} at {address}")
+    wait_s = math.ceil(throttle.wait_s(*who, anywhere))
     if wait_s > 0:
         shown["problem"] = f"Too many tries. Wait {wait_s} s, then try again."
         answer = render.page(request, "login.html", shown, status=429)
         answer.headers["Retry-After"] = str(wait_s)
         return answer
+    # Counted before it is looked at, which takes long: of tries at the same time not all pass.
+    throttle.failed(*who)
+    throttle.failed(anywhere, free=FREE_OF_NAME)
     found = reception.signs_in(name, password) if 0 < len(password) <= passwords.LONGEST_PASSWORD else None
     if found is None:
-        throttle.failed(*who)
         # Not the name: people type their password there.
         node.ledger.audit.note(actor="-", address=address, what="login_failed", now=node.clock())
         log.warning("nobody was signed in", action="login_failed", address=address)
         shown["problem"] = "Name or password is wrong."
         return render.page(request, "login.html", shown, status=401)
-    throttle.succeeded(*who)
+    throttle.succeeded(*who, anywhere)
     return _signed_in(request, node, reception, found, str(shown["to"]))
 
 
 @router.post("/logout")
-def logout(request: Request, node: TheNode) -> Response:
+def logout(request: Request, node: TheNode, visitor: TheVisitor) -> Response:
     """End the session."""
     if cookie := request.cookies.get(COOKIE, ""):
         node.ledger.people.end_session(passwords.digest(cookie))
+    if visitor.session:
+        node.ledger.audit.note(actor=visitor.name, address=visitor.address, what="logout", now=node.clock())
     answer = RedirectResponse("/login", status_code=303)
     answer.delete_cookie(COOKIE, path="/")
     return answer
@@ -120,7 +133,7 @@ def _signed_in(request: Request, node: Node, reception: Reception, found: tuple[
     cookie = secrets.token_urlsafe(32)
     session = Session(person=name, credential=credential, expires_at=now + SESSION_S)
     node.ledger.people.begin_session(passwords.digest(cookie), session, now=now)
-    node.ledger.audit.note(actor=name, address=_address(request), what="login", now=now)
+    node.ledger.audit.note(actor=name, address=reception.address(request), what="login", now=now)
     answer = RedirectResponse(to, status_code=303)
     # Lax: a link in a mail leads to the page; what changes anything is a POST, whose origin is looked at.
     answer.set_cookie(
@@ -133,10 +146,6 @@ def _signed_in(request: Request, node: Node, reception: Reception, found: tuple[
         secure=reception.through_tls(request),
     )
     return answer
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""
 
 
 def _own(to: str) -> str:

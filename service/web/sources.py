@@ -6,7 +6,10 @@ import re
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
+from pydantic import ValidationError
 
+from service.callers import UNLISTED
+from service.config_peers import Source
 from service.ledger.callers import Caller
 from service.overview import DAY_S
 from service.web import render
@@ -17,6 +20,8 @@ router: Final = APIRouter(include_in_schema=False)
 _CAUSES: Final = {
     "calling_ae_title": "no source has this AE title",
     "address": "no source has this network",
+    "account": "no source has the name of this account",
+    "account_network": "the source of this account has not this network",
     "called_ae_title": "it calls us by another AE title than ours",
     "too_many_associations": "too many associations at once ([node] max_associations)",
     "too_many_of_source": "too many associations of this source at once (its max_associations)",
@@ -33,6 +38,8 @@ def page_of_sources(request: Request, node: TheNode) -> Response:
     shown = {
         "sources": node.settings.sources,
         "received": received,
+        "refused": request.app.state.metrics.refused_by_source(),
+        "unlisted": UNLISTED,
         "others": sorted(set(received) - taken),
         "callers": [(each, _why(each, node.settings.node.ae_title), line(each, taken)) for each in _callers(node)],
         "own_title": node.settings.node.ae_title,
@@ -51,6 +58,8 @@ def _why(caller: Caller, own_title: str) -> str:
 
 def line(caller: Caller, taken: set[str]) -> str:
     """Return the lines of a configuration that would admit a caller, empty where that is not what it needs."""
+    if caller.cause == "account":
+        return _line_of_account(caller)
     if caller.cause not in {"calling_ae_title", "address"}:
         return ""
     title = caller.calling_ae or "ITS-AE-TITLE"
@@ -60,6 +69,16 @@ def line(caller: Caller, taken: set[str]) -> str:
     # JSON's strings of these characters are TOML's.
     titles, networks = json.dumps([title]), json.dumps([_network(caller.address)])
     return f'[[sources]]\nname = "{name}"\nae_titles = {titles}\nnetworks = {networks}'
+
+
+def _line_of_account(caller: Caller) -> str:
+    """Return the lines for a sender by STOW-RS, whose source has its name; empty where no source can have it."""
+    networks = [_network(caller.address)]
+    try:
+        Source.model_validate({"name": caller.calling_ae, "ae_titles": [], "networks": networks})
+    except ValidationError:
+        return ""
+    return f'[[sources]]\nname = "{caller.calling_ae}"\nae_titles = []\nnetworks = {json.dumps(networks)}'
 
 
 def _network(address: str) -> str:

@@ -1,4 +1,4 @@
-"""Who guesses passwords waits: after a few failures, by address and by name, twice as long each time."""
+"""Who guesses passwords waits: after a few failures, twice as long each time."""
 
 import threading
 from collections import OrderedDict
@@ -8,6 +8,8 @@ from typing import Final
 
 #: So many failures cost nothing: people mistype.
 FREE: Final = 5
+#: So many of one name from anywhere: guesses from many addresses are slowed, and nobody alone keeps its owner out.
+FREE_OF_NAME: Final = 50
 _FIRST_S: Final = 2.0
 _LONGEST_S: Final = 300.0
 #: A name or address is forgotten after so long without a failure, seconds.
@@ -18,15 +20,16 @@ _MOST: Final = 10_000
 
 @dataclass(kw_only=True)
 class _Failures:
+    free: int
     number: int = 0
     last_at: float = 0.0
 
     def wait_s(self, now: float) -> float:
         """Return how long the next try has to wait, seconds."""
-        if self.number < FREE or now - self.last_at > _FORGET_S:
+        if self.number < self.free or now - self.last_at > _FORGET_S:
             return 0.0
         # The exponent is bounded: a float overflows beyond 2 ** 1023.
-        pause = min(_FIRST_S * 2.0 ** min(self.number - FREE, 10), _LONGEST_S)
+        pause = min(_FIRST_S * 2.0 ** min(self.number - self.free, 10), _LONGEST_S)
         return max(0.0, self.last_at + pause - now)
 
 
@@ -48,12 +51,12 @@ class Throttle:
         with self._lock:
             return max((known.wait_s(now) for each in who if (known := self._failures.get(each))), default=0.0)
 
-    def failed(self, *who: str) -> None:
-        """Count a failure of each."""
+    def failed(self, *who: str, free: int = FREE) -> None:
+        """Count a failure of each, of whom so many cost nothing."""
         now = self._clock()
         with self._lock:
             for each in who:
-                known = self._failures.setdefault(each, _Failures())
+                known = self._failures.setdefault(each, _Failures(free=free))
                 known.number = 1 if now - known.last_at > _FORGET_S else known.number + 1
                 known.last_at = now
                 self._failures.move_to_end(each)

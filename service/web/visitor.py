@@ -1,7 +1,8 @@
 """Who asks: by a token, by a name that a trusted proxy vouches for, by a session, or somebody at this machine.
 
-Where nobody could sign in yet (no token file, no proxy, no people) whoever is at this machine may look, and no one may
-act: there is no default password that somebody forgets to change.
+Where nobody could sign in yet (no token file, no proxy, no people) whoever is at this machine may look, send, try rules
+and put landmarks, as at the DICOM port, and nothing else: there is no default password that somebody forgets to change.
+Whom a proxy brings is not at this machine; one that says nothing of it (no X-Forwarded-For) cannot be told from them.
 """
 
 import hmac
@@ -23,6 +24,8 @@ TOKEN_NAME: Final = "token"  # noqa: S105 - a name
 #: Somebody at this machine.
 HERE: Final = "this machine"
 _PROBES: Final = frozenset({"/readyz", "/metrics"})
+#: What tells of a proxy, whoever it is, besides X-Forwarded-*.
+_BROUGHT: Final = frozenset({"forwarded", "via", "x-real-ip"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +34,7 @@ class Visitor:
 
     name: str
     role: Role
-    #: Where the request came from: the proxy's address behind one.
+    #: Where the request came from, as a proxy says that we trust; behind another one, the proxy's address.
     address: str
     #: By a session: then there is something to sign out of.
     session: bool = False
@@ -72,26 +75,41 @@ class Reception:
         self._header = web.proxy_user_header
 
     def visitor(self, request: Request, *, now: float) -> Visitor | None:
-        """Return who asks, None where they must sign in first.
+        """Return who asks, None where they must sign in first; a token is not looked at (`with_token`).
 
         Rejected where a proxy vouches for somebody unknown, or the page was asked for under a foreign name.
         """
-        address = request.client.host if request.client else ""
-        if authorization := request.headers.get("authorization", ""):
-            return self._with_token(said_token(authorization), address)
-        if self._networks and self._trusts(address) and (name := request.headers.get(self._header, "")):
-            return self._vouched_for(name.strip(), address)
+        address = self.address(request)
+        if name := self._vouched_name(request):
+            return self._vouched_for(name, address)
         if cookie := request.cookies.get(COOKIE, ""):
             visitor = self._with_session(cookie, address, now=now)
             if visitor is not None:
                 return visitor
-        return self._from_here(request, address)
+        return None if "authorization" in request.headers else self._from_here(request, address)
+
+    def with_token(self, request: Request) -> Visitor | None:
+        """Return whose token the request brings, None where it is nobody's."""
+        said, address = said_token(request.headers.get("authorization", "")), self.address(request)
+        if self._token is not None and hmac.compare_digest(said, self._token.encode("ascii")):
+            return Visitor(name=TOKEN_NAME, role=Role.OPERATOR, address=address)
+        person = self._people.with_token(passwords.digest(said.decode("latin-1"))) if said else None
+        return None if person is None else _visitor(person, address)
+
+    def address(self, request: Request) -> str:
+        """Return where a request came from: what a proxy that we trust names last in X-Forwarded-For, else the peer."""
+        address = _peer(request)
+        hops = [hop.strip() for line in request.headers.getlist("x-forwarded-for") for hop in line.split(",")]
+        while hops and self._trusts(address) and _is_address(hops[-1]) and "%" not in hops[-1]:
+            address = hops.pop()
+        return address
 
     def signs_in(self, name: str, password: str) -> tuple[str, str] | None:
         """Return (name, credential digest) of who has this password, None where nobody of that name has."""
         if self._token is not None and hmac.compare_digest(password.encode(), self._token.encode()):
             return TOKEN_NAME, passwords.digest(self._token)
-        person = self._people.named(name)
+        # Whatever is typed: of what cannot be printed PostgreSQL holds no NUL.
+        person = self._people.named(name) if name.isprintable() else None
         kept = person.password if person is not None and person.password else passwords.NOBODYS
         if not passwords.matches(password, kept) or person is None or person.password is None:
             return None
@@ -99,19 +117,22 @@ class Reception:
 
     def anybody(self) -> bool:
         """Whether somebody could sign in."""
-        return bool(self._token is not None or self._networks or self._people.any())
+        return bool(self._token is not None or (self._networks and self._header) or self._people.any())
 
     def through_tls(self, request: Request) -> bool:
         """Whether the browser speaks TLS: to us, or to a proxy that we trust."""
-        address = request.client.host if request.client else ""
-        forwarded = request.headers.get("x-forwarded-proto", "") if self._trusts(address) else ""
+        forwarded = request.headers.get("x-forwarded-proto", "") if self._trusts(_peer(request)) else ""
         return request.url.scheme == "https" or forwarded == "https"
 
-    def _with_token(self, said: bytes, address: str) -> Visitor | None:
-        if self._token is not None and hmac.compare_digest(said, self._token.encode("ascii")):
-            return Visitor(name=TOKEN_NAME, role=Role.OPERATOR, address=address)
-        person = self._people.with_token(passwords.digest(said.decode("latin-1"))) if said else None
-        return None if person is None else _visitor(person, address)
+    def _vouched_name(self, request: Request) -> str:
+        """Return whom a proxy has signed in, "" where none has; Rejected where two are named: one is the caller's."""
+        if not self._header or not self._trusts(_peer(request)):
+            return ""
+        names = request.headers.getlist(self._header)
+        if len(names) > 1:
+            words = f"{self._header} came twice: the proxy must set it, and take away the caller's"
+            raise Rejected(words, status=400)
+        return names[0].strip() if names else ""
 
     def _vouched_for(self, name: str, address: str) -> Visitor:
         person = self._people.named(name)
@@ -134,7 +155,7 @@ class Reception:
 
     def _from_here(self, request: Request, address: str) -> Visitor | None:
         """Return who is at this machine, where nobody could sign in; probes are answered there in any case."""
-        if self._token is not None or self._networks:
+        if self._token is not None or self._networks or _is_brought(request):
             return None
         if request.url.path not in _PROBES and self._people.any():
             return None
@@ -144,11 +165,24 @@ class Reception:
         return Visitor(name=HERE, role=Role.VIEWER, address=address)
 
     def _trusts(self, address: str) -> bool:
-        try:
-            host = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(host in network for network in self._networks)
+        return _is_address(address) and any(ipaddress.ip_address(address) in each for each in self._networks)
+
+
+def _peer(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_brought(request: Request) -> bool:
+    """Whether a proxy says that it passes on somebody else's request."""
+    return any(name in _BROUGHT or name.startswith("x-forwarded-") for name in request.headers)
 
 
 def _visitor(person: Person, address: str, *, session: bool = False) -> Visitor:

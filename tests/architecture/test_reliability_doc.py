@@ -8,7 +8,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = (REPOSITORY / "docs" / "reliability.md").read_text(encoding="utf-8")
-ROWS = re.findall(r"^\| (?!---|promise|campaign)(.+?) \| (.+?) \|$", PAGE, re.MULTILINE)
+ROWS = re.findall(r"^\| (?!---|promise|campaign)(.*?) \| ?(.*?) ?\|$", PAGE, re.MULTILINE)
 #: `tests/faults/test_x.py::test_name`, `test_x.py::test_name` after such a one in the same cell, or a benchmark.
 EVIDENCE = re.compile(r"`((?:tests|benchmarks)/[\w/]+\.py)(?:::(\w+))?`")
 FAULTS = sorted((REPOSITORY / "tests" / "faults").glob("test_*.py"))

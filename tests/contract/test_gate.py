@@ -212,7 +212,7 @@ class _Network(Deliverer):
         super().__init__(node.settings, node.spool, node.clock, random.Random(1))
         self.stored: list[Path] = []
 
-    def send(self, destination: Destination, *paths: Path) -> Path:
+    def send(self, destination: Destination, *paths: Path, again: bool = False) -> Path:  # noqa: ARG002 - a stand-in
         """Store the first alternative."""
         assert destination.name == "pacs"
         self.stored.append(paths[0])

@@ -5,7 +5,7 @@ from ledgers import arrive, claim, deliver, finish, measure, settle, study_of
 from sqlalchemy import update
 
 from service.errors import Unknown
-from service.ledger import Ledger
+from service.ledger import Ledger, audit
 from service.ledger.callers import MOST_CALLERS, Caller
 from service.ledger.engine import writing
 from service.ledger.lists import Wanted
@@ -81,6 +81,7 @@ def test_causes_group_what_ended_alike(ledger: Ledger) -> None:
         (each.reason, each.who, each.studies, each.first_at, each.last_at) for each in causes
     ]
     assert [] == ledger.lists.causes([StudyState.NOT_ANALYSABLE])
+    assert ["broken"] == [each.reason for each in ledger.lists.causes([StudyState.FAILED], limit=1)]
 
 
 def test_sources_are_named_once(ledger: Ledger) -> None:
@@ -238,6 +239,22 @@ def test_nobody_cannot_be_removed(ledger: Ledger) -> None:
     assert not ledger.people.any()
     with pytest.raises(Unknown, match="nobody is called 'anna'"):
         ledger.people.remove("anna")
+
+
+# ---- the trail
+
+
+def test_nothing_pushes_out_who_looked_at_a_patient(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of everything else the newest stay; the trail is read a page at a time by the number of the last entry."""
+    monkeypatch.setattr(audit, "MOST_ENTRIES", 3)
+    monkeypatch.setattr(audit, "_DROP_EVERY", 1)
+    for what in ("see_picture", "seeing", "search_patient", *["login_failed"] * 5):
+        ledger.audit.note(actor="anna", address="::1", what=what, now=1.0)
+    newest = ledger.audit.latest(limit=2)
+    older = ledger.audit.latest(before=newest[-1].id)
+
+    assert ["login_failed"] * 2 == [each.action for each in newest]
+    assert ["login_failed", "search_patient", "see_picture"] == [each.action for each in older]
 
 
 # ---- pauses

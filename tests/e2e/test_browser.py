@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -224,6 +225,20 @@ def test_a_rejected_caller_has_its_lines(node: Running, browser: Browser, compla
         expect(page.locator("table", has_text="LOST_CT")).to_contain_text("it called 'WRONG', we are 'SPONDYL'")
 
     assert refused.returncode != 0
+
+
+def test_a_node_that_is_silent_is_seen(node: Running, browser: Browser) -> None:
+    """An open first page says since when nothing answers, whatever stands there; and no more once it is answered."""
+    with _opened(browser, [], **SCREENS["light"]) as page:
+        _sign_in(page, node)
+        expect(page.get_by_text("As of ")).to_be_visible()
+        for broken in (lambda route: route.abort(), lambda route: route.fulfill(status=503, body="")):
+            page.route(f"http://127.0.0.1:{node.web}/", broken)
+            said = re.compile(r"No answer since \d\d:\d\d UTC")
+            expect(page.get_by_role("alert")).to_contain_text(said, timeout=PATIENCE_MS)
+            expect(page.locator(".verdict")).to_be_visible()
+            page.unroute_all()
+            expect(page.get_by_role("alert")).to_have_count(0, timeout=PATIENCE_MS)
 
 
 @pytest.mark.parametrize("screen", SCREENS)

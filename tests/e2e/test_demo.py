@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pydicom
 from nodes import SPONDYL, UNTRACED
-from small_study import make_small_study
+from small_study import make_small_studies
 
 
 def _demo(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -48,8 +48,8 @@ def test_the_demo_runs_the_study_of_a_user(tmp_path: Path, test_data: Path) -> N
 
 def test_measure_agrees_with_itself(tmp_path: Path) -> None:
     """The same files, version and configuration give the same bytes."""
-    make_small_study(tmp_path / "study", patient_name="Phantom^Twice", patient_id="T-1", seed=6)
-    command = [*SPONDYL, "measure", str(tmp_path / "study"), "--json"]
+    [study] = make_small_studies(tmp_path / "study", 1, name="Phantom^Twice").values()
+    command = [*SPONDYL, "measure", str(study), "--json"]
     for run in ("first", "second"):
         done = subprocess.run(
             [*command, "--out", run], cwd=tmp_path, capture_output=True, text=True, check=False, env=UNTRACED

@@ -3,18 +3,14 @@
 import re
 from pathlib import Path
 
-import pydicom
 from nodes import reports_in, serving, storescu, wait_for_report, write_config
 from servers import free_port, run_orthanc, wait_until
-
-from workers.phantom.study import make_study
+from small_study import make_small_studies
 
 
 def test_a_report_is_proven_by_whoever_hears_of_it(tmp_path: Path) -> None:
     """Orthanc commits on an association to the listener: reported only then, and each object once, proof beside it."""
-    make_study(tmp_path / "study", patient_name="Proof^Sought", patient_id="PR-1", seed=1)
-    first = next(path for path in sorted((tmp_path / "study").rglob("*")) if path.is_file())
-    uid = str(pydicom.dcmread(first, stop_before_pixels=True).StudyInstanceUID)
+    [(uid, study)] = make_small_studies(tmp_path / "study", 1, name="Proof^Sought").items()
     port, node = free_port(), write_config(tmp_path / "node", {})
     committing = 'name = "pacs"\nae_title = "PACS"\nhost = "127.0.0.1"\ntimeout_s = 5\nstorage_commitment = true'
     text = node.config.read_text(encoding="utf-8")
@@ -22,7 +18,7 @@ def test_a_report_is_proven_by_whoever_hears_of_it(tmp_path: Path) -> None:
     unknown = {"spondyl": ["SPONDYL", "127.0.0.1", free_port()]}  # where nobody listens: no report can be brought
     with serving(node):
         with run_orthanc(tmp_path / "orthanc", port=port, DicomModalities=unknown):
-            assert storescu([tmp_path / "study"], node.port).returncode == 0
+            assert storescu([study], node.port).returncode == 0
             wait_until(lambda: '"action": "proof_awaited"' in node.log, "it was asked for proof that does not come")
             assert node.kill("work")
             assert ["delivering"] == [study.state for study in node.studies()]

@@ -13,11 +13,13 @@ from nodes import Running, serving, storescu, write_config
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
-from servers import free_port, wait_until
+from servers import free_port, run_valkey, wait_until
 from small_study import make_small_studies
 
 from service import commitment, sop_classes
 from service.commitment import Reference
+from service.config import load
+from service.ledger import Ledger, migrate
 
 TIMEOUT_S: Final = 3.0
 
@@ -87,21 +89,23 @@ def node(sinks: dict[str, Sink], tmp_path_factory: pytest.TempPathFactory) -> It
     """Run a node that has reported a study to all of them; one was not there before the others had it."""
     folder = tmp_path_factory.mktemp("destinations")
     [(_, study)] = make_small_studies(folder / "studies", 1, name="Hard^Way").items()
-    node = write_config(folder / "node", {})
     tables = []
     for fault, sink in sinks.items():
         tables += ["[[destinations]]", f'name = "{fault.replace(" ", "_")}"', 'ae_title = "PACS"', 'host = "127.0.0.1"']
         tables += [f"port = {sink.port}", f"timeout_s = {TIMEOUT_S}", 'send = ["sr"]']
         tables += ["storage_commitment = true"] if fault == "loses" else []
     tables += ["[report]", 'sop_classes = ["comprehensive_3d"]']
-    node.config.write_text("\n".join([node.config.read_text(encoding="utf-8"), *tables]), encoding="utf-8")
     with ExitStack() as stack:
+        node = write_config(folder / "node", {}, broker=stack.enter_context(run_valkey(folder / "valkey")))
+        node.config.write_text("\n".join([node.config.read_text(encoding="utf-8"), *tables]), encoding="utf-8")
+        migrate(load(node.config, {}).storage.ledger_url)
         for sink in sinks.values():
             if sink.fault != "is down":
                 stack.enter_context(sink.listening())
-        stack.enter_context(serving(node))
+        stack.enter_context(serving(node, "listen", "work"))
         assert storescu([study], node.port).returncode == 0
-        wait_until(lambda: _done(node) == 3, "three destinations have it", seconds=90)
+        with node.ledger() as ledger:
+            wait_until(lambda: _done(ledger) == 3, "three destinations have it", seconds=90, step=0.1)
         assert ["delivering"] == [study.state for study in node.studies()]
         stack.enter_context(sinks["is down"].listening())
         node.wait_for("reported", seconds=90)
@@ -109,13 +113,12 @@ def node(sinks: dict[str, Sink], tmp_path_factory: pytest.TempPathFactory) -> It
         yield node
 
 
-def _done(node: Running) -> int:
-    with node.ledger() as ledger:
-        return sum(
-            job.destination is not None and job.state == "done"
-            for study in ledger.admin.studies()
-            for job in ledger.admin.study(study.key).jobs
-        )
+def _done(ledger: Ledger) -> int:
+    return sum(
+        job.destination is not None and job.state == "done"
+        for study in ledger.admin.studies()
+        for job in ledger.admin.study(study.key).jobs
+    )
 
 
 @pytest.mark.parametrize(("fault", "times"), [("is down", 1), ("refuses", 2), ("hangs", 2), ("loses", 2)], ids=str)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from faults_seen import assert_still_whole, send, wait_for_reports
+from faults_seen import assert_still_whole, send, wait_for_measuring, wait_for_reports
 from nodes import Running, serving, storescu, write_config
 from servers import Orthanc, listens, missing, run_orthanc, run_valkey, wait_until
 from small_study import make_small_studies
@@ -79,7 +79,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         broker = stack.enter_context(run_valkey(folder / "valkey"))
         orthanc = stack.enter_context(run_orthanc(folder / "orthanc"))
         url = f"sqlite:///{ledger.folder / 'ledger.sqlite'}"
-        node = write_config(folder / "node", {"pacs": ("PACS", orthanc.port)}, broker=broker, ledger=url)
+        pacs = {"pacs": ("PACS", orthanc.port)}
+        node = write_config(folder / "node", pacs, broker=broker, ledger=url, report_alone=True)
         stack.enter_context(serving(node))
         wait_until(lambda: listens(node.web), "the page is there")
         yield Site(node=node, orthanc=orthanc, spool=spool, ledger=ledger, studies=studies)
@@ -106,7 +107,7 @@ def test_full_while_reporting(site: Site) -> None:
     """No room for the report: it waits, and is written when there is some."""
     uid, folder = study(site, 1)
     send(site.node, folder)
-    wait_until(lambda: any(s.state == "measuring" for s in site.node.studies()), "it is measured", step=0.005)
+    wait_for_measuring(site.node)
     with site.spool.full():
         wait_until(lambda: "job_postponed" in site.node.log, "the report has no room")
 

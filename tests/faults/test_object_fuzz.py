@@ -31,7 +31,7 @@ from service.spool_scan import study_instance_uid
 from sr_templates.objects import ObjectKind
 from workers.pipeline import StudyReason, measure_files
 
-INPUTS: Final = int(os.environ.get("SPONDYL_TEST_OBJECTS", "60"))
+INPUTS: Final = int(os.environ.get("SPONDYL_TEST_OBJECTS", "30"))
 SEED: Final = int(os.environ.get("SPONDYL_TEST_SEED", "5"))
 #: Of so many studies one comes back as every kind of object: drawing takes longer than measuring.
 DRAWN: Final = 60

@@ -1,11 +1,13 @@
 """Who may associate, and with what: a real listener with sources, asked by dcmtk and by pynetdicom."""
 
+import errno
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 from ears import Counting
@@ -20,6 +22,7 @@ from raw_caller import associate_rq
 from servers import program
 
 from service import conformance
+from service.associations import Associations
 from service.config import Settings
 from service.receive import Listener
 from service.slots import Shared, Slots
@@ -136,6 +139,28 @@ def test_a_source_has_so_many_associations_and_no_more(start: Start) -> None:
     assert "Rejected Transient" in said
     assert "Local Limit Exceeded" in said
     assert [("too_many_of_source", "ct")] * 2 == ear.rejections()
+
+
+@pytest.mark.parametrize("error", [errno.EMFILE, errno.ENFILE], ids=errno.errorcode.get)
+def test_who_comes_when_no_file_can_be_opened_any_more_is_to_come_again(
+    start: Start, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    """Rejected-transient, local limit exceeded: a limit that cannot be looked at does not let everybody in."""
+    ear = start()
+    monkeypatch.setattr(Slots, "take", Mock(side_effect=OSError(error, "no more files")))
+
+    assert (0x02, 0x03, 0x02) == ear.rejection("CT1")
+    assert [("too_many_associations", "ct")] == ear.rejections()
+
+
+def test_a_fault_of_ours_lets_nobody_in(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is unforeseen while a caller is looked at rejects it, temporary congestion; so does one while it is said."""
+    ear = start()
+    with monkeypatch.context() as faulty:
+        faulty.setattr(Associations, "source", Mock(side_effect=ZeroDivisionError))
+        assert (0x02, 0x03, 0x01) == ear.rejection("CT1")
+    monkeypatch.setattr(Associations, "_say_rejected", Mock(side_effect=ZeroDivisionError))
+    assert (0x01, 0x01, 0x03) == ear.rejection("NOBODY")
 
 
 def test_the_limit_of_the_node_holds_for_all_sources(start: Start) -> None:

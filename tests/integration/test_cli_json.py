@@ -43,6 +43,9 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
         held = claim(ledger, settle(ledger, "1.9"))
         ledger.jobs.give_up(held, who="developers", why="broken", now=160.0)
         ledger.people.put("anna", Role.OPERATOR, now=1.0, password="scrypt")
+        ledger.people.put("gateway", Role.SENDER, now=1.0, token="digest")
+        for now in (1.0, 2.0):
+            ledger.audit.note(actor="anna", address="::1", what="login", now=now)
         yield ledger
         ledger.close()
 
@@ -72,6 +75,7 @@ def _fits(document: Any) -> None:
         ("ignore", "1.9", "--why", "a test"),
         ("echo", "pacs"),
         ("user", "list"),
+        ("audit",),
         ("version",),
         ("conformance",),
         ("conformance", "--worksheet"),
@@ -89,6 +93,16 @@ def test_what_is_wrong_is_printed_so_too() -> None:
     """What doctor examined, and what somebody would be told of: no node runs here."""
     _fits(_json("doctor"))
     _fits(_json("alert", "list", expected=frozenset({1})))
+
+
+@pytest.mark.usefixtures("ledger")
+def test_the_trail_is_read_a_part_at_a_time() -> None:
+    """`next` of one answer is what the next one comes before; the last has none."""
+    first = _json("audit", "--limit", "1")
+    second = _json("audit", "--before", str(first["next"]))
+
+    assert ["1970-01-01T00:00:02Z"] == [each["at"][:19] + "Z" for each in first["entries"]]
+    assert (["login"], None) == ([each["action"] for each in second["entries"]], second["next"])
 
 
 def test_many_are_retried_by_state(ledger: Ledger) -> None:

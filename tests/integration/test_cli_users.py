@@ -63,6 +63,21 @@ def test_a_script_gives_the_password_by_stdin() -> None:
     )
 
 
+def test_a_new_password_or_token_leaves_the_role() -> None:
+    """Who forgot a password is what they were; only `--role` changes that, and the answer says what they are."""
+    _run("add", "anna", "--role", "operator", "--password-stdin", said=f"{PASSWORD}\n")
+    answers = [_run("add", "anna", "--password-stdin", said=f"{PASSWORD} 2\n"), _run("token", "anna")]
+    (anna,) = _people()
+    _run("token", "anna", "--role", "viewer")
+
+    assert (Role.OPERATOR, True) == (anna.role, passwords.matches(f"{PASSWORD} 2", anna.password or ""))
+    assert ["anna: operator"] * 2 == [
+        answers[0].stdout.strip().splitlines()[-1],
+        answers[1].stderr.strip().splitlines()[-1].partition(";")[0],
+    ]
+    assert [Role.VIEWER] == [each.role for each in _people()]
+
+
 def test_whom_a_proxy_signs_in_needs_no_password() -> None:
     """The account has a role and nothing to sign in with."""
     assert 0 == _run("add", "eve", "--no-password").exit_code
@@ -80,6 +95,7 @@ def test_whom_a_proxy_signs_in_needs_no_password() -> None:
         (("add", "Anna Müller", "--password-stdin"), f"{PASSWORD}\n"),
         (("add", "token", "--password-stdin"), f"{PASSWORD}\n"),
         (("add", "node", "--no-password"), ""),
+        (("add", "admin", "--no-password"), ""),
         (("token", "x y"), ""),
     ],
 )
@@ -115,6 +131,21 @@ def test_the_list_names_everybody_and_no_secret() -> None:
         listed["users"][0]["token"],
     )
     assert token not in table.stdout + str(listed)
+
+
+def test_what_is_done_here_stands_in_the_trail() -> None:
+    """Who was given which role, and who was removed: as the administrator of this machine, without a secret."""
+    _run("add", "anna", "--role", "operator", "--no-password")
+    _run("token", "program", "--role", "sender")
+    _run("remove", "anna")
+    with closing(Ledger.open(load(None, {}).storage.ledger_url)) as ledger:
+        trail = [(each.actor, each.action, each.detail) for each in reversed(ledger.audit.latest())]
+
+    assert [
+        ("admin", "user_add", "anna: operator"),
+        ("admin", "user_token", "program: sender"),
+        ("admin", "user_remove", "anna"),
+    ] == trail
 
 
 def test_who_is_removed_is_gone() -> None:

@@ -1,20 +1,30 @@
 """Storage commitment for what was sent to us: the spool answers, truthfully, on whichever association can be had."""
 
+from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from ledgers import empty_sqlite, sqlite_url
 from proving import REPORT, SR_CLASS, STUDY, Proving, archive, proving, report_bytes
 from pydicom.uid import CTImageStorage
+from pynetdicom.dimse_primitives import N_ACTION
+from pynetdicom.dsutils import encode
 from servers import free_port, run_orthanc, wait_until
 from structlog.testing import capture_logs
 
+import service.spool
 from service import asking
-from service.commitment import Reference, Report
+from service.commitment import PUSH_MODEL_INSTANCE, Reference, Report, action_information
+from service.committing import Committing
+from service.config import Settings
 from service.config_peers import Destination
 from service.errors import PeerRefused
+from service.receiving import ReceivingAssociation
 from service.spool import Spool
+from service.tries import Tries
 
 __all__ = ["empty_sqlite", "sqlite_url"]
 
@@ -51,11 +61,52 @@ def test_what_is_in_the_spool_is_committed_to(sqlite_url: str, tmp_path: Path) -
 
 
 def test_a_node_that_is_not_told_to_commit_refuses(sqlite_url: str, tmp_path: Path) -> None:
-    """Off, as it is by default: not authorised."""
-    with proving(sqlite_url, tmp_path / "state", NOBODY) as node:
-        receive(node)
-        with pytest.raises(PeerRefused, match="0x0124"):
-            ask(node)
+    """Off, as it is by default: not offered; not authorised where it is, for a destination that reports."""
+    for more, why in ({}, "no presentation context"), ({"proof": "commitment"}, "0x0124"):
+        with proving(sqlite_url, tmp_path / "state", NOBODY | more) as node:
+            receive(node)
+            with pytest.raises(PeerRefused, match=why):
+                ask(node)
+
+
+def asked(references: list[Reference], calling_ae: str = "CT1") -> Any:
+    """Return a request as pynetdicom hands it over, on an association that stands for one."""
+    request = N_ACTION()
+    request.RequestedSOPInstanceUID = PUSH_MODEL_INSTANCE
+    information = action_information("2.25.77", references)
+    request.ActionInformation = BytesIO(encode(information, is_implicit_vr=True, is_little_endian=True) or b"")
+    association = Mock(spec=ReceivingAssociation, requestor=SimpleNamespace(ae_title=calling_ae), afterwards=[])
+    return SimpleNamespace(
+        request=request, assoc=association, action_type=1, action_information=information, context=None
+    )
+
+
+def test_more_than_can_be_answered_is_refused(tmp_path: Path) -> None:
+    """Resource limitation (0x0213): 10,001 objects in a request; a report while too many wait to be brought back."""
+    where = {"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": 1}
+    settings = Settings.model_validate({"node": ASKED, "destinations": [where]})
+    ledger, spool = SimpleNamespace(recent=lambda limit: [][:limit]), Spool(tmp_path)
+    committing = Committing(settings=settings, spool=spool, ledger=ledger, reports=Tries(0))
+    many = [Reference(sop_class_uid=SR_CLASS, sop_instance_uid=f"2.25.{number}") for number in range(1, 10_002)]
+    assert [0x0213, 0x0000, 0x0213, 0x0000] == [
+        committing.on_action(event)[0]
+        for event in (asked(many), asked(many[1:]), asked(many[:1], "PACS"), asked(many[:1]))
+    ]
+
+
+def test_what_is_asked_for_is_digested_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many studies are looked through."""
+    spool = Spool(tmp_path)
+    spool.prepare()
+    for study in ("1.1", "1.2", "1.3"):
+        spool.store(study_instance_uid=study, sop_instance_uid=f"{study}.9", header=report_bytes(), data=b"")
+    ledger = SimpleNamespace(recent=lambda limit: [][:limit])
+    committing = Committing(settings=Settings(), spool=spool, ledger=ledger)
+    digest = Mock(wraps=service.spool._digest)  # noqa: SLF001 - what costs
+    monkeypatch.setattr(service.spool, "_digest", digest)
+    wanted = [Reference(sop_class_uid=SR_CLASS, sop_instance_uid=f"2.25.{number}") for number in range(5)]
+    committing.report("2.25.77", wanted)
+    assert digest.call_count == 5
 
 
 def test_a_caller_that_is_a_destination_is_called_back(sqlite_url: str, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partialmethod
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from service.checks.archives import archives
 from service.completing import Completer
 from service.config import Settings
 from service.listening import steward_of
-from service.retrieve import GET
+from service.receiving import Announced
+from service.retrieve import GET, IntoSpool
 from service.spool import study_key
 from service.states import StudyState
 
@@ -44,12 +46,12 @@ def pacs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Orthanc, in
 
 @contextmanager
 def completing(
-    sqlite_url: str, root: Path, archive: dict[str, Any], *, port: int = 0, destination: int | None = None
+    sqlite_url: str, root: Path, archive: dict[str, Any], *, destination: int | None = None, **node: Any
 ) -> Iterator[Site]:
     """Open a node whose one source has this archive; a study is quiet at once."""
     where = {"ae_title": "PACS", "host": "127.0.0.1", "timeout_s": 5.0, "patience_s": 100.0} | archive
     source = {"name": "pacs", "ae_titles": ["CT1", "PACS"], "archive": where}
-    about: dict[str, Any] = {"node": {"port": port}, "sources": [source], "study": {"quiet_s": 0.0}}
+    about: dict[str, Any] = {"node": {"port": 0} | node, "sources": [source], "study": {"quiet_s": 0.0}}
     with site(sqlite_url, root, *([destination] if destination else []), **about) as here:
         yield here
 
@@ -262,6 +264,48 @@ def test_what_an_archive_sends_unasked_is_refused(sqlite_url: str, tmp_path: Pat
         assert ["all 2 objects that pacs's archive lists are here, 1 fetched"] == said(here, uid, "completed")
         assert [uid] == [row.study_instance_uid for row in here.node.ledger.admin.studies()]
         assert [study_key(uid)] == list(here.node.spool.keys())
+
+
+def test_what_is_larger_than_any_object_may_be_passes_by(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not all of it is in memory before it is refused; what comes after it is kept, and the study has it."""
+    uid = "1.2.826.0.1.3680043.10.999.54"
+    came: list[str] = []
+    monkeypatch.setattr(IntoSpool, "__call__", partialmethod(_noting, came, IntoSpool.__call__))
+    with (
+        lying(*(f"{uid}.2.{number}" for number in (1, 2, 3))) as (liar, port),
+        completing(sqlite_url, tmp_path, {"port": port}, max_object_mb=1) as here,
+    ):
+        first, large, last = slices(uid, 3)
+        large.add_new(0x0042_0011, "OB", bytes(3_000_000))
+        liar.sends = [pydicom.dcmread(BytesIO(file_of(each))) for each in (large, last)]
+        here.bring(first)
+        assert settled(here, Completer(node=here.node)) == 0
+
+        held = {pydicom.dcmread(path).SOPInstanceUID for path in here.node.spool.files(study_key(uid))}
+        assert {first.SOPInstanceUID, last.SOPInstanceUID} == held
+        assert [last.SOPInstanceUID] == came
+
+
+def _noting(keep: IntoSpool, came: list[str], real: Any, announced: Announced, data: bytes) -> None:
+    came.append(announced.sop_instance_uid)
+    real(keep, announced, data)
+
+
+def test_an_archive_that_sends_without_an_end_is_hung_up_on(sqlite_url: str, tmp_path: Path) -> None:
+    """It need not say in between how far it is: once the time is used up, nothing more is kept."""
+    uid = "1.2.826.0.1.3680043.10.999.55"
+    with lying(f"{uid}.2.1", f"{uid}.2.2") as (liar, port), completing(sqlite_url, tmp_path, {"port": port}) as here:
+        first, more = slices(uid, 2)
+        liar.sends = [pydicom.dcmread(BytesIO(file_of(more)))]
+        here.bring(first)
+        times = iter([0.0, -1e9])
+        assert settled(here, Completer(node=here.node, timer=lambda: next(times, 0.0))) == 0
+
+        assert [first.SOPInstanceUID] == [
+            pydicom.dcmread(path).SOPInstanceUID for path in here.node.spool.files(study_key(uid))
+        ]
 
 
 # ---- doctor

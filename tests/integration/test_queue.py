@@ -103,12 +103,15 @@ def test_a_message_is_an_id_and_nothing_else(node: Node) -> None:
     assert study.study_instance_uid not in message
 
 
-def test_every_key_carries_the_product_name(node: Node, tmp_path: Path) -> None:
-    """The broker may be shared: no key of ours is without the prefix, also while a worker holds a message."""
+def test_a_worker_at_work_shows_our_name_and_is_not_outlived(node: Node, tmp_path: Path) -> None:
+    """The broker may be shared: every key of ours has the prefix. Killed with -9 a worker takes its pool with it."""
     with worker(tmp_path, "time.sleep(60)"), closing(raw(node)) as connection:
         node.dispatch(settled(node))
         wait_until(lambda: bool(tries(tmp_path)), "the work began")
         keys = [str(key) for key in connection.keys("*")]
+        child = psutil.Process(int(tries(tmp_path)[0]))
+        worker_of(tmp_path).kill()
+        wait_until(lambda: gone(child), "the pool is gone: nobody works on without a heartbeat")
 
     assert keys
     assert [key for key in keys if not key.startswith("spondyl:")] == []
@@ -178,16 +181,6 @@ def test_a_job_whose_process_is_killed_is_done_by_another(node: Node, tmp_path: 
 
     assert found.jobs[0].attempts == 2
     assert len(set(tries(tmp_path))) == 2
-
-
-def test_no_process_of_a_killed_worker_goes_on(node: Node, tmp_path: Path) -> None:
-    """A worker that is killed with -9 takes its pool with it: nobody works on without a heartbeat."""
-    with worker(tmp_path, "time.sleep(60)"):
-        node.dispatch(settled(node))
-        wait_until(lambda: bool(tries(tmp_path)), "the work began")
-        child = psutil.Process(int(tries(tmp_path)[0]))
-        worker_of(tmp_path).kill()
-        wait_until(lambda: gone(child), "the pool is gone")
 
 
 def test_a_fault_says_where_and_never_what(node: Node, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import psutil
 import pytest
@@ -29,8 +30,11 @@ from raw_caller import (
 from servers import wait_until
 
 from service import p_data
+from service.associations import Associations
+from service.callers import NotAdmitted
 
 ABORT = 7
+PUSH_MODEL = "1.2.840.10008.1.20.1"
 #: PS3.8 9.3.8, by the service provider.
 BY_PROVIDER = 2
 UNRECOGNIZED, UNEXPECTED, UNEXPECTED_PARAMETER, INVALID = 1, 2, 5, 6
@@ -51,6 +55,36 @@ def abort_of(caller: RawCaller) -> tuple[int, int]:
 
 
 # ---- what the protocol allows
+
+
+@pytest.mark.parametrize(
+    ("field", "size", "answer"),
+    [(0x0100, 64 << 10, 4), (0x0100, (64 << 10) + 2, ABORT), (0x0130, 2 << 20, 4), (0x0130, (2 << 20) + 2, ABORT)],
+    ids=["report", "larger report", "request", "larger request"],
+)
+def test_what_is_no_object_has_a_limit_of_its_own(ear: QuietEar, field: int, size: int, answer: int) -> None:
+    """64 KiB, and 2 MiB for a request of storage commitment: what is decoded costs a hundred times its bytes."""
+    common = ((0x0110, b"\1\0"), (0x0800, b"\0\0"))
+    which = padded(f"{PUSH_MODEL}.1")
+    report = ((2, padded(PUSH_MODEL)), (0x0100, b"\0\1"), *common, (0x1000, which), (0x1002, b"\1\0"))
+    request = ((3, padded(PUSH_MODEL)), (0x0100, b"\x30\1"), *common, (0x1001, which), (0x1008, b"\1\0"))
+    # A private value: nothing that is read.
+    data = struct.pack("<HH2sHL", 9, 0x1001, b"OB", 0, size - 12) + bytes(size - 12)
+    with calling_raw(ear.port, more=(PUSH_MODEL,)) as caller:
+        caller.say(pdu(4, pdv(command_set(*(report if field == 0x0100 else request)), context=5, command=True)))
+        for at in range(0, size, 16000):
+            caller.say(pdu(4, pdv(data[at : at + 16000], context=5, last=at + 16000 >= size)))
+        kind, _ = caller.read()
+        assert kind == answer
+
+
+def test_who_is_not_admitted_stores_nothing(ear: QuietEar, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever let the association begin, an object of somebody who is no source is refused and not kept."""
+    instance = new_uid()
+    with calling_raw(ear.port) as caller:
+        monkeypatch.setattr(Associations, "source", Mock(side_effect=NotAdmitted(cause="address")))
+        assert caller.store(instance, ct_object(instance)) == 0xC211
+    assert ear.stored() == []
 
 
 def test_fragments_may_be_of_any_size(ear: QuietEar) -> None:

@@ -178,6 +178,7 @@ def test_a_program_tries_a_file_or_a_study(client: Client, node: Node) -> None:
     assert ("measured", "spines", "trial") == tuple(here.json()[key] for key in ("outcome", "rule", "source"))
     assert 1 == len(list((node.settings.storage.root / "spool").rglob("*.dcm")))
     assert 1 == study_of(node.ledger, STUDY).arrivals
+    assert [("try_rules", "anna")] * 2 == [(each.action, each.actor) for each in node.ledger.audit.latest()]
 
 
 @pytest.mark.parametrize(

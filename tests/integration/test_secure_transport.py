@@ -5,6 +5,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from servers import free_port, program, run_orthanc, run_storescp
 from structlog.testing import capture_logs
 
 from service import peer
+from service.acceptor import Waiting
 from service.config_peers import Destination, Tls
 from service.errors import Misconfigured, Unavailable
 
@@ -118,6 +120,21 @@ def test_a_caller_without_a_certificate_is_refused(ear: QuietEar, authority: Aut
         handshake(ear.port, None, "-tls1_3", authority=authority.file)
     refused = [line["why"] for line in said if line["action"] == "tls_refused"]
     assert refused == ["PEER_DID_NOT_RETURN_A_CERTIFICATE"] * 2
+
+
+def test_the_oldest_of_those_silent_in_the_handshake_gives_way(ear: QuietEar, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With TLS too so many may wait: one more, and the first is hung up on before its handshake is overdue."""
+    monkeypatch.setattr(ear.listener._server, "waiting", Waiting(most=2))  # noqa: SLF001 - nobody configures it
+    with ExitStack() as stack:
+        callers = []
+        for _ in range(3):
+            callers.append(stack.enter_context(socket.create_connection(("127.0.0.1", ear.port), timeout=3)))
+            time.sleep(0.2)  # its thread is in the handshake
+        assert callers[0].recv(1) == b""
+        for caller in callers[1:]:
+            caller.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                caller.recv(1)
 
 
 def test_orthanc_is_called_and_calls_over_tls(

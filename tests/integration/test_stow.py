@@ -101,6 +101,36 @@ def test_a_lost_answer_is_unknown_and_settled_by_proof(archive: WebArchive, sqli
         assert [REPORT] * 2 == archive.came
 
 
+@pytest.mark.parametrize(("proof", "search_status"), [("qido", 503), ("qido", 403), ("status", 0)])
+def test_what_may_be_there_already_is_not_sent_under_another_uid(
+    archive: WebArchive, report: Path, tmp_path: Path, proof: str, search_status: int
+) -> None:
+    """After a lost answer 409 may mean "here already": where nobody tells, no other SOP class goes, a second report."""
+    other = tmp_path / "other.dcm"
+    other.write_bytes(report.read_bytes())
+    archive.answers, archive.search_status = ["store and hang up", (409, b"already here")], search_status
+    destination = at(archive, proof=proof)
+    with pytest.raises(Unavailable):
+        stow.send(destination, [report, other])
+    with pytest.raises(NotNow if search_status == 503 else NotTaken):
+        stow.send(destination, [report, other], again=True)
+    assert [REPORT] * 2 == archive.came
+    if proof == "status":
+        # Nothing went before: it does not take this SOP class.
+        archive.answers = [(409, b"")]
+        assert other == stow.send(destination, [report, other])
+
+
+def test_a_delivery_knows_that_it_was_tried(archive: WebArchive, sqlite_url: str, tmp_path: Path) -> None:
+    """The second try says so: the refusal names what may be there."""
+    archive.answers = ["store and hang up", (409, b"already here")]
+    with delivering(archive, sqlite_url, tmp_path / "state", proof="status") as node:
+        node.step()
+        node.wait()
+        assert "failed" == node.step().state
+        assert "it may have the object, of an earlier try" in (node.row.error or "")
+
+
 @pytest.mark.parametrize(
     "answer",
     [

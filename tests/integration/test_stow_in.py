@@ -1,5 +1,6 @@
 """STOW-RS in: the same spool and the same guarantees as C-STORE, by real senders and by such that misbehave."""
 
+import errno
 import os
 import re
 import shutil
@@ -10,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,14 @@ from web_client import Client, app_of
 
 from service.callers import Admitted
 from service.config import Settings
+from service.durable import write_all
 from service.intake import Sender
 from service.ledger import Ledger
 from service.ledger.people import Role
 from service.ledger.switches import Paused
 from service.passwords import digest
 from service.spool import Spool, study_key
+from service.web import connections
 from service.wiring import Node, open_node
 
 __all__ = ["empty_sqlite", "sqlite_url"]
@@ -282,6 +285,31 @@ def test_too_large_paused_and_full_say_what_to_do(sqlite_url: str, tmp_path: Pat
         assert [] == posting.left_over()
 
 
+@pytest.mark.parametrize("reason", [0xA701, 0xA700])
+def test_an_object_that_is_refused_in_its_middle_costs_no_other(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: int
+) -> None:
+    """Too large, or the disk is full for a moment: its rest is passed over, and what stands behind it is stored."""
+    large, small = an_object(size=1_500_000), an_object()
+    content = body([file_of(large), file_of(small)])
+    full = [reason == 0xA700]
+
+    def write(descriptor: int, data: bytes | memoryview) -> None:
+        if full[0] and os.fstat(descriptor).st_size > 500_000:
+            full[0] = False
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_all(descriptor, data)
+
+    monkeypatch.setattr("service.part.write_all", write)
+    with opened(sqlite_url, tmp_path / "state", node={} if full[0] else {"max_object_mb": 1}) as posting:
+        blocks = (content[start : start + 65536] for start in range(0, len(content), 65536))
+        sender, source = Sender(name="ct", address="::1"), Admitted(name="ct")
+        taken = posting.app.state.intake.take(sender, source, blocks, boundary=BOUNDARY, study="")
+        assert ([reason], "") == ([each.reason for each in taken.failed], taken.broken)
+        assert [small.SOPInstanceUID] == [each.sop_instance_uid for each in taken.stored]
+        assert [] == posting.left_over()
+
+
 # ---- who may
 
 
@@ -329,16 +357,22 @@ def test_where_sources_are_configured_the_account_is_one_of_them(sqlite_url: str
             (each["source"], each["cause"]) for each in said if each["action"] == "sender_rejected"
         }
         posting.app.state.intake.tick()
+        rejected = {each.calling_ae: each.cause for each in posting.node.ledger.callers.latest()}
+        assert {"far": "account_network", "other": "account"} == rejected
         counted = posting.app.state.metrics.text(posting.node.ledger)
         assert re.search(
             r'rejected_associations_total\{cause="account",listener="[^"]+",source="unlisted"\} 1.0', counted
         )
         segmentation = a_file(SOPClassUID="1.2.840.10008.5.1.4.1.1.66.4")
         assert [0x0122] == reasons(posting.post(body([segmentation]), **who["gateway"]).json())
+        posting.app.state.intake.tick()
+        viewer = _person(posting, "viewer", Role.VIEWER)
+        page = Client(posting.app).get("/sources", headers=viewer).text
+        assert ["1", "0"] == re.findall(r'data-label="Objects refused">(\d+)<', page)
 
 
 def test_who_sent_how_much_stands_in_the_trail_and_is_counted(posting: Posting) -> None:
-    """One entry for all that came since the last; the page of metrics adds what the listeners counted."""
+    """An entry for all that came in an hour, what is left at the end; the metrics add what the listeners counted."""
     gateway = _person(posting, "gateway", Role.SENDER)
     with capture_logs() as said:
         posting.post(body([a_file(), a_file(), b"junk"]), **gateway)
@@ -346,8 +380,13 @@ def test_who_sent_how_much_stands_in_the_trail_and_is_counted(posting: Posting) 
     posting.app.state.intake.tick()
     entries = [each for each in posting.node.ledger.audit.latest() if each.action == "stow"]
     assert [("gateway", "3 objects stored, 1 refused")] == [(each.actor, each.detail) for each in entries]
+    posting.post(body([a_file()]), **gateway)
+    posting.app.state.intake.tick()
+    assert entries == posting.node.ledger.audit.latest(), "an hour has not passed"
+    posting.app.state.intake.run()()
+    assert "1 objects stored, 0 refused" == posting.node.ledger.audit.latest()[0].detail
     page = posting.app.state.metrics.text(posting.node.ledger)
-    assert re.search(r'spondyl_received_objects_total\{listener="[^"]+",source="unlisted"\} 3.0', page)
+    assert re.search(r'spondyl_received_objects_total\{listener="[^"]+",source="unlisted"\} 4.0', page)
     assert 'cause="cannot_understand"' in page
     assert "spondyl_listener_timestamp_seconds{" not in page
     assert not {"Planted^Name", "PLANTED-ID", STUDY, TOKEN} & set(re.findall(r"[\w^.-]+", str(said)))
@@ -425,6 +464,18 @@ def test_senders_that_stop_hang_up_or_drip_cost_a_place_for_a_while(web: WebRole
         each.close()
     wait_until(lambda: web.writing() == 0, "nothing is left over")
     assert [] == Spool(web.folder / "state").files(study_key(STUDY))
+
+
+def test_silent_connections_keep_no_sender_out(web: WebRole) -> None:
+    """More than there may be: the oldest is closed, and a sender is served."""
+    with ExitStack() as open_ones:
+        silent = [
+            open_ones.enter_context(socket.create_connection(("127.0.0.1", web.port), timeout=10))
+            for _ in range(connections.MOST + 20)
+        ]
+        assert 200 == web.post(body([a_file(StudyInstanceUID="1.2.5")])).status_code
+        with suppress(ConnectionResetError):
+            assert b"" == silent[0].recv(1)
 
 
 def test_a_large_object_takes_the_memory_of_its_blocks(web: WebRole) -> None:

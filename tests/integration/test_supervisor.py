@@ -116,29 +116,8 @@ def test_it_starts_and_stops_as_one(folder: Path) -> None:
     assert stopped == [("listen", 0), ("work", 0), ("web", 0)]
 
 
-def test_the_end_of_the_terminal_stops_it_too(folder: Path) -> None:
-    """Ctrl-C reaches the whole group at once; the node still ends well."""
-    with serving(folder) as node:
-        family = node.family()
-        os.killpg(node.process.pid, signal.SIGINT)
-
-        assert node.process.wait(60) == 0
-    assert gone(family)()
-
-
-def test_nothing_outlives_it(folder: Path) -> None:
-    """`serve` killed with -9 takes listener, worker with its pool, page and broker with it."""
-    with serving(folder) as node:
-        family = node.family()
-        node.process.kill()
-        node.process.wait()
-        wait_until(gone(family), "every process is gone")
-
-    assert len(family) >= 4
-
-
-def test_what_dies_comes_back(folder: Path) -> None:
-    """Each role killed with -9 is started again; so is the broker, and with its data removed."""
+def test_what_dies_comes_back_and_nothing_outlives_it(folder: Path) -> None:
+    """Each role killed with -9 is started again, and the broker without its data; `serve` killed takes all with it."""
     with serving(folder) as node:
         for name in ("listen", "work", "web"):
             node.role(name).kill()
@@ -151,6 +130,12 @@ def test_what_dies_comes_back(folder: Path) -> None:
         died = {line["role"] for line in node.said() if line["action"] == "role_died"}
 
         assert died == {"listen", "work", "web"}
+        family = node.family()
+        node.process.kill()
+        node.process.wait()
+        wait_until(gone(family), "every process is gone")
+
+    assert len(family) >= 4
 
 
 def test_a_port_that_is_taken_is_a_configuration_error(folder: Path) -> None:
@@ -167,8 +152,8 @@ def test_a_port_that_is_taken_is_a_configuration_error(folder: Path) -> None:
     assert "node.port" in ended.stderr
 
 
-def test_a_page_whose_port_was_taken_does_not_end_the_node(folder: Path) -> None:
-    """Somebody takes the port while the page restarts: reception goes on, and the page comes back by itself."""
+def test_only_the_end_of_the_terminal_stops_it_and_no_page_whose_port_was_taken(folder: Path) -> None:
+    """Somebody takes the port while the page restarts: it comes back by itself. Ctrl-C reaches all: it ends well."""
     port = load(folder / "spondyl.toml", {}).web.port
     with serving(folder) as node:
         node.role("web").kill()
@@ -177,6 +162,11 @@ def test_a_page_whose_port_was_taken_does_not_end_the_node(folder: Path) -> None
             assert node.process.poll() is None
         node.wait_ready("web", 2)
         assert node.ready("listen") == 1
+        family = node.family()
+        os.killpg(node.process.pid, signal.SIGINT)
+
+        assert node.process.wait(60) == 0
+    assert gone(family)()
 
 
 def _taken(port: int) -> socket.socket:

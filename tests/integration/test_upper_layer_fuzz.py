@@ -39,13 +39,19 @@ EVERY = 250
 GROWTH = 50_000_000
 
 #: What the mutations begin with, each the start of a connection or of what follows an association.
-REQUESTS = [associate_rq(), associate_rq(max_pdu=0), associate_rq(called="NOBODY")]
+PUSH_MODEL, PUSH_CONTEXT = "1.2.840.10008.1.20.1", 5
+REQUESTS = [associate_rq(more=(PUSH_MODEL,)), associate_rq(max_pdu=0), associate_rq(called="NOBODY")]
 OBJECT = ct_object("1.2.9", pixels=500)
 FIND = command_set((2, padded(CT)), (0x100, b"\x20\0"), (0x110, b"\1\0"), (0x700, b"\0\0"), (0x800, b"\0\0"))
 CANCEL = command_set((0x100, b"\xff\x0f"), (0x120, b"\1\0"), (0x800, b"\1\1"))
-ACTION = command_set(
-    (3, padded("1.2.840.10008.1.20.1")), (0x100, b"\x30\1"), (0x110, b"\1\0"), (0x800, b"\0\0"), (0x1008, b"\1\0")
+ACTION = command_set((3, padded(PUSH_MODEL)), (0x100, b"\x30\1"), (0x110, b"\1\0"), (0x800, b"\0\0"), (0x1008, b"\1\0"))
+EVENT = command_set(
+    *((2, padded(PUSH_MODEL)), (0x100, b"\0\1"), (0x110, b"\1\0"), (0x800, b"\0\0")),
+    *((0x1000, padded(f"{PUSH_MODEL}.1")), (0x1002, b"\1\0")),
 )
+#: Of a transaction that nobody knows: a sequence of empty items, in explicit VR.
+REPORTED = struct.pack("<HH2sH4s", 8, 0x1195, b"UI", 4, b"1.2\0")
+REPORTED += struct.pack("<HH2sHL", 8, 0x1199, b"SQ", 0, 800) + struct.pack("<HHL", 0xFFFE, 0xE000, 0) * 100
 RESPONSE = command_set((2, padded(CT)), (0x100, b"\1\x80"), (0x120, b"\1\0"), (0x800, b"\1\1"), (0x900, b"\0\0"))
 TALK = [
     pdu(4, pdv(store_rq("1.2.9"), command=True)) + pdu(4, pdv(OBJECT)),
@@ -53,6 +59,10 @@ TALK = [
     pdu(4, pdv(echo_rq(), context=ECHO_CONTEXT, command=True)),
     *(pdu(4, pdv(command, command=True)) + pdu(4, pdv(OBJECT)) for command in (FIND, ACTION)),
     *(pdu(4, pdv(command, command=True)) for command in (CANCEL, RESPONSE)),
+    *(
+        pdu(4, pdv(each, context=PUSH_CONTEXT, command=True)) + pdu(4, pdv(REPORTED, context=PUSH_CONTEXT))
+        for each in (EVENT, ACTION)
+    ),
     pdu(5, bytes(4)),
     pdu(7, bytes(4)),
 ]

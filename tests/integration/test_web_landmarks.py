@@ -144,6 +144,17 @@ def test_points_without_an_image_are_taken(client: Client) -> None:
     assert 202 == client.put(PATH, landmarks(sop_instance_uid="absent")).status_code
 
 
+def test_who_put_points_is_written_down(not_analysable: Node, client: Client) -> None:
+    """The study's event has their name, the trail where from, too; for who is at this machine, that."""
+    client.put(PATH, landmarks())
+    events = not_analysable.ledger.admin.study(KEY).events
+
+    assert ["this machine"] == [each.actor for each in events if each.event == "supplied"]
+    assert [("put_landmarks", "this machine", "127.0.0.1", KEY)] == [
+        (each.action, each.actor, each.address, each.detail) for each in not_analysable.ledger.audit.latest()
+    ]
+
+
 @pytest.mark.usefixtures("not_analysable")
 def test_what_is_taken_is_logged_without_a_name(client: Client) -> None:
     """The log knows study and document by their digests; neither observer nor a UID."""

@@ -20,9 +20,10 @@ from web_client import Client, app_of
 from service import operations, roll_call
 from service.config import Settings, Storage
 from service.config_peers import Destination, Source, Tls
+from service.errors import Unavailable
 from service.ledger.callers import Caller
 from service.ledger.lists import Wanted
-from service.ledger.people import Role
+from service.ledger.people import Person, Role
 from service.ledger.switches import Paused
 from service.operations import Actor
 from service.overview import Check, Light, overview, turnaround
@@ -221,15 +222,17 @@ def test_all_of_a_cause_are_retried(node: Node, client: Client) -> None:
     assert ("retried", "anna") == _actors(node, keys[0])[-1]
 
 
-def test_what_cannot_be_retried_stops_nothing(node: Node) -> None:
-    """A study whose files are gone is passed over and counted; the others are retried."""
+def test_what_cannot_be_retried_stops_nothing(node: Node, client: Client) -> None:
+    """A study whose files are gone is passed over and counted, the page says so; the others are retried."""
     gone = _failed(node, "1.1")
     _failed(node, "1.2")
     study_id = node.ledger.admin.study(gone).study.id
     assert node.ledger.admin.forget_files(study_id, remove=lambda: True, now=NOW)
     many = operations.retry_all(node, Wanted(state=StudyState.FAILED), by=ANNA)
+    pressed = client.post("/failures/retry", {"state": "failed"}, headers=AUTH).headers["location"]
 
     assert (1, 1, 0) == (many.asked, many.refused, many.left)
+    assert "1 cannot be: have the files sent again" in _page(client, pressed)
 
 
 def test_a_press_ends_in_time(node: Node) -> None:
@@ -274,6 +277,41 @@ def test_every_red_light_says_what_to_do(node: Node) -> None:
         assert checks[name][1], name
     assert {Light.OK} == {light for name, (light, _) in checks.items() if name in {"Ledger", "Disk", "Callers"}}
     assert Light.BAD is overview(node).worst
+
+
+def test_what_is_overdue_has_a_light(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A note that did not arrive, and objects that are not proven after a day; neither is there while all is well."""
+    before = set(_checks(node))
+    monkeypatch.setattr(type(node.ledger.retractions), "untold", lambda _: 1)
+    monkeypatch.setattr(type(node.ledger.watch), "unproven", lambda _: {"pacs": (2, NOW - 90_000), "b": (1, NOW - 9)})
+    after = _checks(node)
+
+    assert {"Taken back", "Proof of pacs"} == set(after) - before
+    assert (Light.BAD, Light.WARN) == (after["Taken back"][0], after["Proof of pacs"][0])
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_without_its_ledger_the_first_page_says_so(
+    node: Node, client: Client, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    """503 with a red ledger, what to do, and what else can be seen; also for whom nobody can recognise meanwhile."""
+
+    def away(*_: object, **__: object) -> None:
+        raise Unavailable("the ledger does not answer: connection to 10.0.0.5 failed")
+
+    monkeypatch.setattr(type(node.ledger.watch if known else node.ledger.people), "running" if known else "any", away)
+    monkeypatch.setattr(type(node.ledger.people), "with_token", (lambda *_: _anna()) if known else away)
+    answer = client.get("/", headers=AUTH)
+
+    assert 503 == answer.status_code
+    for words in ("Somebody must act", "Ledger</strong> does not answer", "<strong>Disk</strong>", "its disk is"):
+        assert words in answer.text, words
+    assert "10.0.0.5" not in answer.text
+    assert "does not answer" in client.get("/", headers={**AUTH, "Accept": "*/*"}).text
+
+
+def _anna() -> Person:
+    return Person(name="anna", role=Role.OPERATOR, password=None, token=None, created_at=1.0)
 
 
 def test_tls_has_lights(node: Node, tmp_path: Path) -> None:
@@ -401,6 +439,17 @@ def test_any_caller_gives_lines_that_can_be_read(title: str, address: str, taken
     assert table["networks"][0] in {"10.0.0.3/32", "fe80::1/128", "1.2.3.4/32"}
 
 
+def test_an_account_that_is_no_source_has_its_lines_ready(node: Node, client: Client) -> None:
+    """Its source has its name and no AE title; a name that no source can have gives no lines."""
+    account = _caller("ct-gateway", "account")
+    node.ledger.callers.note([account])
+    (table,) = tomllib.loads(line(account, set()))["sources"]
+
+    assert ("ct-gateway", [], ["10.0.0.3/32"]) == (table["name"], table["ae_titles"], table["networks"])
+    assert "no source has the name of this account" in _page(client, "/sources")
+    assert "" == line(_caller("anna@hospital", "account"), set()) == line(_caller("ct", "account_network"), set())
+
+
 def test_who_calls_another_title_needs_no_line(node: Node, client: Client) -> None:
     """The title it called and ours stand there: its own configuration is wrong."""
     node.ledger.callers.note([_caller(cause="called_ae_title")])
@@ -452,6 +501,12 @@ def test_the_api_does_what_the_buttons_do(node: Node, client: Client) -> None:
     assert {"asked": 1, "refused": 0, "left": 0} == many.json()
     assert {Paused.INTAKE} == set(node.ledger.switches.paused())
     assert 204 == client.post("/api/v1/resume/intake", json={}, headers=AUTH).status_code
+
+
+def test_an_echo_that_fails_is_written_down(node: Node, client: Client) -> None:
+    """Who asked a destination stands in the trail also where it did not answer a program."""
+    assert 503 == client.post("/api/v1/destinations/pacs/echo", json={}, headers=AUTH).status_code
+    assert [("echo", "anna", "pacs")] == [(each.action, each.actor, each.detail) for each in node.ledger.audit.latest()]
 
 
 @pytest.mark.parametrize(

@@ -118,11 +118,13 @@ def test_a_viewer_sees_no_patient(node: Node, client: Client) -> None:
     refused.append(client.post("/studies/search", {"patient": "P-4711"}, headers=VIEWER).status_code)
     refused.append(client.post("/api/v1/studies/search", json={"patient": "P-4711"}, headers=VIEWER).status_code)
     every = [paths["study"], "/", "/studies", "/failures", "/destinations", "/sources", "/configuration"]
-    every += [f"/api/v1{paths['study']}", f"/api/v1{paths['study']}/findings.csv", "/api/v1/studies", "/api/v1/events"]
+    every += [f"/api/v1{paths['study']}", "/api/v1/studies", "/api/v1/events"]
+    every += [f"{paths['study']}/findings.json", f"{paths['study']}/findings.csv"]
+    every += [f"/api/v1{paths['study']}/findings", f"/api/v1{paths['study']}/findings.csv"]
     said = "".join(client.get(path, headers=VIEWER).text for path in every)
 
     assert [403] * 4 == refused
-    assert [] == [word for word in (*PATIENT, "pictures/") if word in said]
+    assert [] == [word for word in (*PATIENT, PRIOR.study_date, "pictures/") if word in said]
     assert [] == _trail(node)
 
 
@@ -166,7 +168,7 @@ def test_a_change_is_shown_and_saved(node: Node, client: Client) -> None:
     """The page and the CSV say by how much a height changed since the prior, the least that counts, and whether."""
     paths = _paths(node)
     page = client.get(paths["study"], headers=VIEWER).text
-    lines = client.get(f"{paths['study']}/findings.csv", headers=VIEWER).text.splitlines()
+    lines = client.get(f"{paths['study']}/findings.csv", headers=OPERATOR).text.splitlines()
     (line,) = [dict(zip(lines[0].split(","), each.split(","), strict=True)) for each in lines if each.startswith("T12")]
 
     assert "-6.0 (least 2.2) *" in page

@@ -1,14 +1,17 @@
 """Who may look and who may act: passwords, sessions, tokens, proxies, pages of other sites."""
 
+import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
+from fastapi.routing import APIRoute
 from ledgers import arrive
 from pydantic import SecretStr
+from starlette.routing import BaseRoute
 from web_client import Client, app_of
 
 from service import passwords
@@ -168,6 +171,50 @@ def test_guessing_is_slowed_down(client: Client, clock: Clock) -> None:
     assert 303 == _sign_in(client).status_code
 
 
+def test_guessing_keeps_nobody_else_out(people: Node) -> None:
+    """Whoever guesses anna's password from one address makes that one wait; from her own she signs in."""
+    client = _behind(people)
+
+    def sign_in(address: str, password: str) -> int:
+        headers = {"Origin": "https://spondyl.example", "X-Forwarded-For": address}
+        return client.post("/login", {"name": "anna", "password": password}, headers=headers).status_code
+
+    guessed = [sign_in("192.0.2.66", f"guess {number}") for number in range(FREE + 1)]
+    assert ([401] * FREE + [429], 303) == (guessed, sign_in("192.0.2.1", PASSWORD))
+
+
+def test_tries_at_the_same_time_do_not_all_pass(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A try counts before its password is looked at, which takes long: while one is, the next ones wait already."""
+    begun, answers = [], []
+
+    def slow(*_: object) -> bool:
+        begun.append(True)
+        if len(begun) <= FREE:
+            answers.append(_sign_in(client, password="wrong").status_code)
+        return False
+
+    monkeypatch.setattr(passwords, "matches", slow)
+    _sign_in(client, password="wrong")
+
+    assert (FREE, 429) == (len(begun), answers[0])
+
+
+def test_guessing_tokens_is_slowed_down(client: Client, people: Node, clock: Clock) -> None:
+    """Each wrong token is written down; after some even a right one waits; an old one that comes all day is one."""
+    said = [{"Authorization": httpx.BasicAuth("x", f"guess {n}")._auth_header} for n in range(FREE)]  # noqa: SLF001
+    right = {"Authorization": "Bearer spo_program"}
+    again = [client.get("/studies", headers=said[0]).status_code for _ in range(2 * FREE)]
+    known = client.get("/studies", headers=right).status_code
+    guessed = [client.get("/studies", headers=each).status_code for each in said]
+    refused = client.get("/studies", headers=right)
+    clock.now += float(refused.headers["retry-after"])
+
+    assert ({401}, 200, {401}) == ({*again}, known, {*guessed})
+    assert (429, 200) == (refused.status_code, client.get("/studies", headers=right).status_code)
+    assert [("login_failed", "-")] * FREE == [(each.action, each.actor) for each in people.ledger.audit.latest()]
+    assert 303 == _sign_in(client).status_code
+
+
 def test_the_login_leads_to_pages_of_ours_only(client: Client) -> None:
     """A link that would lead to another site after signing in leads to the first page."""
     for elsewhere in ("https://evil.example/", "//evil.example", "/\\evil.example", "evil", "/a\nb"):
@@ -175,12 +222,12 @@ def test_the_login_leads_to_pages_of_ours_only(client: Client) -> None:
 
 
 def test_signing_in_is_written_down(client: Client, people: Node) -> None:
-    """Success with the name, failure without: people type their password there."""
-    _sign_in(client)
+    """Success with the name, and the end; failure without: people type their password there."""
+    client.post("/logout", headers=_cookie(_sign_in(client)))
     _sign_in(client, name="my secret password", password="x")
     trail = [(each.action, each.actor) for each in people.ledger.audit.latest()]
 
-    assert [("login_failed", "-"), ("login", "anna")] == trail
+    assert [("login_failed", "-"), ("logout", "anna"), ("login", "anna")] == trail
 
 
 def test_nobody_has_a_password_at_first(node: Node) -> None:
@@ -226,6 +273,8 @@ ACTIONS = (
     "/pause/intake",
     "/resume/intake",
     "/callers/forget",
+    "/alerts/test",
+    "/rules/try",
 )
 API_ACTIONS = (
     "/api/v1/studies/{key}/settle",
@@ -242,14 +291,33 @@ API_ACTIONS = (
 )
 
 
-def test_these_are_all_the_actions(people: Node) -> None:
-    """Every route that changes something is in the lists that the next tests go through, but the login's."""
-    routes = app_of(people).openapi()["paths"]
-    posts = {path for path, methods in routes.items() if "post" in methods}
+#: Whoever may sign in, the senders of test_stow_in, and landmarks, below.
+OTHERS = {
+    "/login",
+    "/logout",
+    "/dicom-web/studies",
+    "/dicom-web/studies/{study}",
+    "/api/v1/studies/{uid}/landmarks",
+}
 
-    assert posts == {
-        path.replace("{key}", "{uid}").replace("pacs", "{name}").replace("intake", "{what}") for path in API_ACTIONS
+
+def _routes(routes: Iterable[BaseRoute]) -> Iterator[APIRoute]:
+    """Yield the routes of an application, also those of the routers that it includes, whether in its schema or not."""
+    for route in routes:
+        if isinstance(route, APIRoute):
+            yield route
+        else:
+            yield from _routes(getattr(getattr(route, "original_router", None), "routes", ()))
+
+
+def test_these_are_all_the_actions(people: Node) -> None:
+    """Every route that changes something is in the lists that the next tests go through, but those of OTHERS."""
+    unsafe = {
+        each.path for each in _routes(app_of(people).routes) if (each.methods or set()) - {"GET", "HEAD", "OPTIONS"}
     }
+    ours = {path.replace("pacs", "{name}").replace("intake", "{what}") for path in (*ACTIONS, *API_ACTIONS)}
+
+    assert unsafe - OTHERS == {path.replace("{key}", "{uid}") if "/api/" in path else path for path in ours}
 
 
 @pytest.mark.parametrize("path", ACTIONS)
@@ -288,6 +356,19 @@ def test_a_viewer_sees_no_people(client: Client) -> None:
     pages = [client.get("/configuration", headers=_cookie(_sign_in(client, name))).text for name in ("otto", "anna")]
 
     assert [False, True] == ["prometheus" in page for page in pages]
+
+
+def test_the_trail_is_shown_a_page_at_a_time(client: Client, people: Node) -> None:
+    """100 entries, and a link to what is older."""
+    for number in range(100):
+        people.ledger.audit.note(actor="anna", address="::1", what="echo", detail=f"old{number}.", now=1.0)
+    headers = _cookie(_sign_in(client))
+    newest = client.get("/configuration", headers=headers).text
+    link = re.search(r'href="(/configuration\?before=\d+)#trail">Older', newest)
+    older = client.get(link[1] if link else "", headers=headers).text
+
+    assert (False, True) == ("old0." in newest, "old0." in older)
+    assert (True, False) == ("old1." in newest, "old1." in older)
 
 
 def test_a_token_reads_page_and_api(client: Client) -> None:
@@ -347,8 +428,12 @@ def test_a_form_says_that_it_is_one(client: Client, people: Node) -> None:
 
 @pytest.fixture
 def behind(people: Node) -> Client:
-    """Give a client whose requests come from a proxy that is trusted; httpx's transport says 127.0.0.1."""
-    return Client(app_of(_with(people, bind="0.0.0.0", proxies=["127.0.0.1/32"])), "https://spondyl.example")  # noqa: S104
+    """Give a client whose requests come from a proxy that signs people in; httpx's transport says 127.0.0.1."""
+    return _behind(people, proxy_user_header="X-Forwarded-User")
+
+
+def _behind(node: Node, **web: object) -> Client:
+    return Client(app_of(_with(node, bind="0.0.0.0", proxies=["127.0.0.1/32"], **web)), "https://spondyl.example")  # noqa: S104
 
 
 def test_a_trusted_proxy_says_who_it_is(behind: Client) -> None:
@@ -367,9 +452,61 @@ def test_without_the_header_nobody_is_here(behind: Client) -> None:
 
 def test_anybody_elses_header_is_not_believed(people: Node) -> None:
     """From an address that is no trusted proxy the header says nothing."""
-    client = Client(app_of(_with(people, proxies=["10.0.0.0/8"])))
+    client = Client(app_of(_with(people, proxies=["10.0.0.0/8"], proxy_user_header="X-Forwarded-User")))
 
     assert 401 == client.get("/studies", headers={"X-Forwarded-User": "anna"}).status_code
+
+
+def test_a_proxy_for_tls_alone_signs_nobody_in(people: Node) -> None:
+    """By default no header names anybody: a proxy that passes on what it does not know would let anyone be anna."""
+    client = _behind(people)
+
+    assert 401 == client.get("/studies", headers={"X-Forwarded-User": "anna"}).status_code
+
+
+def test_a_name_that_came_twice_is_refused(people: Node) -> None:
+    """One of the two is the caller's own: neither counts, and the answer says what the proxy must do."""
+    twice = httpx.Headers([("X-Forwarded-User", "anna"), ("X-Forwarded-User", "otto")])
+    app = app_of(_with(people, proxies=["127.0.0.1/32"], proxy_user_header="X-Forwarded-User"))
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE) as client:
+            return await client.get("/studies", headers=twice)
+
+    answer = asyncio.run(ask())
+    assert (400, True) == (answer.status_code, "came twice" in answer.text)
+
+
+def test_whom_the_proxy_names_counts_before_what_it_passes_on(behind: Client) -> None:
+    """A proxy that asks for a password itself, and passes it on as Authorization, signs in all the same."""
+    basic = {"Authorization": "Basic YW5uYTpodW50ZXIy", "X-Forwarded-User": "otto", **HTML}
+
+    assert 200 == behind.get("/studies", headers=basic).status_code
+
+
+def test_a_session_lasts_behind_a_proxy_that_asks_for_a_password(client: Client) -> None:
+    """What the proxy passes on is no token of ours: whoever has signed in at the page stays so."""
+    headers = _cookie(_sign_in(client)) | {"Authorization": "Basic YW5uYTpodW50ZXIy"}
+
+    assert 200 == client.get("/studies", headers=headers).status_code
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Forwarded-Host", "Forwarded", "Via", "X-Real-IP"])
+def test_whom_a_proxy_brings_is_not_at_this_machine(node: Node, header: str) -> None:
+    """A proxy beside the node that asks for 127.0.0.1 gives nobody what only who is at this machine has."""
+    client = Client(app_of(node))
+
+    assert [200, 401] == [client.get("/studies", headers=each).status_code for each in ({}, {header: "x"})]
+
+
+def test_the_trail_has_the_address_behind_a_trusted_proxy(people: Node) -> None:
+    """The last address in X-Forwarded-For, which is the proxy's own word; from anybody else's it is not believed."""
+    forwarded = {"X-Forwarded-For": "198.51.100.1, 192.0.2.7"}
+    form = {"name": "anna", "password": "x"}
+    _behind(people).post("/login", form, headers=forwarded)
+    Client(app_of(people)).post("/login", form, headers=forwarded)
+
+    assert ["127.0.0.1", "192.0.2.7"] == [each.address for each in people.ledger.audit.latest()]
 
 
 def test_over_tls_the_cookie_stays_on_tls(behind: Client, client: Client) -> None:

@@ -279,6 +279,16 @@ def test_a_ledger_that_is_down_at_the_end_does_not_matter(world: World) -> None:
     assert world.heard.notes == [("a", "ct1", 100.0, 100.0)]
 
 
+def test_a_study_is_entered_before_it_is_said_to_be_too_large(world: World) -> None:
+    """A ledger that is spared for a moment has heard of the study all the same: it would have nowhere to enter it."""
+    call = world.call()
+    for _ in range(2):
+        world.arrive(call)
+    for _ in range(2):
+        world.arriving.too_large("a", why="study.max_objects")
+    assert [key for key, *_ in world.heard.notes] == ["a", "a"]
+
+
 def test_a_study_that_is_too_large_is_told(world: World) -> None:
     """The ledger decides whether it is news; the log says it then, by key. Without a ledger nothing is harmed."""
     with capture_logs() as said:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.callers import NotAdmitted, admit, may_connect
+from service.callers import NotAdmitted, admit, admit_account, may_connect
 from service.config_peers import Source
 
 SOURCES = (
@@ -15,6 +15,12 @@ SOURCES = (
 def test_without_sources_everybody_is_admitted_under_the_title() -> None:
     """Nothing configured: who can reach the port may send."""
     assert admit((), calling_ae="ANY", address="203.0.113.1").name == "ANY"
+
+
+def test_no_caller_poses_as_a_test_of_ours() -> None:
+    """A study under `test:NAME` escapes the rules and becomes a test report, so nobody can choose that name."""
+    claimed = admit((), calling_ae="test:pacs", address="203.0.113.1").name
+    assert "caller test:pacs" == claimed == admit_account((), account="test:pacs", address="203.0.113.1").name
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ class Played(Deliverer):
         self.failures: dict[str, SpondylError] = {}
         self.sent: list[tuple[str, Path]] = []
 
-    def send(self, destination: Destination, *paths: Path) -> Path:
+    def send(self, destination: Destination, *paths: Path, again: bool = False) -> Path:  # noqa: ARG002 - a stand-in
         """Play the network; of several alternatives the last one is taken."""
         self.sent.append((destination.name, paths[-1]))
         if destination.name in self.failures:

@@ -48,6 +48,24 @@ def test_what_is_not_durable_has_no_name(tmp_path: Path, monkeypatch: pytest.Mon
     assert not (tmp_path / "named").exists()
 
 
+def test_what_another_sender_published_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our fsync fails after another gave its file the same name: that one was told that its object is durable."""
+    monkeypatch.setattr(durable, "one_commit", lambda _: True)
+    descriptor, aside = begun(tmp_path)
+
+    def overtaken(_: int) -> None:
+        other = tmp_path / "other"
+        other.write_bytes(b"y")
+        other.rename(tmp_path / "named")
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", overtaken)
+    with pytest.raises(OSError, match="Input/output"):
+        durable.publish(descriptor, aside, tmp_path / "named")
+    os.close(descriptor)
+    assert (tmp_path / "named").read_bytes() == b"y"
+
+
 def noting(said: list[str], word: str, call: Callable[..., Any]) -> Callable[..., Any]:
     """Return `call`, which then says that it was called."""
 

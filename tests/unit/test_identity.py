@@ -102,18 +102,29 @@ def test_implicit_values_of_unknown_sequences_are_stepped_over() -> None:
     assert read_identity(data[:at] + unknown + data[at:], EXPLICIT) == EXPECTED
 
 
-def test_depth_costs_no_stack() -> None:
-    """A data set nested 20000 deep is stepped over, or refused; it does not end the process."""
+def test_depth_has_an_end() -> None:
+    """Nested 32 deep, which are 64 sequences and items, is stepped over; deeper is refused."""
     opening = struct.pack("<HH2sHL", 0x0008, 0x1110, b"SQ", 0, 0xFFFFFFFF) + struct.pack(
         "<HHL", 0xFFFE, 0xE000, 0xFFFFFFFF
     )
     closing = struct.pack("<HHL", 0xFFFE, 0xE00D, 0) + struct.pack("<HHL", 0xFFFE, 0xE0DD, 0)
     data = encoded(sample(), EXPLICIT)
     at = data.index(struct.pack("<HH", 0x0010, 0x0010))
-    deep = data[:at] + opening * 20_000 + closing * 20_000 + data[at:]
-    assert read_identity(deep, EXPLICIT) == EXPECTED
-    with pytest.raises(Refused):
-        read_identity(data[:at] + opening * 20_000, EXPLICIT)
+    assert read_identity(data[:at] + opening * 32 + closing * 32 + data[at:], EXPLICIT) == EXPECTED
+    with pytest.raises(Refused, match="nested deeper than 64"):
+        read_identity(data[:at] + opening * 33 + closing * 33 + data[at:], EXPLICIT)
+
+
+def test_so_many_elements_and_no_more_are_looked_at() -> None:
+    """90,000 empty items are stepped over, 100,000 are refused, inside a sequence as side by side."""
+    opening = struct.pack("<HH2sHL", 0x0008, 0x1110, b"SQ", 0, 0xFFFFFFFF)
+    closing, item = struct.pack("<HHL", 0xFFFE, 0xE0DD, 0), struct.pack("<HHL", 0xFFFE, 0xE000, 0)
+    data = encoded(sample(), EXPLICIT)
+    at = data.index(struct.pack("<HH", 0x0010, 0x0010))
+    assert read_identity(data[:at] + opening + item * 90_000 + closing + data[at:], EXPLICIT) == EXPECTED
+    for many in (opening + item * 100_000 + closing, struct.pack("<HH2sH", 0x0008, 0x1111, b"LO", 0) * 100_000):
+        with pytest.raises(Refused, match="more than 100000 elements"):
+            read_identity(data[:at] + many + data[at:], EXPLICIT)
 
 
 @pytest.mark.parametrize("keyword", REQUIRED)

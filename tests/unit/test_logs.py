@@ -4,6 +4,9 @@ import ast
 import io
 import json
 import logging
+import os
+import subprocess
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -197,6 +200,24 @@ def test_a_level_hides_what_is_below(stream: io.StringIO) -> None:
     logs.log.warning("b", action="b")
 
     assert [line["event"] for line in lines(stream)] == ["b"]
+
+
+@pytest.mark.parametrize("where", ["/dev/full", "a pipe without a reader"])
+def test_a_log_that_cannot_be_written_stops_nobody(where: str) -> None:
+    """Its disk is full, or its reader is gone: the line is lost, ours and a library's, and the process goes on."""
+    if where.startswith("/"):
+        stderr = os.open(where, os.O_WRONLY)
+    else:
+        reader, stderr = os.pipe()
+        os.close(reader)
+    says = "logs.configure(); logs.log.info('a', action='a'); logging.getLogger('kombu').warning('b')"
+    code = f"import logging; from service import logs; {says}; print('goes on', flush=True)"
+    try:
+        told = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=stderr, check=False)
+    finally:
+        os.close(stderr)
+
+    assert b"goes on\n" == told.stdout
 
 
 def test_a_reader_gets_plain_lines(stream: io.StringIO) -> None:

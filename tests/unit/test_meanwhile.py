@@ -1,5 +1,6 @@
 import os
 import signal
+import socket
 import time
 
 import pytest
@@ -36,6 +37,23 @@ def test_on_one_core_there_is_no_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0})
     with meanwhile(os.getpid) as result:
         assert os.getpid() == result()
+
+
+def test_a_system_that_tells_of_no_cores_has_those_it_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not every system has sched_getaffinity(2); with one core, or none that is known, the work is done here."""
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    with meanwhile(os.getpid) as result:
+        assert os.getpid() == result()
+
+
+def test_a_copy_holds_nothing_that_was_open() -> None:
+    """A connection that is closed here is closed, also while the copy still works."""
+    here, there = socket.socketpair()
+    with there, meanwhile(signal.pause):
+        here.close()
+        there.settimeout(10)
+        assert b"" == there.recv(1)
 
 
 def test_an_error_of_the_work_is_raised_here() -> None:

@@ -1,6 +1,7 @@
 """The metrics page: what listeners counted, what the ledger says, and nothing a peer made up."""
 
 import os
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,15 +12,18 @@ from prometheus_client.parser import text_string_to_metric_families
 from sinks import make_certificate
 
 from service import roll_call
+from service.associations import Counts
 from service.config import Settings, Storage
-from service.config_peers import Destination, Tls
-from service.errors import Unavailable
+from service.config_peers import Destination, Source, Tls
+from service.door import Closed
+from service.errors import OutOfSpace, Refused, StudyTooLarge, TooLarge, Unavailable
 from service.ledger import Ledger, migrate
 from service.ledger.lists import Cause
 from service.ledger.switches import Pause, Paused
 from service.messages import JobKind
 from service.metrics import Metrics
 from service.states import StudyState
+from service.storing import cause_of
 
 NOW = 1_000_000.0
 
@@ -64,9 +68,9 @@ class Answers:
         """Return itself."""
         return self
 
-    def causes(self, states: Sequence[StudyState], *, limit: int = 200) -> tuple[Cause, ...]:
+    def causes(self, states: Sequence[StudyState], *, limit: int | None = None) -> tuple[Cause, ...]:
         """Return what failed."""
-        assert ([StudyState.FAILED], 200) == (list(states), limit)
+        assert ([StudyState.FAILED], None) == (list(states), limit)
         return self.failed
 
     def paused(self) -> dict[Paused, Pause]:
@@ -129,6 +133,23 @@ def test_what_a_listener_counts_is_shown_by_another_process(settings: Settings) 
     assert page["spondyl_own_reports_received_total",] == 1
     assert page["spondyl_listener_timestamp_seconds",] == NOW
     assert page["spondyl_spool_free_bytes",] == 5
+
+
+def test_every_cause_is_counted_from_the_start(settings: Settings) -> None:
+    """A counter that begins with its first event hides it from `increase`: each is 0 before, of each source."""
+    with_source = settings.model_copy(update={"sources": (Source(name="ct1", ae_titles=("CT1",)),)})
+    Metrics(with_source).save(104, free_bytes=0)
+    Metrics(with_source).save_intake(8080)
+    page = shown(Metrics(with_source), Answers())
+    rejected = re.findall(r"\w+", (Counts.association_rejected.__doc__ or "").partition(":")[2])
+    refused = {cause_of(refusal) for refusal in (OutOfSpace(), TooLarge(), StudyTooLarge(), Refused(), Closed())}
+
+    assert {0} == {
+        page[f"spondyl_{name}_total", cause, source]
+        for name, causes in (("rejected_associations", {*rejected, "account"}), ("refused_objects", refused))
+        for cause in causes
+        for source in ("ct1", "unlisted")
+    }
 
 
 def test_two_listeners_are_told_apart(settings: Settings) -> None:

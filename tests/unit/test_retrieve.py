@@ -10,10 +10,11 @@ from pydicom.tag import Tag
 from spooled import file_of
 from two_studies import slice_of
 
-from service.errors import OutOfSpace, Refused
+from service.errors import OutOfSpace, Refused, StudyTooLarge
 from service.receiving import Announced
 from service.retrieve import IntoSpool, said
 from service.spool import Spool, study_key
+from service.study_size import StudySizes
 
 UID = "1.2.826.0.1.3680043.10.999.53"
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -74,6 +75,18 @@ def test_what_cannot_be_kept_is_refused_and_leaves_nothing(
 
     assert status == refused.value.status
     assert [] == list(spool.keys())
+
+
+def test_a_study_that_is_full_is_remembered(tmp_path: Path) -> None:
+    """Its limits hold for what is fetched, too, and who must act is to be said at the study."""
+    spool = Spool(tmp_path, sizes=StudySizes(most_objects=0, most_bytes=10**9))
+    spool.prepare()
+    keep = IntoSpool(spool=spool, is_own=lambda _: False, largest=10**6)
+    with pytest.raises(StudyTooLarge):
+        keep(*sent())
+
+    said = "study.max_objects: the study has 0 objects; who must act: the administrator of this node"
+    assert ({study_key(UID): said}, {}) == (keep.full, keep.arrived)
 
 
 def test_bytes_that_are_no_data_set_are_refused(tmp_path: Path) -> None:

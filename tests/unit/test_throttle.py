@@ -1,6 +1,6 @@
 """Who guesses waits."""
 
-from service.web.throttle import FREE, Throttle
+from service.web.throttle import FREE, FREE_OF_NAME, Throttle
 
 
 class _Clock:
@@ -56,6 +56,18 @@ def test_the_strictest_of_several_counts() -> None:
 
     assert throttle.wait_s("address 2", "name a") == throttle.wait_s("address 1", "name b") == 2.0
     assert 0.0 == throttle.wait_s("address 2", "name b")
+
+
+def test_of_one_name_from_anywhere_more_failures_cost_nothing() -> None:
+    """Fifty; then a name waits wherever it is tried, since many addresses guess."""
+    throttle = Throttle(_Clock())
+    waits = []
+    for _ in range(50):
+        waits.append(throttle.wait_s("name a"))
+        throttle.failed("name a", free=FREE_OF_NAME)
+
+    assert [0.0] * 50 == waits
+    assert 2.0 == throttle.wait_s("name a")
 
 
 def test_success_and_time_forget() -> None:

@@ -9,6 +9,27 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (document.hidden || menu || selected || part.contains(document.activeElement)) event.preventDefault();
 });
 
+// A part that gets no answer says since when: what stands there is old, "All is well" too.
+let answered = new Date();
+const warning = () => document.getElementById("silent");
+document.addEventListener("htmx:afterRequest", (event) => {
+  // Not `elt`: the part that asked has been replaced by now.
+  if (event.detail.target.id !== "live" || !event.detail.successful) return;
+  answered = new Date();
+  if (warning()) warning().remove();
+});
+const silent = (event) => {
+  const part = document.getElementById("live");
+  if (event.detail.elt.id !== "live" || !part || warning()) return;
+  const said = document.createElement("p");
+  said.id = "silent";
+  said.className = "said bad";
+  said.setAttribute("role", "alert");
+  said.textContent = `No answer since ${answered.toISOString().slice(11, 16)} UTC: what stands here is old. It is tried again; loading the page says more.`;
+  part.before(said);
+};
+for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) document.addEventListener(name, silent);
+
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.method !== "post" || form.hasAttribute("hx-post")) return;
