@@ -27,7 +27,7 @@ from workers.cli import app
 COMMANDS = {
     *("demo", "serve", "listen", "work", "web", "measure", "send", "echo", "studies", "settle", "retry", "ignore"),
     *("retract", "send-test", "schema", "flower"),
-    *("doctor", "conformance", "config", "migrate", "user", "alert", "rules", "version"),
+    *("doctor", "conformance", "config", "migrate", "user", "alert", "audit", "rules", "version"),
 }
 
 
