@@ -48,7 +48,7 @@ lint: $(VENV)/.dev ## Check style, types and the direction of imports
 
 test: $(VENV)/.dev servers $(VIEWERS) lint ## Run every test against real servers
 	$(BIN)/pytest -n 2 tests/unit
-	$(BIN)/pytest $(TOGETHER) $(TIERS)
+	$(BIN)/pytest $(TOGETHER) -m "not long" $(TIERS)
 
 # The tracer makes tests slower by 70 %, so what they cover is measured apart, and with as many examples as Hypothesis
 # takes by itself.

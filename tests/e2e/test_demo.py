@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pydicom
+import pytest
 from nodes import SPONDYL, UNTRACED
 from small_study import make_small_studies
 
@@ -33,6 +34,7 @@ def test_the_demo_makes_a_study_and_reports_it(tmp_path: Path) -> None:
     assert 1 == len({each.StudyInstanceUID for each in back.values()})
 
 
+@pytest.mark.long
 def test_the_demo_runs_the_study_of_a_user(tmp_path: Path, test_data: Path) -> None:
     """`spondyl demo FOLDER` measures the study in FOLDER."""
     study = tmp_path / "study"
@@ -46,6 +48,7 @@ def test_the_demo_runs_the_study_of_a_user(tmp_path: Path, test_data: Path) -> N
     assert "T11" in shown.stdout
 
 
+@pytest.mark.long
 def test_measure_agrees_with_itself(tmp_path: Path) -> None:
     """The same files, version and configuration give the same bytes."""
     [study] = make_small_studies(tmp_path / "study", 1, name="Phantom^Twice").values()

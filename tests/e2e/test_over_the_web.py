@@ -4,6 +4,7 @@ from pathlib import Path
 
 import httpx
 import pydicom
+import pytest
 from nodes import reports_in, serving, wait_for_report, write_config
 from servers import listens, run_orthanc, wait_until
 from small_study import make_small_study
@@ -14,6 +15,7 @@ SECRET = "planted-secret-0123456789"
 OBJECTS = 3
 
 
+@pytest.mark.long
 def test_a_study_that_was_posted_comes_back_by_stow(tmp_path: Path) -> None:
     """Every object is acknowledged; the report arrives once, proven by QIDO-RS; the secret stands in no log."""
     make_small_study(tmp_path / "study", patient_name="Web^Planted", patient_id="WEB-PLANTED", seed=5)

@@ -3,11 +3,13 @@
 import re
 from pathlib import Path
 
+import pytest
 from nodes import reports_in, serving, storescu, wait_for_report, write_config
 from servers import free_port, run_orthanc, wait_until
 from small_study import make_small_studies
 
 
+@pytest.mark.long
 def test_a_report_is_proven_by_whoever_hears_of_it(tmp_path: Path) -> None:
     """Orthanc commits on an association to the listener: reported only then, and each object once, proof beside it."""
     [(uid, study)] = make_small_studies(tmp_path / "study", 1, name="Proof^Sought").items()

@@ -21,6 +21,8 @@ from service.commitment import Reference
 from service.config import load
 from service.ledger import Ledger, migrate
 
+pytestmark = pytest.mark.long
+
 TIMEOUT_S: Final = 3.0
 
 

@@ -14,6 +14,8 @@ from nodes import Running, serving, storescu, write_config
 from servers import Orthanc, listens, missing, run_orthanc, run_valkey, wait_until
 from small_study import make_small_studies
 
+pytestmark = pytest.mark.long
+
 #: Room for the studies of the tests, several times over, MB.
 SIZE_MB: Final = 100
 #: dcmtk's storescu ends with the first byte of a status that is no success: 0xA7xx (PS3.4 B.2.3).

@@ -244,6 +244,7 @@ def _sent(files: list[Path], port: int) -> None:
 
 
 @pytest.mark.timeout(600 + 2 * SOAK_S)
+@pytest.mark.long
 def test_mixed_traffic(site: Site, tmp_path: Path) -> None:
     """Studies in are reports out; memory, threads and files of each role are at the end what they were early on."""
     traffic = Traffic(site.node, tmp_path, random.Random(SEED))

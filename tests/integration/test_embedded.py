@@ -142,7 +142,7 @@ def test_it_comes_back_without_its_data(broker: EmbeddedBroker) -> None:
     old = broker.pid
     shutil.rmtree(broker.folder)
 
-    assert broker.ensure()
+    wait_until(broker.ensure, "the broker is started again")
     assert broker.alive()
     assert broker.pid != old
     assert old is not None
