@@ -114,7 +114,7 @@ class EmbeddedBroker:
 
         Raises Misconfigured where there is no program, Unavailable where it does not come up.
         """
-        if self.alive():
+        if self._well():
             return
         program = self._program or find_server()
         self._end()
@@ -134,6 +134,10 @@ class EmbeddedBroker:
         """
         return bool(self._answer())
 
+    def _well(self) -> bool:
+        """Whether it answers and has its folder: the socket may lie elsewhere, and says nothing of the data."""
+        return self.folder.is_dir() and self.alive()
+
     def _answer(self) -> str:
         """Return what the server says to PING, "" where it says nothing."""
         client = redis.Redis(unix_socket_path=str(self.socket), socket_timeout=2.0, retry=Retry(NoBackoff(), 0))
@@ -150,17 +154,17 @@ class EmbeddedBroker:
         return "PONG"
 
     def ensure(self) -> bool:
-        """Start the server again where it has died or does not answer; returns whether that was needed.
+        """Start the server again where it died, does not answer or lost its folder; returns whether that was needed.
 
         To be called often: one that runs is asked every ASK_EVERY_S seconds.
         """
         has_died = self._process is not None and self._process.poll() is not None
         if not has_died and time.monotonic() < self._ask_at:
             return False
-        if self.alive():
+        if self._well():
             self._ask_at = time.monotonic() + ASK_EVERY_S
             return False
-        log.warning("broker does not answer, starting it", action="broker_restarted")
+        log.warning("broker does not answer, or its folder is gone: starting it", action="broker_restarted")
         self.start()
         return True
 

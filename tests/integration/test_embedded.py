@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psutil
 import pytest
@@ -137,16 +138,25 @@ def test_what_it_holds_survives_its_death(broker: EmbeddedBroker) -> None:
         assert connection.llen("queue") == 20
 
 
-def test_it_comes_back_without_its_data(broker: EmbeddedBroker) -> None:
-    """Where somebody removed its folder under it, it starts again, empty, and the old process is gone."""
-    old = broker.pid
-    shutil.rmtree(broker.folder)
+@pytest.mark.parametrize("apart", [False, True], ids=["socket inside", "socket elsewhere"])
+def test_it_comes_back_without_its_data(server: Path, *, apart: bool) -> None:
+    """Where somebody removed its folder under it, it starts again, empty, and the old process is gone.
 
-    wait_until(broker.ensure, "the broker is started again")
-    assert broker.alive()
-    assert broker.pid != old
-    assert old is not None
-    assert not psutil.pid_exists(old)
+    A socket that lies elsewhere still answers then, from a process that writes into files without a name.
+    """
+    with TemporaryDirectory() as short, run(Path(short) / ("long" * 40 if apart else "node"), server) as broker:
+        old = broker.pid
+        assert broker.socket.is_relative_to(broker.folder) is not apart
+        shutil.rmtree(broker.folder)
+
+        wait_until(broker.ensure, "the broker is started again")
+        assert broker.folder.is_dir()
+        assert broker.alive()
+        assert broker.pid != old
+        assert old is not None
+        assert not psutil.pid_exists(old)
+        if apart:
+            shutil.rmtree(broker.socket.parent)
 
 
 def test_data_that_it_cannot_read_is_put_aside(settings: Settings, server: Path) -> None:
