@@ -145,11 +145,7 @@ def items(source: Dataset, keyword: str) -> list[Dataset]:
 
 def numbers(source: Dataset, keyword: str) -> list[float]:
     """Return the finite numbers of an attribute; [] where it is missing or damaged, or one of them is none."""
-    parts = [part for part in text(source, keyword).split("\\") if part.strip()]
-    try:
-        found = [float(part) for part in parts]
-    except ValueError:
-        return []
+    found = _floats(source, keyword)
     return found if all(isfinite(number) for number in found) else []
 
 
@@ -160,11 +156,7 @@ def decimal(number: float) -> str:
 
 def pairs(source: Dataset, keyword: str) -> list[tuple[float, float]]:
     """Return the numbers of an attribute by two, be they finite or not; [] where it is missing, damaged or odd."""
-    parts = [part for part in text(source, keyword).split("\\") if part.strip()]
-    try:
-        found = [float(part) for part in parts]
-    except ValueError:
-        return []
+    found = _floats(source, keyword)
     return [] if len(found) % 2 else list(zip(found[::2], found[1::2], strict=True))
 
 
@@ -236,6 +228,14 @@ def _requests(source: Dataset) -> Iterable[Dataset]:
             _plain(code) for code in items(request, "RequestedProcedureCodeSequence")
         ]
         yield item
+
+
+def _floats(source: Dataset, keyword: str) -> list[float]:
+    """Return the numbers of an attribute, be they finite or not; [] where it is missing or one of them is none."""
+    try:
+        return [float(part) for part in text(source, keyword).split("\\") if part.strip()]
+    except ValueError:
+        return []
 
 
 def _put(header: Dataset, keyword: str, value: str) -> None:

@@ -64,6 +64,21 @@ def damaged(source: random.Random, file: bytes) -> bytes:
             return _changed(source, file)
 
 
+def damage(made: Dataset, place: int, keyword: str, how: str) -> None:
+    """Damage an attribute in one of the items that have it, whichever `place` falls on: gone, empty, or an odd one."""
+    holders = [made]
+    for item in holders:
+        holders.extend(nested for element in item if element.VR == "SQ" for nested in element.value)
+    holders = [item for item in holders if keyword in item]
+    broken = holders[place % len(holders)]
+    if how == "empty":
+        broken[keyword].value = None
+        return
+    del broken[keyword]
+    if how == "odd":
+        broken.add_new(keyword, "LO", ["1", "x", "3"])
+
+
 def _cut_up(source: random.Random, file: bytes, within: int) -> bytes:
     """Return the file with bytes changed, lost and put in, up to the byte `within`."""
     out = bytearray(file)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import highdicom as hd
@@ -168,17 +167,6 @@ def lines(shown: Sequence[Shown], count: int = 60) -> dict[str, Array]:
     """Return the outline of each body, (n, 2) columns and rows, without posterior elements."""
     bodies = {one.level: (replace(one.profile, posterior_elements=False), one.stand) for one in shown}
     return {level: stand.to_image(profile.outline(count)) for level, (profile, stand) in bodies.items()}
-
-
-def write(folder: Path, *datasets: Dataset) -> list[Path]:
-    """Write objects as files of their own."""
-    folder.mkdir(exist_ok=True)
-    for dataset in datasets:
-        if not hasattr(dataset, "file_meta"):
-            dataset.file_meta = FileMetaDataset()
-            dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        dataset.save_as(folder / f"{dataset.SOPInstanceUID}.dcm", enforce_file_format=True)
-    return sorted(folder.iterdir())
 
 
 def _closed(line: Array) -> list[tuple[float, float]]:

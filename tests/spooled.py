@@ -2,6 +2,7 @@
 
 import json
 from io import BytesIO
+from pathlib import Path
 from typing import Any, Final
 
 import pydicom
@@ -23,6 +24,17 @@ def file_of(dataset: Dataset) -> bytes:
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.save_as(out, enforce_file_format=True)
     return out.getvalue()
+
+
+def write(folder: Path, *datasets: Dataset) -> list[Path]:
+    """Write objects as files of their own."""
+    folder.mkdir(exist_ok=True)
+    for dataset in datasets:
+        if not hasattr(dataset, "file_meta"):
+            dataset.file_meta = FileMetaDataset()
+            dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        dataset.save_as(folder / f"{dataset.SOPInstanceUID}.dcm", enforce_file_format=True)
+    return sorted(folder.iterdir())
 
 
 def store(spool: Spool, file: bytes) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import films
 import numpy as np
 import pytest
+from spooled import write
 
 from service.config import Settings
 from service.config_peers import Destination
@@ -81,5 +82,5 @@ def dx_study(folder: Path) -> Study:
     size = int(image.Rows), int(image.Columns)
     bone = np.sum([one.stand.shadow(one.profile, size, samples=2) for one in shown], axis=0)
     image.PixelData = np.clip(60 + 120 * bone, 0, 255).astype(np.uint8).tobytes()
-    films.write(folder, image, films.segmented(image, shown))
+    write(folder, image, films.segmented(image, shown))
     return measured(folder)

@@ -5,11 +5,11 @@ from typing import Annotated, Final, cast
 from urllib.parse import parse_qsl
 
 from fastapi import Depends, Request
-from starlette.requests import ClientDisconnect
 
 from service.operations import Actor
 from service.retraction import NoteMaker
 from service.web.guard import Rejected
+from service.web.upload import body_of
 from service.web.visitor import Visitor
 from service.wiring import Node
 
@@ -51,14 +51,7 @@ def _reader(request: Request) -> Actor:
 async def _form(request: Request) -> Mapping[str, str]:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
         raise Rejected(f"Content-Type: expected {_FORM}", status=415)
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _LARGEST_FORM:
-                raise Rejected("the form is too large", status=413)
-    except ClientDisconnect:
-        raise Rejected("the body ended early", status=400) from None
+    body = await body_of(request, at_most=_LARGEST_FORM)
     try:
         fields = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     except ValueError:

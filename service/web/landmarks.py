@@ -3,13 +3,13 @@
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
-from starlette.requests import ClientDisconnect
 
 from service import landmarks, summaries
 from service.errors import Unknown
 from service.operations import Actor
 from service.web.access import TheNode, TheVisitor
 from service.web.guard import Problem, Rejected
+from service.web.upload import body_of
 
 #: Bytes of a document. Six points on each of the 27 levels that have a name, written with all decimals and indented,
 #: are 30 kB; what is so much larger is no such document.
@@ -48,15 +48,7 @@ async def _body(request: Request) -> bytes:
     """Return the body; Rejected where it is of another kind, or larger than LARGEST: no more of it is read then."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _JSON:
         raise Rejected(f"Content-Type: expected {_JSON}", status=415)
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > LARGEST:
-                raise Rejected(f"the body: expected at most {LARGEST} bytes, found more", status=413)
-    except ClientDisconnect:
-        raise Rejected("the body ended early", status=400) from None
-    return bytes(body)
+    return await body_of(request, at_most=LARGEST)
 
 
 def _putter(visitor: TheVisitor) -> Actor:

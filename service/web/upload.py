@@ -1,4 +1,4 @@
-"""A file that a form brings (RFC 7578, multipart/form-data): read into memory, to a limit, and kept nowhere."""
+"""What a request brings, read into memory to a limit and kept nowhere; the file of a form (RFC 7578) among it."""
 
 from collections.abc import Mapping
 from email.message import Message
@@ -18,17 +18,22 @@ _MOST_FIELDS: Final = 20
 _LONGEST_BOUNDARY: Final = 70
 
 
-async def whole_body(request: Request) -> bytes:
-    """Return the body; Rejected where it is larger than LARGEST: no more of it is read then."""
+async def body_of(request: Request, *, at_most: int) -> bytes:
+    """Return the body; Rejected where it is larger: no more of it is read then."""
     body = bytearray()
     try:
         async for chunk in request.stream():
             body += chunk
-            if len(body) > LARGEST:
-                raise Rejected(f"the body: expected at most {LARGEST} bytes, found more", status=413)
+            if len(body) > at_most:
+                raise Rejected(f"the body: expected at most {at_most} bytes, found more", status=413)
     except ClientDisconnect:
         raise Rejected("the body ended early", status=400) from None
     return bytes(body)
+
+
+async def whole_body(request: Request) -> bytes:
+    """Return the body of a form; Rejected where it is larger than LARGEST."""
+    return await body_of(request, at_most=LARGEST)
 
 
 def fields(content_type: str, body: bytes) -> Mapping[str, bytes]:

@@ -7,18 +7,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 from annotated import annotation, graphic, presentation
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
 from report_samples import STUDY, ct_slice, dx_lateral, patient_points
 from sample_finders import NAMES, PATIENT, install, settings
 from servers import wait_until
+from spooled import write
 
 from service import logs
 from service.broker import celery_app
@@ -54,22 +53,13 @@ def log() -> Iterator[io.StringIO]:
     logs.configure()
 
 
-def _write(folder: Path, datasets: Sequence[Dataset]) -> list[Path]:
-    folder.mkdir(exist_ok=True)
-    for dataset in datasets:
-        dataset.file_meta = FileMetaDataset()
-        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        dataset.save_as(folder / f"{dataset.SOPInstanceUID}.dcm", enforce_file_format=True)
-    return sorted(folder.iterdir())
-
-
 @pytest.fixture
 def images(tmp_path: Path) -> list[Path]:
     """Write three CT slices of a patient whose name must not be said."""
     slices = [ct_slice(number) for number in (1, 2, 3)]
     for one in slices:
         one.PatientName = PATIENT
-    return _write(tmp_path / "images", slices)
+    return write(tmp_path / "images", *slices)
 
 
 def _document(path: Path, **changes: Any) -> Path:
@@ -121,7 +111,7 @@ def test_a_review_of_some_of_its_points_has_the_model_asked_again(images: list[P
         for name, (_, y, z) in patient_points(MIDDLES["L1"]).items()
     ]
     maker = {"Manufacturer": "Spondyl", "ManufacturerModelName": "Spondyl"}
-    files = [*images, *_write(tmp_path / "review", [presentation(ct_slice(1), annotation(drawn), **maker)])]
+    files = [*images, *write(tmp_path / "review", presentation(ct_slice(1), annotation(drawn), **maker))]
     findings = _asked(files, tmp_path, name="tells", model=str(_document(tmp_path / "points.json"))).findings
 
     assert {"T12": "model", "L1": "reviewed", "L2": "model"} == {v.level: v.landmark_source for v in findings.vertebrae}
@@ -133,7 +123,7 @@ def test_a_finder_is_offered_no_section_of_ours(tmp_path: Path) -> None:
     acquired, section = ct_slice(1), ct_slice(2)
     acquired.SOPClassUID = "1.2.840.10008.5.1.4.1.1.4"
     section.Manufacturer = section.ManufacturerModelName = "Spondyl"
-    files = _write(tmp_path / "images", [acquired, section])
+    files = write(tmp_path / "images", acquired, section)
     model = str(_document(tmp_path / "points.json"))
     assert FinderReason.HAS_NO_IMAGE == _asked(files, tmp_path, name="tells", model=model).findings.reason
 
@@ -245,7 +235,7 @@ def test_an_answer_on_another_study_is_unusable(images: list[Path], tmp_path: Pa
     other = _document(tmp_path / "points.json", study_instance_uid=f"{STUDY}.7")
     elsewhere = ct_slice(9)
     elsewhere.StudyInstanceUID = f"{STUDY}.7"
-    (slice_,) = _write(tmp_path / "elsewhere", [elsewhere])
+    (slice_,) = write(tmp_path / "elsewhere", elsewhere)
 
     reasons = [
         _asked(images, tmp_path, name=name, model=str(path)).findings.reason
@@ -257,14 +247,14 @@ def test_an_answer_on_another_study_is_unusable(images: list[Path], tmp_path: Pa
 
 def test_an_object_without_vertebrae_is_nothing(images: list[Path], tmp_path: Path) -> None:
     """A DICOM object of the study that names no vertebra is no finding."""
-    (slice_,) = _write(tmp_path / "more", [ct_slice(9)])
+    (slice_,) = write(tmp_path / "more", ct_slice(9))
 
     assert FinderReason.FOUND_NOTHING == _asked(images, tmp_path, name="shows", model=str(slice_)).findings.reason
 
 
 def test_a_finder_is_asked_about_its_images_only(tmp_path: Path) -> None:
     """A study without an image that the finder looks at is not shown to it."""
-    (film,) = _write(tmp_path / "images", [dx_lateral()])
+    (film,) = write(tmp_path / "images", dx_lateral())
 
     assert FinderReason.HAS_NO_IMAGE == _asked([film], tmp_path, name="crashes").findings.reason
 

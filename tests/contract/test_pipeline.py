@@ -10,8 +10,7 @@ from typing import Any
 import pydicom
 import pytest
 from plain_settings import REPORT_ALONE
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.dataset import Dataset
 from report_samples import (
     FRAME_OF_REFERENCE,
     STUDY,
@@ -23,6 +22,7 @@ from report_samples import (
     report_bytes,
     segmentation,
 )
+from spooled import write
 
 from service.config import Settings
 from sr_templates.context import Predecessor
@@ -34,19 +34,10 @@ from workers.pipeline import StudyReason, measure_files, policy_of
 MIDDLES = {"T12": 40.0, "L1": 0.0, "L2": -40.0}
 
 
-def _write(folder: Path, datasets: Sequence[Dataset]) -> list[Path]:
-    folder.mkdir(exist_ok=True)
-    for dataset in datasets:
-        dataset.file_meta = FileMetaDataset()
-        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        dataset.save_as(folder / f"{dataset.SOPInstanceUID}.dcm", enforce_file_format=True)
-    return sorted(folder.iterdir())
-
-
 @pytest.fixture
 def images(tmp_path: Path) -> list[Path]:
     """Write three sagittal CT slices."""
-    return _write(tmp_path / "images", [ct_slice(number) for number in (1, 2, 3)])
+    return write(tmp_path / "images", *(ct_slice(number) for number in (1, 2, 3)))
 
 
 def _document(**changes: Any) -> bytes:
@@ -236,7 +227,7 @@ def test_a_secondary_capture_is_no_evidence(tmp_path: Path) -> None:
     """An image without a place in the frame of reference is not what the points lie on."""
     capture = header("1.2.840.10008.5.1.4.1.1.7", 9, "OT")
     capture.Rows = capture.Columns = 10
-    files = _write(tmp_path / "images", [ct_slice(1), capture])
+    files = write(tmp_path / "images", ct_slice(1), capture)
 
     assert [f"{STUDY}.2.1"] == _evidence(_report_of(files, _document(sop_instance_uid=None)))
 
@@ -253,7 +244,7 @@ def test_without_a_frame_of_reference_there_is_nothing_to_place_points_in(tmp_pa
     other.FrameOfReferenceUID = "1.2.3.4"
     studies = ([bare], [segmentation()], [ct_slice(1), other])
     for number, study in enumerate(studies):
-        files = _write(tmp_path / str(number), study)
+        files = write(tmp_path / str(number), *study)
         for uid in (None, study[0].SOPInstanceUID)[: 2 if number < 2 else 1]:
             with pytest.raises(LandmarksError, match="sop_instance_uid"):
                 measure_files(files, settings=REPORT_ALONE, supplied=_document(sop_instance_uid=uid))
@@ -277,7 +268,7 @@ def test_coarse_slices_give_no_grade_to_supplied_points(tmp_path: Path) -> None:
     slices = [ct_slice(number) for number in range(1, 31)]
     for number, image in enumerate(slices):
         image.ImageOrientationPatient, image.ImagePositionPatient = [1, 0, 0, 0, 1, 0], [-100, -100, 5 * number - 75]
-    found = _measured(_write(tmp_path / "images", slices), _document())["L1"]
+    found = _measured(write(tmp_path / "images", *slices), _document())["L1"]
 
     assert ("SAMPLING_TOO_COARSE" in found.flags, None) == (True, found.measured.genant_grade)
     assert 24.0 == pytest.approx(found.measured.heights_mm.anterior)
@@ -354,7 +345,7 @@ def test_modality_and_posture_of_the_images_are_kept(tmp_path: Path) -> None:
     lying = [ct_slice(number) for number in (1, 2, 3)]
     for image in lying:
         image.PatientPosition = "HFS"
-    outcome = measure_files(_write(tmp_path / "lying", lying), settings=REPORT_ALONE, supplied=_document())
+    outcome = measure_files(write(tmp_path / "lying", *lying), settings=REPORT_ALONE, supplied=_document())
 
     assert (("CT",), ("HFS",)) == (outcome.findings.modalities, outcome.findings.patient_positions)
     assert outcome.report is not None
@@ -377,7 +368,7 @@ def test_the_content_date_is_what_the_objects_clock_showed(tmp_path: Path, offse
     image.InstanceCreationDate, image.InstanceCreationTime = "20260304", "180000"
     if offset:
         image.TimezoneOffsetFromUTC = offset
-    report = _report_of(_write(tmp_path / "images", [image]), _document())
+    report = _report_of(write(tmp_path / "images", image), _document())
 
     assert ("20260304", "180000") == (report.ContentDate, str(report.ContentTime)[:6])
     assert offset == report.get("TimezoneOffsetFromUTC", "")

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+from plain_settings import REPORT_ALONE
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from report_samples import STUDY, dx_lateral, groups, named, patient_points
 from spooled import file_of
 from two_studies import EARLIER, LOWER, SOUND, Heights, document, slice_of
 
-from service.config import Report, Settings
-from service.config_peers import Destination
 from sr_templates.comparison import LevelComparison, Remark
 from workers.inputs import NotOneStudy
 from workers.phantom import study as phantom_study
@@ -23,12 +22,6 @@ from workers.phantom.column import column
 from workers.phantom.study import make_study
 from workers.phantom.vertebra import Vertebra
 from workers.pipeline import Outcome, measure_files
-
-#: One SOP class of the report, and nothing beside it: all that is looked at here.
-SETTINGS = Settings(
-    report=Report(sop_classes=("comprehensive_3d",)),
-    destinations=(Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=104, send=("sr",)),),
-)
 
 
 def write(folder: Path, **files: bytes) -> list[Path]:
@@ -42,13 +35,13 @@ def write(folder: Path, **files: bytes) -> list[Path]:
 def then(folder: Path, heights: Heights = SOUND, **changes: Any) -> bytes:
     """Return the report on the earlier study."""
     files = write(folder / "then", ct=file_of(slice_of(EARLIER, "20250304", **changes)))
-    return report_of(measure_files(files, settings=SETTINGS, supplied=document(EARLIER, heights)))
+    return report_of(measure_files(files, settings=REPORT_ALONE, supplied=document(EARLIER, heights)))
 
 
 def now(folder: Path, earlier: bytes, **changes: Any) -> Outcome:
     """Measure the later study, the report on the earlier one among its files."""
     files = write(folder / "now", ct=file_of(slice_of(STUDY, "20260304", **changes)), prior=earlier)
-    return measure_files(files, settings=SETTINGS, supplied=document(STUDY, LOWER))
+    return measure_files(files, settings=REPORT_ALONE, supplied=document(STUDY, LOWER))
 
 
 def report_of(outcome: Outcome) -> bytes:
@@ -102,7 +95,7 @@ def test_a_third_study_keeps_the_uids_of_the_first(tmp_path: Path) -> None:
     second = report_of(now(tmp_path, then(tmp_path)))
     third = f"{STUDY}.8"
     files = write(tmp_path / "third", ct=file_of(slice_of(third, "20270304")), prior=second)
-    last = measure_files(files, settings=SETTINGS, supplied=document(third, LOWER))
+    last = measure_files(files, settings=REPORT_ALONE, supplied=document(third, LOWER))
     assert trackings(read(then(tmp_path))) == trackings(read(report_of(last)))
 
 
@@ -116,7 +109,7 @@ def test_a_radiograph_is_not_compared_with_a_ct(tmp_path: Path) -> None:
         "vertebrae": [{"level": "L1", "points": points}],
     }
     files = write(tmp_path / "film", dx=file_of(dx_lateral()), prior=earlier)
-    outcome = measure_files(files, settings=SETTINGS, supplied=json.dumps(landmarks).encode())
+    outcome = measure_files(files, settings=REPORT_ALONE, supplied=json.dumps(landmarks).encode())
 
     compared = outcome.findings.comparison
     assert compared is not None
@@ -144,7 +137,7 @@ def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
     earlier = then(tmp_path)
     once = now(tmp_path, earlier)
     files = sorted((tmp_path / "now").iterdir(), reverse=True)
-    assert once.objects == measure_files(files, settings=SETTINGS, supplied=document(STUDY, LOWER)).objects
+    assert once.objects == measure_files(files, settings=REPORT_ALONE, supplied=document(STUDY, LOWER)).objects
 
 
 # ---- phantoms: masks, by our own protocol
@@ -177,9 +170,9 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.fixture(scope="module")
 def crushed(phantoms: tuple[Path, Path]) -> tuple[Outcome, Outcome]:
     """Measure both, the report on the first among the files of the second."""
-    first = measure_files(sorted(phantoms[0].rglob("*.dcm")), settings=SETTINGS)
+    first = measure_files(sorted(phantoms[0].rglob("*.dcm")), settings=REPORT_ALONE)
     (phantoms[1] / "prior.dcm").write_bytes(report_of(first))
-    return first, measure_files(sorted(phantoms[1].rglob("*.dcm")), settings=SETTINGS)
+    return first, measure_files(sorted(phantoms[1].rglob("*.dcm")), settings=REPORT_ALONE)
 
 
 def test_a_crushed_phantom_is_told_from_its_sound_prior(crushed: tuple[Outcome, Outcome]) -> None:
@@ -205,7 +198,7 @@ def test_a_reviewed_report_is_still_compared(
     report = read(report_of(crushed[1]))
     report.SOPInstanceUID, report.VerificationFlag = UID("1.2.3.4.5"), "VERIFIED"
     report.save_as(tmp_path / "reviewed.dcm")
-    outcome = measure_files([*sorted(phantoms[1].rglob("*.dcm")), tmp_path / "reviewed.dcm"], settings=SETTINGS)
+    outcome = measure_files([*sorted(phantoms[1].rglob("*.dcm")), tmp_path / "reviewed.dcm"], settings=REPORT_ALONE)
 
     compared = outcome.findings.comparison
     assert compared is not None

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from films import COLUMNS, PIXEL, ROWS, Shown, annotated, column, film, lines, reported, segmented, write
+from films import COLUMNS, PIXEL, ROWS, Shown, annotated, column, film, lines, reported, segmented
 from plain_settings import REPORT_ALONE
 from pydicom.dataset import Dataset
 from radiographs import Stand
 from report_samples import STUDY, groups
+from spooled import write
 
 from sr_templates.findings import Deformity, LandmarkSource, StudyFindings, VertebraFinding
 from workers.pipeline import Outcome, StudyReason, measure_files

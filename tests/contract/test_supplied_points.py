@@ -20,8 +20,7 @@ from annotated import (
     text,
 )
 from plain_settings import REPORT_ALONE
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.dataset import Dataset
 from report_samples import (
     FRAME_OF_REFERENCE,
     STUDY,
@@ -33,6 +32,7 @@ from report_samples import (
     report_bytes,
 )
 from servers import program
+from spooled import write
 
 from sr_templates.findings import Point
 from workers.inputs import read_inputs
@@ -41,15 +41,6 @@ from workers.sources import Found, find_landmarks
 
 #: Three vertebrae 40 mm apart, each Ha = 24, Hm = 21, Hp = 25 mm, 34 mm deep.
 MIDDLES = {"T12": 40.0, "L1": 0.0, "L2": -40.0}
-
-
-def _write(folder: Path, *datasets: Dataset) -> list[Path]:
-    folder.mkdir(exist_ok=True)
-    for dataset in datasets:
-        dataset.file_meta = FileMetaDataset()
-        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        dataset.save_as(folder / f"{dataset.SOPInstanceUID}.dcm", enforce_file_format=True)
-    return sorted(folder.iterdir())
 
 
 def _on_film(middle: float) -> dict[str, Point]:
@@ -85,9 +76,9 @@ def _study(folder: Path, carrier: str) -> list[Path]:
     if carrier == "radiograph":
         image = dx_lateral()
         state = by_highdicom(image, {level: _on_film(middle) for level, middle in MIDDLES.items()})
-        return _write(folder, image, state)
+        return write(folder, image, state)
     slices = [ct_slice(number) for number in (1, 2, 3)]
-    return _write(folder, *slices, _by_text(slices[0]) if carrier == "slices" else _in_space())
+    return write(folder, *slices, _by_text(slices[0]) if carrier == "slices" else _in_space())
 
 
 def _evidence(report: Dataset) -> set[str]:
@@ -148,7 +139,7 @@ def test_one_carrier_serves_the_study_and_the_others_are_named(tmp_path: Path) -
     """A report comes before a presentation state, that before fiducials; what was not used is said with its number."""
     folder = tmp_path / "study"
     slices = [ct_slice(number) for number in (1, 2, 3)]
-    without_report = _found(_write(folder, *slices, _by_text(slices[0]), _in_space()))
+    without_report = _found(write(folder, *slices, _by_text(slices[0]), _in_space()))
     report = pydicom.dcmread(BytesIO(report_bytes("patient")))
     report.Manufacturer = "Somebody"
     report.save_as(folder / "sr.dcm")
@@ -173,7 +164,7 @@ def _after_a_move(folder: Path, person: Dataset | None = None, **changes: str) -
         report.ContentSequence.insert(1, person)
     for keyword, value in {"SOPInstanceUID": "1.2.3", **changes}.items():
         setattr(report, keyword, value)
-    _write(folder, *(ct_slice(number) for number in (1, 2, 3)))
+    write(folder, *(ct_slice(number) for number in (1, 2, 3)))
     report.save_as(folder / "sr.dcm")
     return _found(folder.iterdir())
 
@@ -221,7 +212,7 @@ def test_of_two_alike_the_newest_counts(tmp_path: Path, which: str) -> None:
     second.SOPInstanceUID = f"{STUDY}.6.2"
     second.FiducialSetSequence[0].FiducialSequence[0].ContourData = ["1", "-17", "54"]
     first.ContentTime, second.ContentTime = ("060000", "050000") if which == "first" else ("050000", "060000")
-    t12 = _found(_write(tmp_path / "study", ct_slice(1), first, second)).vertebrae[0]
+    t12 = _found(write(tmp_path / "study", ct_slice(1), first, second)).vertebrae[0]
 
     assert t12.landmarks is not None
     assert (1.0, -17.0, 52.0 if which == "first" else 54.0) == t12.landmarks.points["AS"]
@@ -231,8 +222,8 @@ def test_reasons_of_one_carrier_do_not_hide_the_points_of_another(tmp_path: Path
     """A presentation state whose points cannot be used gives reasons; they count only where nothing else has points."""
     image = ct_slice(1)
     state = presentation(image, annotation([graphic((0.1, 0.1), units="DISPLAY", TrackingID="L1 AS")]))
-    alone = _found(_write(tmp_path / "alone", image, state))
-    beside = _found(_write(tmp_path / "beside", image, state, _in_space()))
+    alone = _found(write(tmp_path / "alone", image, state))
+    beside = _found(write(tmp_path / "beside", image, state, _in_space()))
 
     assert [("L1", "DISPLAY_UNITS")] == [(vertebra.level, vertebra.reason) for vertebra in alone.vertebrae]
     assert {"supplied_fiducials"} == {vertebra.source for vertebra in beside.vertebrae}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 from annotated import code, fiducial, fiducial_set, fiducials, flat_fiducial, reference
+from damage import damage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
@@ -180,17 +181,6 @@ def test_damaged_fiducials_are_read_or_refused(place: int, keyword: str, how: st
             )
         )
     )
-    holders = [made]
-    for item in holders:
-        holders.extend(nested for element in item if element.VR == "SQ" for nested in element.value)
-    holders = [item for item in holders if keyword in item]
-    broken = holders[place % len(holders)]
-    if how == "gone":
-        del broken[keyword]
-    elif how == "empty":
-        broken[keyword].value = None
-    else:
-        del broken[keyword]
-        broken.add_new(keyword, "LO", ["1", "x", "3"])
+    damage(made, place, keyword, how)
 
     assert {one.level for found in from_fiducials(made, _study()) for one in found} <= {"L1"}

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from damage import damage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
@@ -534,17 +535,6 @@ def test_a_damaged_report_is_read_or_refused(place: int, keyword: str, how: str)
     """Whatever is missing, empty or of the wrong kind in the tree, there is neither exception nor wrong level."""
     made = _report("image")
     named(made, "Imaging Measurements")[0].ContentSequence = groups(made)[:1]
-    holders = [made]
-    for item in holders:
-        holders.extend(item.get("ContentSequence", []))
-    holders = [item for item in holders if keyword in item]
-    broken = holders[place % len(holders)]
-    if how == "gone":
-        del broken[keyword]
-    elif how == "empty":
-        broken[keyword].value = None
-    else:
-        del broken[keyword]
-        broken.add_new(keyword, "LO", ["1", "x", "3"])
+    damage(made, place, keyword, how)
 
     assert set(_read(made)) <= set(MIDDLES)

@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 import pytest
 from annotated import annotation, by_highdicom, code, graphic, presentation, reference, text
+from damage import damage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
@@ -450,18 +451,7 @@ def test_a_damaged_presentation_state_is_read_or_refused(place: int, keyword: st
     """Whatever is missing, empty or of the wrong kind, there is neither exception nor wrong level."""
     graphics, texts = _named_points(0.0, lambda name: f"L1 {name}")
     state = _drawn(annotation(graphics, texts))
-    holders = [state]
-    for item in holders:
-        holders.extend(nested for element in item if element.VR == "SQ" for nested in element.value)
-    holders = [item for item in holders if keyword in item]
-    broken = holders[place % len(holders)]
-    if how == "gone":
-        del broken[keyword]
-    elif how == "empty":
-        broken[keyword].value = None
-    else:
-        del broken[keyword]
-        broken.add_new(keyword, "LO", ["1", "x", "3"])
+    damage(state, place, keyword, how)
 
     assert set(_read(state)) <= {"L1"}
 
