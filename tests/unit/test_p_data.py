@@ -70,6 +70,23 @@ def test_what_ends_an_association(
         messages.next()
 
 
+def test_a_disk_of_ours_that_stalls_is_not_the_senders_silence(
+    far_and_messages: tuple[socket.socket, Messages], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever takes the blocks needs an hour for each: the sender, which sends without a pause, is not cut off."""
+    far, messages = far_and_messages
+    now = [0.0]
+    monkeypatch.setattr(p_data, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(p_data, "BLOCK", 10)
+    far.sendall(pdu(4, pdv(store_rq("1.2.3"), command=True)))
+    far.sendall(pdu(4, pdv(b"a" * 15, last=False) + pdv(b"b" * 20)))
+    taken = 0
+    for block in messages.data_set(messages.next()):
+        taken += len(block)
+        now[0] += 3600.0
+    assert taken == 35
+
+
 def test_who_sends_too_slowly_is_silent(
     far_and_messages: tuple[socket.socket, Messages], monkeypatch: pytest.MonkeyPatch
 ) -> None:
