@@ -152,12 +152,13 @@ class Settler:
             if self._is_awaited(row, fingerprint, decision, now):
                 return None
             decided = self._decided(row, decision)
-            return arrivals.settle(row.id, fingerprint=fingerprint, now=now, arrivals=row.arrivals, decided=decided)
+            return arrivals.settle(row.id, fingerprint=fingerprint, now=now, read=row, decided=decided)
         if found.action is Action.IGNORE:
-            arrivals.ignore(row.id, rule=found.why, now=now, arrivals=row.arrivals)
+            holds = arrivals.ignore(row.id, rule=found.why, now=now, read=row)
         else:
-            arrivals.unchanged(row.id, now=now, why=found.why, arrivals=row.arrivals)
-        log.info("nothing to measure", action="study_unchanged", study=row.key, why=found.why)
+            holds = arrivals.unchanged(row.id, now=now, why=found.why, read=row)
+        if holds:
+            log.info("nothing to measure", action="study_unchanged", study=row.key, why=found.why)
         return None
 
     def _is_awaited(self, row: StudyRow, fingerprint: str, decision: Decision | None, now: float) -> bool:

@@ -102,7 +102,7 @@ def settled(node: Node) -> JobRow:
     uid = f"2.25.{uuid.uuid4().int}"
     now = node.clock()
     row = node.ledger.arrivals.note(key=uuid.uuid4().hex, study_instance_uid=uid, source="ct1", now=now, held_until=now)
-    job = node.ledger.arrivals.settle(row.id, fingerprint="f", now=now, arrivals=row.arrivals)
+    job = node.ledger.arrivals.settle(row.id, fingerprint="f", now=now, read=row)
     assert job is not None
     return job
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Float, case, func, literal, null, select, update
+from sqlalchemy import Connection, Engine, case, func, select, update
 
 from service.ledger import removed
 from service.ledger.engine import inserting, reading, writing
@@ -97,49 +97,63 @@ class Arrivals:
         *,
         fingerprint: str,
         now: float,
-        arrivals: int | None = None,
+        read: StudyRow | None = None,
         decided: Decided | None = None,
     ) -> JobRow | None:
         """Enter a new revision and its measure job; jobs of older revisions that still wait are cancelled.
 
-        `arrivals` is the count that was read before the spool was looked at: an object noted since then leaves the
-        study unsettled. None where another process was faster, or where this cannot happen now (it is being measured).
+        `read` is the study as it was before the spool was looked at: an object noted since then leaves it unsettled.
+        None where another process was faster, where somebody has asked something of the study since, or where this
+        cannot happen now (it is being measured).
         What the study's source and the rules `decided` is an event of its own; without it, what was decided last holds.
         """
         with writing(self.engine) as connection:
             study = locked(connection, study_id)
-            if study.fingerprint == fingerprint or (study.state, StudyEvent.SETTLED) not in STUDY_TRANSITIONS:
+            if (
+                _is_asked(study, read)
+                or study.fingerprint == fingerprint
+                or (study.state, StudyEvent.SETTLED) not in STUDY_TRANSITIONS
+            ):
                 return None
             made_of = fingerprint, study.document
-            news = _settled(now, arrivals)
+            news = _settled(study, now, read)
             if decided is not None:
                 news |= {"priority": decided.priority, "destinations": decided.destinations}
                 if decided.said:
                     note_event(connection, study.id, DECIDED, now=now, actor=NODE, detail=decided.said)
             return begin_revision(connection, study, StudyEvent.SETTLED, made_of, now=now, **news)
 
-    def unchanged(self, study_id: int, *, now: float, why: str, arrivals: int | None = None) -> None:
-        """Note that a study was found complete and there is nothing to do; `arrivals` as in `settle`."""
-        with writing(self.engine) as connection:
-            study = locked(connection, study_id)
-            connection.execute(update(studies).where(studies.c.id == study.id).values(_settled(now, arrivals)))
-            note_event(connection, study.id, "unchanged", now=now, actor=NODE, detail=why)
+    def unchanged(self, study_id: int, *, now: float, why: str, read: StudyRow | None = None) -> bool:
+        """Note that a study was found complete and there is nothing to do; tell whether that holds still.
 
-    def ignore(self, study_id: int, *, rule: str, now: float, arrivals: int | None = None) -> None:
-        """Take a study out by a rule; `arrivals` as in `settle`. NotAllowed in a state in which this cannot happen.
-
-        One that was out by another rule is out by this one now.
+        `read` as in `settle`.
         """
         with writing(self.engine) as connection:
             study = locked(connection, study_id)
+            if _is_asked(study, read):
+                return False
+            connection.execute(update(studies).where(studies.c.id == study.id).values(_settled(study, now, read)))
+            note_event(connection, study.id, "unchanged", now=now, actor=NODE, detail=why)
+            return True
+
+    def ignore(self, study_id: int, *, rule: str, now: float, read: StudyRow | None = None) -> bool:
+        """Take a study out by a rule; tell whether that holds still. NotAllowed in a state in which this cannot happen.
+
+        One that was out by another rule is out by this one now. `read` as in `settle`.
+        """
+        with writing(self.engine) as connection:
+            study = locked(connection, study_id)
+            if _is_asked(study, read):
+                return False
             if study.state is StudyState.IGNORED and study.who != ADMIN and study.reason != rule:
-                still = _settled(now, arrivals) | {"reason": rule, "updated_at": now}
+                still = _settled(study, now, read) | {"reason": rule, "updated_at": now}
                 connection.execute(update(studies).where(studies.c.id == study.id).values(still))
                 note_event(connection, study.id, StudyEvent.IGNORED, now=now, actor=NODE, detail=rule)
-                return
+                return True
             cancel_jobs(connection, study_id, OPEN, now=now)
-            out = _settled(now, arrivals) | {"reason": rule}
+            out = _settled(study, now, read) | {"reason": rule}
             move_study(connection, study, StudyEvent.IGNORED, now=now, detail=rule, **out)
+            return True
 
 
 def _touch(connection: Connection, key: str, *, source: str, now: float, held_until: float) -> StudyRow | None:
@@ -178,9 +192,12 @@ def _enter(connection: Connection, *, key: str, study_instance_uid: str, source:
         note_event(connection, study_id, StudyEvent.RECEIVED, now=now, actor=NODE, detail=f"from {source}")
 
 
-def _settled(now: float, arrivals: int | None) -> dict[str, Any]:
-    """Return the columns of a study that was found complete, save for what arrived after `arrivals` were counted."""
-    if arrivals is None:
-        return {"settled_at": now, "unsettled_since": None}
-    missed = case((studies.c.arrivals > arrivals, literal(now, Float(53))), else_=null())
-    return {"settled_at": now, "unsettled_since": missed}
+def _is_asked(study: StudyRow, read: StudyRow | None) -> bool:
+    """Whether somebody has asked for a study, or taken it out, since it was `read`: the next pass decides anew."""
+    return read is not None and (study.unsettled_since, study.who) != (read.unsettled_since, read.who)
+
+
+def _settled(study: StudyRow, now: float, read: StudyRow | None) -> dict[str, Any]:
+    """Return the columns of a locked study that was found complete, save for what arrived since it was `read`."""
+    missed = read is not None and study.arrivals > read.arrivals
+    return {"settled_at": now, "unsettled_since": now if missed else None}

@@ -7,6 +7,7 @@ from ledgers import arrive, claim, deliver, event_names, finish, measure, new_re
 
 from service.ledger import Claim, JobRow, Ledger, NewReport, outcomes
 from service.ledger.engine import writing
+from service.ledger.moves import ADMIN, ASKED
 from service.messages import JobKind
 from service.spool import study_key
 from service.states import JobState, NotAllowed, StudyState
@@ -153,12 +154,40 @@ def test_an_object_that_comes_while_the_spool_is_read_stays_unsettled(ledger: Le
     """What was noted after the count that the settle pass read may not be in the fingerprint: it is looked at again."""
     read = arrive(ledger, now=100.0)
     arrive(ledger, now=129.9)
-    ledger.arrivals.settle(read.id, fingerprint="f", now=130.0, arrivals=read.arrivals)
+    ledger.arrivals.settle(read.id, fingerprint="f", now=130.0, read=read)
 
     row = study_of(ledger)
     assert (130.0, 130.0) == (row.settled_at, row.unsettled_since)
-    ledger.arrivals.unchanged(row.id, now=160.0, why="the same", arrivals=row.arrivals)
+    ledger.arrivals.unchanged(row.id, now=160.0, why="the same", read=row)
     assert study_of(ledger).unsettled_since is None
+
+
+@pytest.mark.parametrize("asked", ["settle", "retry", "ignore"])
+@pytest.mark.parametrize("found", ["settle", "unchanged", "ignore"])
+def test_what_an_administrator_asks_while_the_spool_is_read_is_not_lost(ledger: Ledger, asked: str, found: str) -> None:
+    """What the settle pass found before it was asked changes nothing: the next pass decides, as they asked."""
+    read = arrive(ledger, now=100.0)
+    if asked == "retry":
+        assert ledger.arrivals.ignore(read.id, rule="own", now=105.0)
+        read = arrive(ledger, now=110.0)
+        ledger.admin.retry("1.2.3", now=129.9)
+    elif asked == "settle":
+        ledger.admin.settle_now("1.2.3", now=129.9)
+    else:
+        ledger.admin.ignore("1.2.3", why="no spine", now=129.9)
+    before = study_of(ledger), event_names(ledger)
+    changed = {
+        "settle": lambda: ledger.arrivals.settle(read.id, fingerprint="f", now=130.0, read=read) is not None,
+        "unchanged": lambda: ledger.arrivals.unchanged(read.id, now=130.0, why="the same", read=read),
+        "ignore": lambda: ledger.arrivals.ignore(read.id, rule="other", now=130.0, read=read),
+    }
+
+    assert not changed[found]()
+    assert before == (study_of(ledger), event_names(ledger))
+    assert {"settle": (0.0, None), "retry": (0.0, ASKED), "ignore": (None, ADMIN)}[asked] == (
+        before[0].unsettled_since,
+        before[0].who,
+    )
 
 
 def test_late_objects_are_found_though_the_clock_was_set_back(ledger: Ledger) -> None:

@@ -55,7 +55,7 @@ def entered(node: Node, *, key: str = KEY, uid: str = "1.2.3", priority: int = 1
     now = node.clock()
     row = node.ledger.arrivals.note(key=key, study_instance_uid=uid, source="ct1", now=now, held_until=now)
     decided = Decided(priority=priority, destinations=None, said="")
-    job = node.ledger.arrivals.settle(row.id, fingerprint="f", now=now, arrivals=row.arrivals, decided=decided)
+    job = node.ledger.arrivals.settle(row.id, fingerprint="f", now=now, read=row, decided=decided)
     assert job is not None
     return job
 
