@@ -5,7 +5,6 @@ associations that source may have, which SOP classes it may send. Rejections are
 trying again cannot help until somebody changes a configuration, transient where it can.
 """
 
-import errno
 from collections.abc import Mapping
 from typing import Final, Protocol
 
@@ -13,14 +12,14 @@ from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 
-from service import peer
+from service import peer, slots
 from service.arriving import Arriving
 from service.callers import UNLISTED, Admitted, NotAdmitted, admit, may_connect
 from service.config import Settings
 from service.door import Door
 from service.hearing import Hearing
 from service.logs import log
-from service.slots import Shared, Slots
+from service.slots import NO_MORE_FILES, Shared
 from service.sop_classes import NAMES
 
 #: PS3.8 9.3.4, A-ASSOCIATE-RJ: rejected-permanent, by the service user, calling AE title not recognised.
@@ -29,8 +28,6 @@ _CALLER_NOT_RECOGNISED: Final = (0x01, 0x01, 0x03)
 _LIMIT_EXCEEDED: Final = (0x02, 0x03, 0x02)
 #: Rejected-transient, by the service provider (presentation), temporary congestion.
 _CONGESTED: Final = (0x02, 0x03, 0x01)
-#: This process, or the machine, has as many files open as it may.
-_NO_MORE_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE})
 #: What pynetdicom rejects by itself, by (source, reason) of PS3.8 9.3.4.
 _REJECTIONS: Final[Mapping[object, str]] = {(0x01, 0x07): "called_ae_title", (0x03, 0x02): "too_many_associations"}
 
@@ -64,13 +61,7 @@ class Associations:
         self._door = door
         self._shared = shared
         self._hearing = hearing
-        folder = settings.storage.root / "slots"
-        #: Of each source that has a limit of its own, over all processes.
-        self._slots = {
-            source.name: Slots(folder / f"source-{source.name}", source.max_associations)
-            for source in settings.sources
-            if source.max_associations
-        }
+        self._slots = slots.of_sources(settings)
 
     def handlers(self) -> list[evt.EventHandlerType]:
         """Return what is done when an association is asked for, begins and ends."""
@@ -152,7 +143,7 @@ class Associations:
             if self._shared and not self._shared.slots.take(association):
                 return "too_many_associations"
         except OSError as error:
-            if error.errno in _NO_MORE_FILES:
+            if error.errno in NO_MORE_FILES:
                 # One more association would have none for what it sends, either.
                 return "too_many_associations"
             # C-STORE says what is wrong with the disk; a limit that cannot be kept must not hide it.
@@ -201,8 +192,8 @@ class Associations:
 
     def _on_over(self, event: evt.Event) -> None:
         self._arriving.over(event.assoc)
-        for slots in self._slots.values():
-            slots.give_back(event.assoc)
+        for own in self._slots.values():
+            own.give_back(event.assoc)
         if self._shared:
             self._shared.slots.give_back(event.assoc)
 

@@ -86,7 +86,8 @@ class Source(Table):
     #: Empty for one that sends by STOW-RS alone: the account there has the name of its source.
     ae_titles: tuple[AeTitle, ...]
     networks: tuple[Network, ...] = ()
-    #: How many associations it may have at once, over all processes; as many as the node where nothing is said.
+    #: How many associations and requests by STOW-RS it may have at once, over all processes; without it only the
+    #: limits of the node hold.
     max_associations: Annotated[int, Field(ge=1, le=1000)] | None = None
     #: The storage SOP classes that it may send, by keyword of PS3.6 A.1; all that we take where none is named.
     sop_classes: Annotated[tuple[SopClassWord, ...], AfterValidator(each_once)] | None = None

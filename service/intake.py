@@ -3,12 +3,13 @@
 Each is durable before it counts as stored; what the answer does not name as stored, the sender sends again.
 """
 
+import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from service import part10, sop_classes
+from service import part10, slots, sop_classes
 from service.arriving import RENEW_S, Arriving
 from service.callers import UNLISTED, Admitted, NotAdmitted, admit_account
 from service.door import Closed, Door
@@ -38,6 +39,15 @@ class Sender:
 
     name: str
     address: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoPlace(Exception):
+    """As many are sending as may."""
+
+    #: As associations are counted: "too_many_associations", "too_many_of_source".
+    cause: str
+    why: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +112,7 @@ class Intake:
         self._arriving = Arriving(node.ledger.arrivals, node.clock)
         #: For so many requests at once.
         self.places = threading.BoundedSemaphore(node.settings.node.max_associations)
+        self._slots = slots.of_sources(node.settings)
         self._lock = threading.Lock()
         #: (stored, refused) of each sender that the trail has not heard of.
         self._untold: dict[Sender, tuple[int, int]] = {}
@@ -121,7 +132,35 @@ class Intake:
         return admitted
 
     def take(self, sender: Sender, source: Admitted, blocks: Iterator[bytes], *, boundary: str, study: str) -> Taken:
-        """Store the objects of one body, those of `study` alone where one is named. Raises what `blocks` raise."""
+        """Store the objects of one body, those of `study` alone where one is named.
+
+        Raises NoPlace before anything is read, and what `blocks` raise.
+        """
+        try:
+            with self._place(source):
+                return self._take(sender, source, blocks, boundary=boundary, study=study)
+        except NoPlace as full:
+            self._metrics.association_rejected(full.cause, source.counted_as)
+            self._door.turned_away(calling_ae=sender.name, called_ae="", address=sender.address, cause=full.cause)
+            raise
+
+    @contextlib.contextmanager
+    def _place(self, source: Admitted) -> Iterator[None]:
+        """Hold a place of the node, and of the source where it has a limit: what an association of its would take."""
+        with contextlib.ExitStack() as held:
+            if not self.places.acquire(blocking=False):
+                why = "as many are sending as node.max_associations lets in"
+                raise NoPlace(cause="too_many_associations", why=why)
+            held.callback(self.places.release)
+            own = self._slots.get(source.counted_as)
+            if own is not None:
+                held.callback(own.give_back, held)
+                if not _has_slot(own, held):
+                    why = f"{source.name} has as many under way as its max_associations lets in"
+                    raise NoPlace(cause="too_many_of_source", why=why)
+            yield
+
+    def _take(self, sender: Sender, source: Admitted, blocks: Iterator[bytes], *, boundary: str, study: str) -> Taken:
         taken, request = Taken(), _Request()
         self._arriving.began(request)
         try:
@@ -226,6 +265,17 @@ class Intake:
 NO_ROOM: Final = (OutOfSpace,)
 PAUSED: Final = (Closed,)
 TOO_LARGE: Final = (TooLarge, StudyTooLarge)
+
+
+def _has_slot(own: slots.Slots, holder: Hashable) -> bool:
+    try:
+        return own.take(holder)
+    except OSError as error:
+        if error.errno in slots.NO_MORE_FILES:
+            return False
+        # Storing says what is wrong with the disk; a limit that cannot be kept must not hide it.
+        log.error("spool not readable", action="spool_unreadable", why=error.strerror)
+        return True
 
 
 def _check_media_type(part: BodyPart) -> None:

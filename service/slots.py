@@ -1,9 +1,10 @@
-"""What several processes that receive on one port share: the socket, and how many associations there are in all.
+"""What several processes that receive share: the socket, and how many associations and requests there are in all.
 
 A slot is a lock on a file, which the kernel lets go of however its holder ends.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import socket
@@ -11,8 +12,13 @@ import threading
 from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+from service.config import Settings
 from service.private import make_folder
+
+#: This process, or the machine, has as many files open as it may.
+NO_MORE_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 class Slots:
@@ -43,6 +49,16 @@ class Slots:
             slot = self._held.pop(holder, None)
         if slot is not None:
             os.close(slot)
+
+
+def of_sources(settings: Settings) -> dict[str, Slots]:
+    """Return the slots of each source that has a limit of its own, over all processes and both ways of sending."""
+    folder = settings.storage.root / "slots"
+    return {
+        source.name: Slots(folder / f"source-{source.name}", source.max_associations)
+        for source in settings.sources
+        if source.max_associations
+    }
 
 
 @dataclass(frozen=True, kw_only=True)

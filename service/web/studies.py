@@ -17,7 +17,7 @@ from service import intake
 from service.callers import NotAdmitted
 from service.door import Closed
 from service.identity import is_uid
-from service.intake import Intake, Result, Sender, Taken
+from service.intake import Intake, NoPlace, Result, Sender, Taken
 from service.logs import log
 from service.web.access import TheNode, TheVisitor
 from service.web.guard import DICOMWEB, Rejected, problem
@@ -60,19 +60,17 @@ async def store(request: Request, node: TheNode, visitor: TheVisitor, study: str
         raise _not_admitted(refusal, sender) from None
     except Closed as closed:
         return _later(request, str(closed))
-    place = taker.places
-    if not place.acquire(blocking=False):
-        return _later(request, "as many are sending as node.max_associations lets in")
     settings = node.settings.node
     blocks = _blocks(request, idle_s=settings.idle_timeout_s, longest_s=settings.max_association_s)
     try:
         return await _in_a_thread(lambda: _answered(taker.take(sender, source, blocks, boundary=boundary, study=study)))
+    except NoPlace as full:
+        _say_turned_away(sender, full.cause)
+        return _later(request, full.why)
     except Silent:
         return problem(request, 408, "the body stopped coming")
     except ClientDisconnect:
         raise Rejected("the body ended early", status=400) from None
-    finally:
-        place.release()
 
 
 async def _in_a_thread(work: Callable[[], Response]) -> Response:
@@ -97,9 +95,12 @@ def _boundary(request: Request) -> str:
     return boundary
 
 
+def _say_turned_away(sender: Sender, cause: str) -> None:
+    log.warning("sender turned away", action="sender_rejected", cause=cause, source=sender.name, address=sender.address)
+
+
 def _not_admitted(refusal: NotAdmitted, sender: Sender) -> Rejected:
-    about = {"source": sender.name, "address": sender.address}
-    log.warning("sender turned away", action="sender_rejected", cause=refusal.cause, **about)
+    _say_turned_away(sender, refusal.cause)
     if refusal.cause == "address":
         return Rejected(f"the source {sender.name} does not send from this network", status=403)
     return Rejected(f"no source is called {sender.name}: [[sources]] needs one with the account's name", status=403)

@@ -15,6 +15,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import psutil
@@ -30,6 +31,7 @@ from stowing import BOUNDARY, KIND, STUDY, a_file, an_object, body, pieces, reas
 from structlog.testing import capture_logs
 from web_client import Client, app_of
 
+from service import slots
 from service.callers import Admitted
 from service.config import Settings
 from service.durable import write_all
@@ -339,6 +341,55 @@ def test_more_requests_than_places_come_again(sqlite_url: str, tmp_path: Path) -
         assert places.acquire(blocking=False)
         answer = posting.post(body([a_file()]))
         assert (503, "30") == (answer.status_code, answer.headers["retry-after"])
+
+
+def test_a_source_has_so_many_at_once_whichever_way_it_sends(sqlite_url: str, tmp_path: Path) -> None:
+    """A request takes a slot that an association of its source would take: 503 where all are taken, and counted."""
+    sources = [{"name": name, "ae_titles": [name.upper()], "max_associations": 2} for name in ("gateway", "other")]
+    with opened(sqlite_url, tmp_path / "state", sources=sources) as posting:
+        who = {name: _person(posting, name, Role.SENDER) for name in ("gateway", "other")}
+        # What a listener holds on to: an association of the same source, in another process.
+        elsewhere = slots.of_sources(posting.node.settings)["gateway"]
+        assert elsewhere.take("an association")
+        under_way: list[bool] = []
+
+        def blocks() -> Iterator[bytes]:
+            under_way.append(elsewhere.take("one more"))
+            answer = posting.post(body([a_file()]), **who["gateway"])
+            assert (503, "30") == (answer.status_code, answer.headers["retry-after"])
+            assert "its max_associations" in answer.json()["error"]
+            assert 200 == posting.post(body([a_file()]), **who["other"]).status_code
+            yield from pieces([a_file()])
+
+        sender = Sender(name="gateway", address="127.0.0.1")
+        source = posting.app.state.intake.admit(sender)
+        with capture_logs() as said:
+            taken = posting.app.state.intake.take(sender, source, blocks(), boundary=BOUNDARY, study="")
+        assert ([False], 1) == (under_way, len(taken.stored))
+        assert [("gateway", "too_many_of_source")] == [
+            (each["source"], each["cause"]) for each in said if each["action"] == "sender_rejected"
+        ]
+        posting.app.state.intake.tick()
+        rejected = [(each.calling_ae, each.cause) for each in posting.node.ledger.callers.latest()]
+        assert [("gateway", "too_many_of_source")] == rejected
+        counted = posting.app.state.metrics.text(posting.node.ledger)
+        assert re.search(r'cause="too_many_of_source",listener="[^"]+",source="gateway"\} 1.0', counted)
+        assert [200, 200] == [posting.post(body([a_file()]), **who["gateway"]).status_code for _ in range(2)]
+        assert elsewhere.take("one more"), "nothing is kept of a request that has ended"
+
+
+def test_a_limit_that_cannot_be_kept_hides_no_disk(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without room for a slot's file the objects are tried, and say what is wrong; without a file left nobody comes."""
+    sources = [{"name": "gateway", "ae_titles": [], "max_associations": 2}]
+    with opened(sqlite_url, tmp_path / "state", sources=sources) as posting:
+        gateway = _person(posting, "gateway", Role.SENDER)
+        answers = []
+        for number in (errno.ENOSPC, errno.EMFILE):
+            monkeypatch.setattr(slots, "make_folder", Mock(side_effect=OSError(number, "planted")))
+            answers.append(posting.post(body([a_file()]), **gateway).status_code)
+        assert [200, 503] == answers
 
 
 def test_where_sources_are_configured_the_account_is_one_of_them(sqlite_url: str, tmp_path: Path) -> None:
