@@ -4,6 +4,8 @@
     .venv/bin/python benchmarks/turnaround.py slices [N ...]   the same spine in 100, 300, 1000, 3000 slices
     .venv/bin/python benchmarks/turnaround.py studies [N]      N small studies in a row: time and memory on the way
 
+The last two draw what they print beside this file: turnaround-slices.svg, turnaround-studies.svg.
+
 A whole node (`spondyl serve`, as configured by default but for a quiet period of 1 s) and a real Orthanc that commits
 to what it stores: N-ACTION from us, N-EVENT-REPORT on an association of its own. dcmtk's storescu sends; TCP_NODELAY=1
 for all of them. The CT is axial, 512 x 512, T1 to L5, with a BINARY Segmentation of its 17 vertebrae. The quiet period
@@ -25,6 +27,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from nodes import Running, serving, storescu, write_config
+from plot import plot
 from pss import family, pss_mib
 from servers import free_port, program, run_orthanc, wait_until
 from small_study import make_small_studies
@@ -33,6 +36,7 @@ from surroundings import say, stop_in_order
 
 from service.spool import study_key
 
+HERE = Path(__file__).parent
 QUIET_S = 1.0
 SLICES = 300
 FINER = (100, 300, 1000, 3000)
@@ -158,6 +162,7 @@ def whole_spines(base: Path, sent: Path, studies: int) -> None:
 def finer(base: Path, sent: Path, counts: Sequence[int]) -> None:
     """Print how turnaround and the worker's memory grow with the number of slices."""
     print("slices   proven   measure   a slice   memory of the worker")
+    times, sizes = [], []
     for place, slices in enumerate(counts):
         template = make_template(sent / "template", slices)
         with running_node(base / str(slices), sent) as node:
@@ -170,6 +175,10 @@ def finer(base: Path, sent: Path, counts: Sequence[int]) -> None:
         print(
             f"{slices:6}   {took.proven:5.2f} s   {measured:5.2f} s   {a_slice:5.1f} ms   {memory:5.0f} MiB", flush=True
         )
+        times.append((slices, took.proven))
+        sizes.append((slices, memory))
+    lines = {"last response to proven report, s": times, "memory of the worker, MiB": sizes}
+    plot(HERE / "turnaround-slices.svg", across="slices", lines=lines)
 
 
 def more(base: Path, sent: Path, studies: int) -> None:
@@ -179,6 +188,7 @@ def more(base: Path, sent: Path, studies: int) -> None:
     print("studies   one by one   reports a minute before   memory of the node")
     with running_node(base, sent) as node:
         done = 0
+        times, sizes = [], []
         for count in steps:
             start, many = time.monotonic(), made[done : count - AT_THE_END]
             for _, folder in many:
@@ -193,6 +203,10 @@ def more(base: Path, sent: Path, studies: int) -> None:
             done = count
             memory = pss_mib(each.pid for process in node.processes for each in family(process.pid))
             print(f"{count:7}   {statistics.median(took):8.2f} s   {rate:23.0f}   {memory:5.0f} MiB", flush=True)
+            times.append((count, statistics.median(took)))
+            sizes.append((count, memory))
+    lines = {"last response to proven report, s": times, "memory of the whole node, MiB": sizes}
+    plot(HERE / "turnaround-studies.svg", across="studies that the node has", lines=lines)
 
 
 def main(*words: str) -> None:
