@@ -13,13 +13,13 @@ Several processes may accept from one socket that is handed to them; who has les
 
 import contextlib
 import errno
+import selectors
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from socketserver import BaseServer
 from typing import Any, Final
 
 from pynetdicom import AE
@@ -134,6 +134,9 @@ class Acceptor(ThreadedAssociationServer):
         self._shared = shared
         self._tls = tls
         super().__init__(*args, **options)
+        # The loop that accepts waits at the one end as well; to close the other ends it.
+        self._end, self._ended = socket.socketpair()
+        self._over = threading.Event()
 
     def server_bind(self) -> None:
         """Bind, or take the socket that other processes accept from as well."""
@@ -153,8 +156,17 @@ class Acceptor(ThreadedAssociationServer):
         else:
             self.socket.close()  # type: ignore[union-attr]  # it was bound
 
-    def service_actions(self) -> None:
-        """Do nothing between two connections."""
+    def serve_forever(self, poll_interval: float | None = None) -> None:  # noqa: ARG002 - it waits as long as it takes
+        """Accept until `close`. socketserver's own loop looks whether it is to end many times a second, all night."""
+        try:
+            with selectors.PollSelector() as selector:
+                selector.register(self, selectors.EVENT_READ)
+                selector.register(self._ended, selectors.EVENT_READ)
+                while self._ended not in (ready := [key.fileobj for key, _ in selector.select()]):
+                    if ready:
+                        self._handle_request_noblock()  # type: ignore[attr-defined]  # not in typeshed
+        finally:
+            self._over.set()
 
     def get_request(self) -> tuple[socket.socket, Any]:
         """Accept a connection; nothing is read from it here."""
@@ -202,7 +214,9 @@ class Acceptor(ThreadedAssociationServer):
     def close(self) -> None:
         """Accept no more connections; those that are open go on."""
         # AssociationServer.shutdown() expects that AE.start_server() made it, which leaves no choice of class.
-        BaseServer.shutdown(self)
+        self._end.close()
+        self._over.wait()
+        self._ended.close()
         self.server_close()
 
 

@@ -3,10 +3,6 @@
 The broker is a wake-up call. What must not be lost stands in the ledger, so a message may be lost, doubled or late.
 """
 
-import hashlib
-import os
-import tempfile
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -14,11 +10,10 @@ from celery import Celery
 from kombu.entity import Queue as KombuQueue
 
 from service.config import Settings
+from service.embedded import socket_path
 from service.errors import Misconfigured
 from service.messages import JobKind
 
-#: Longest path of a Unix socket that every server we start takes; the kernel's limit is 107 (unix(7), sun_path).
-SOCKET_PATH_BYTES = 100
 #: A task is told that its time is up this share of its limit before it is killed.
 SOFT_SHARE = 0.9
 #: Prefix of every key in a Redis that others may use too.
@@ -27,20 +22,6 @@ KEY_PREFIX = "spondyl:"
 SOFT_SHUTDOWN_S = 20.0
 #: A worker process is replaced after so many tasks: pixel libraries leak.
 TASKS_PER_PROCESS = 200
-
-
-def broker_folder(settings: Settings) -> Path:
-    """Return the folder of the embedded broker's data."""
-    return settings.storage.root.absolute() / "broker"
-
-
-def socket_path(settings: Settings) -> Path:
-    """Return the embedded broker's Unix socket: beside its data, or in the temporary folder where that is too long."""
-    beside = broker_folder(settings) / "broker.sock"
-    if len(os.fsencode(beside)) <= SOCKET_PATH_BYTES:
-        return beside
-    digest = hashlib.sha256(os.fsencode(beside)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"spondyl-{os.getuid()}-{digest}" / "broker.sock"
 
 
 def broker_url(settings: Settings) -> str:

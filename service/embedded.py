@@ -1,19 +1,17 @@
 """The private queue of a single machine: a Valkey of our own behind a Unix socket, started and kept alive by us."""
 
+import hashlib
 import importlib
 import os
 import re
 import shutil
+import socket
 import stat
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
-from service.broker import broker_folder, socket_path
 from service.config import Settings
 from service.errors import Misconfigured, Unavailable
 from service.leash import leashed
@@ -22,14 +20,34 @@ from service.private import make_file, make_folder
 
 #: Oldest server that kombu's redelivery works with (ZRANGE ... BYSCORE, Redis 6.2).
 OLDEST = (6, 2)
+#: Longest path of a Unix socket that every server we start takes; the kernel's limit is 107 (unix(7), sun_path).
+SOCKET_PATH_BYTES = 100
 START_S = 10.0
 STOP_S = 5.0
 #: A broker that has not answered a worker after so long is not being started either.
 ANSWER_S = 5.0
 #: A broker that runs is asked so often whether it answers, seconds; one that has died is seen at once.
 ASK_EVERY_S = 2.0
-_LOADING = "LOADING"
+#: PING, as the protocol has it (https://redis.io/docs/latest/develop/reference/protocol-spec), how long its answer may
+#: take, seconds, and how that begins while the server reads its data.
+_PING = b"*1\r\n$4\r\nPING\r\n"
+_PONG_S = 2.0
+_LOADING = "-LOADING"
 _VERSION = re.compile(r"\bv=(\d+)\.(\d+)")
+
+
+def broker_folder(settings: Settings) -> Path:
+    """Return the folder of the embedded broker's data."""
+    return settings.storage.root.absolute() / "broker"
+
+
+def socket_path(settings: Settings) -> Path:
+    """Return the embedded broker's Unix socket: beside its data, or in the temporary folder where that is too long."""
+    beside = broker_folder(settings) / "broker.sock"
+    if len(os.fsencode(beside)) <= SOCKET_PATH_BYTES:
+        return beside
+    digest = hashlib.sha256(os.fsencode(beside)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"spondyl-{os.getuid()}-{digest}" / "broker.sock"
 
 
 def find_server() -> Path:
@@ -139,19 +157,19 @@ class EmbeddedBroker:
         return self.folder.is_dir() and self.alive()
 
     def _answer(self) -> str:
-        """Return what the server says to PING, "" where it says nothing."""
-        client = redis.Redis(unix_socket_path=str(self.socket), socket_timeout=2.0, retry=Retry(NoBackoff(), 0))
+        """Return what the server says to PING, "" where it says nothing.
+
+        By hand: to make a client costs ten times as much, and `serve` asks as long as it runs.
+        """
         try:
-            client.ping()
-        except redis.BusyLoadingError:
-            return _LOADING
-        except redis.ResponseError as error:
-            return str(error)
-        except (redis.RedisError, OSError):
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(_PONG_S)
+                connection.connect(str(self.socket))
+                connection.sendall(_PING)
+                with connection.makefile("rb") as answer:
+                    return answer.readline().decode("ascii", "replace").strip()
+        except OSError:
             return ""
-        finally:
-            client.close()
-        return "PONG"
 
     def ensure(self) -> bool:
         """Start the server again where it died, does not answer or lost its folder; returns whether that was needed.
@@ -187,7 +205,8 @@ class EmbeddedBroker:
             )
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline and self._process.poll() is None:
-            if self._answer() not in {"", _LOADING}:
+            answer = self._answer()
+            if answer and not answer.startswith(_LOADING):
                 return True
             time.sleep(0.02)
         self._end()
@@ -205,6 +224,8 @@ class EmbeddedBroker:
             "maxmemory-policy": "noeviction",
             "daemonize": "no",
             "loglevel": "warning",
+            # Its own housekeeping once a second, not ten times: a few hundred keys that do not expire need none.
+            "hz": "1",
         }
         return [word for name, value in flags.items() for word in (f"--{name}", value)]
 

@@ -90,7 +90,14 @@ def steward_of(node: Node) -> Steward:
     )
     reconciler = Reconciler(ledger=node.ledger, spool=node.spool, settings=node.settings, dispatch=node.dispatch)
     told = Duty(name="alert", every_s=LOOK_EVERY_S, run=Watch(node).run) if node.settings.alerts.any else None
-    return Steward(settler=settler, reconciler=reconciler, alerts=told, completing=_completing(node), clock=node.clock)
+    return Steward(
+        settler=settler,
+        reconciler=reconciler,
+        alerts=told,
+        completing=_completing(node),
+        is_still=node.ledger.stillness.holds,
+        clock=node.clock,
+    )
 
 
 def _completing(node: Node) -> Duty | None:

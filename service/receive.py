@@ -117,7 +117,7 @@ class Listener:
         server.max_association_s = node.max_association_s
         self._server = server
         self._stopping.clear()
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        threading.Thread(target=server.serve_forever, daemon=True).start()
         threading.Thread(target=self._renew_holds, daemon=True).start()
         log.info("listening", action="listening", bind=node.bind, port=self.port, called_ae=node.ae_title)
 

@@ -33,11 +33,14 @@ class Duty:
     name: str
     every_s: float
     run: Callable[[float], object]
+    #: Whether there is nothing to do, which is cheaper to ask than to find.
+    is_idle: Callable[[], bool] = lambda: False
 
     def attempt(self, now: float) -> float:
         """Do it once; return after how many seconds it is to be done again."""
         try:
-            self.run(now)
+            if not self.is_idle():
+                self.run(now)
         except (SpondylError, OSError) as error:
             # An OSError's own text names a path; its strerror does not.
             why = error.strerror if isinstance(error, OSError) else str(error)
@@ -56,13 +59,20 @@ class Steward:
         reconciler: Reconciler,
         alerts: Duty | None = None,
         completing: Duty | None = None,
+        is_still: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`is_still` tells that the ledger has nothing to settle and no open job, so its passes are left out."""
         self._clock = clock
         self._stopped = threading.Event()
         duties = [
-            Duty(name="settle", every_s=SETTLE_EVERY_S, run=settler.run),
-            Duty(name="reconcile", every_s=RECONCILE_EVERY_S, run=partial(reconciler.run, whole_spool=False)),
+            Duty(name="settle", every_s=SETTLE_EVERY_S, run=settler.run, is_idle=is_still),
+            Duty(
+                name="reconcile",
+                every_s=RECONCILE_EVERY_S,
+                run=partial(reconciler.run, whole_spool=False),
+                is_idle=is_still,
+            ),
             Duty(name="compare", every_s=WHOLE_SPOOL_EVERY_S, run=reconciler.run),
             *([alerts] if alerts else []),
             *([completing] if completing else []),

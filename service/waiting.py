@@ -24,14 +24,11 @@ def waiting_messages(settings: Settings) -> int | None:
     connection = Connection(url, connect_timeout=TIMEOUT_S, transport_options=options)
     try:
         connection.ensure_connection(max_retries=1, interval_start=0.0, timeout=TIMEOUT_S)
-        return sum(_waiting(connection, kind.value) for kind in JobKind)
+        with connection.channel() as channel:
+            # Declared as a worker declares them: kombu's mere look (`passive`) forgets the prefix of our keys in Redis.
+            queues = [KombuQueue(kind.value, channel=channel) for kind in JobKind]
+            return sum(int(queue.queue_declare().message_count) for queue in queues)
     except (OperationalError, *connection.connection_errors, *connection.channel_errors):
         return None
     finally:
         connection.release()
-
-
-def _waiting(connection: Connection, queue: str) -> int:
-    # Declared as a worker declares it: kombu's mere look (`passive`) forgets the prefix of our keys in Redis.
-    with connection.channel() as channel:
-        return int(KombuQueue(queue, channel=channel).queue_declare().message_count)

@@ -11,9 +11,8 @@ from fastapi import FastAPI
 from service.metrics import Metrics
 from service.web.app import create_app
 from service.wiring import Node
-from workers.conformance.document import PAPERS
 from workers.document_format import FORMAT
-from workers.rejecting import make_note
+from workers.on_demand import PAPERS, make_note
 
 
 def app_of(node: Node) -> FastAPI:

@@ -29,9 +29,8 @@ def web(ctx: typer.Context, config: ConfigPath = None) -> None:
     One of the three roles apart; run `spondyl migrate` first.
     """
     from service.web.run import web as run
-    from workers.conformance.document import PAPERS
     from workers.document_format import FORMAT
-    from workers.rejecting import make_note
+    from workers.on_demand import PAPERS, make_note
 
     raise typer.Exit(run(options_of(ctx).settings(config, serving=True), FORMAT, PAPERS, make_note))
 

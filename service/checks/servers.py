@@ -6,11 +6,11 @@ from typing import Final
 
 import redis
 
-from service.broker import broker_url, celery_app, socket_path
+from service.broker import broker_url, celery_app
 from service.checks.check import Check, bad, good, noted
 from service.config import Settings
 from service.dispatch import Dispatcher
-from service.embedded import EmbeddedBroker, find_server
+from service.embedded import EmbeddedBroker, find_server, socket_path
 from service.ledger import Ledger
 
 _TIMEOUT_S: Final = 3.0

@@ -34,6 +34,7 @@ from service.ledger.rows import (
     Supplied,
 )
 from service.ledger.schema import migrate, require_current
+from service.ledger.stillness import Stillness
 from service.ledger.switches import Switches
 from service.ledger.watch import Watch
 
@@ -84,6 +85,7 @@ class Ledger:
     callers: Callers
     audit: Audit
     clocks: Clocks
+    stillness: Stillness
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -110,10 +112,12 @@ class Ledger:
             callers=Callers(engine),
             audit=Audit(engine),
             clocks=Clocks(engine),
+            stillness=Stillness(engine),
         )
 
     def close(self) -> None:
         """Close its connections."""
+        self.stillness.close()
         self.engine.dispose()
 
     def ping(self) -> None:

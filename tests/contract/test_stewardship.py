@@ -28,7 +28,7 @@ def _steward(ledger: Ledger, root: Path, sent: list[JobRow]) -> Steward:
     spool.store(study_instance_uid="1.2.3", sop_instance_uid="1.2.3.4", header=b"", data=b"data")
     settler = Settler(ledger=ledger, spool=spool, study=Study(quiet_s=0), dispatch=sent.append)
     reconciler = Reconciler(ledger=ledger, spool=spool, settings=Settings(), dispatch=sent.append)
-    return Steward(settler=settler, reconciler=reconciler)
+    return Steward(settler=settler, reconciler=reconciler, is_still=ledger.stillness.holds)
 
 
 def test_the_steward_settles_until_it_is_stopped(ledger: Ledger, tmp_path: Path) -> None:

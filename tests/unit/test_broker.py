@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from kombu.connection import Connection
 from kombu.utils.url import url_to_parts
 
-from service.broker import SOCKET_PATH_BYTES, broker_url, celery_app, socket_path, transport_options
+from service.broker import broker_url, celery_app, transport_options
 from service.config import Queue, Settings, Storage
 from service.dispatch import dispatch_all
+from service.embedded import SOCKET_PATH_BYTES, socket_path
 from service.errors import Misconfigured, Unavailable
 from service.ledger.rows import JobRow
 from service.messages import JobKind

@@ -45,3 +45,21 @@ def test_a_bug_is_not_swallowed() -> None:
     """Anything that is not one of our errors ends the loop."""
     with pytest.raises(ZeroDivisionError):
         Duty(name="settle", every_s=0.5, run=Pass(ZeroDivisionError())).attempt(100.0)
+
+
+def test_an_idle_duty_is_left_out_until_there_is_something_to_do() -> None:
+    """It is looked at as often as it would be done."""
+    done, idle = Pass(), [True, True, False]
+    duty = Duty(name="settle", every_s=0.5, run=done, is_idle=lambda: idle.pop(0))
+
+    assert [0.5, 0.5, 0.5] == [duty.attempt(now) for now in (100.0, 100.5, 101.0)]
+    assert [101.0] == done.times
+
+
+def test_a_look_that_fails_is_a_pass_that_failed() -> None:
+    """The ledger does not answer: the duty comes again soon, and its loop goes on."""
+
+    def looks() -> bool:
+        raise Unavailable
+
+    assert AGAIN_S == Duty(name="reconcile", every_s=600.0, run=Pass(), is_idle=looks).attempt(100.0)

@@ -1,6 +1,5 @@
 """The conformance statement and the AE worksheet as text: facts in, Markdown or plain values out."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -101,7 +100,3 @@ def _syntax_sets(offers: tuple[Offer, ...]) -> dict[str, tuple[str, ...]]:
     """Return the lists of transfer syntaxes that occur, each once, by a letter: A is the one that occurs first."""
     every = dict.fromkeys(offer.transfer_syntaxes for offer in offers)
     return {chr(ord("A") + number): syntaxes for number, syntaxes in enumerate(every)}
-
-
-#: What the page has to print, by the name in its address.
-PAPERS: Final[Mapping[str, Callable[[Settings], str]]] = {"conformance": statement, "worksheet": worksheet}
