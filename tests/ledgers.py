@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -20,11 +21,31 @@ LEASE_S = 15.0
 _numbers = itertools.count(1)
 
 
+@cache
+def _empty() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "empty.sqlite"
+        migrate(f"sqlite:///{file}")
+        return file.read_bytes()
+
+
+def migrated(url: str) -> str:
+    """Make an empty ledger, SQLite by copying one: what Alembic does takes longer than most tests. Return its URL."""
+    file = Path(url.removeprefix("sqlite:///"))
+    if str(file) == url:
+        migrate(url)
+    else:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_bytes(_empty())
+    return url
+
+
 @pytest.fixture(scope="session")
 def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make one migrated SQLite ledger; tests copy it."""
     file = tmp_path_factory.mktemp("ledger") / "empty.sqlite"
-    migrate(f"sqlite:///{file}")
+    migrated(f"sqlite:///{file}")
     return file
 
 
