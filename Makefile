@@ -9,7 +9,7 @@ SPONDYL := $(BIN)/spondyl
 TOGETHER := -n 4 --dist loadfile --no-loadscope-reorder
 TIERS := tests/faults tests/e2e tests/integration tests/contract tests/accuracy tests/architecture
 
-.PHONY: demo test lint format coverage codes schemas conformance bench campaign servers viewers clean help
+.PHONY: demo test unit lint format coverage codes schemas conformance bench campaign servers viewers clean help
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,9 +46,15 @@ lint: $(VENV)/.dev ## Check style, types and the direction of imports
 	$(BIN)/mypy --config-file pyproject.toml tests benchmarks
 	$(BIN)/lint-imports
 
-test: $(VENV)/.dev servers $(VIEWERS) lint ## Run every test against real servers
-	$(BIN)/pytest -n 2 tests/unit
+# Two at a time where one waits for the network or needs one core: apt and npm beside pip, mypy beside the tests of units.
+# The environment comes first, since it may need apt itself.
+test: $(VENV)/bin/pip ## Run every test but those that are marked long, against real servers
+	$(MAKE) --no-print-directory --jobs 2 $(VENV)/.dev servers $(VIEWERS)
+	$(MAKE) --no-print-directory --jobs 2 lint unit
 	$(BIN)/pytest $(TOGETHER) -m "not long" $(TIERS)
+
+unit: $(VENV)/.dev
+	$(BIN)/pytest -n 2 tests/unit
 
 # The tracer makes tests slower by 70 %, so what they cover is measured apart, and with as many examples as Hypothesis
 # takes by itself.

@@ -2,7 +2,9 @@
 
 import itertools
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import psycopg
@@ -19,11 +21,31 @@ LEASE_S = 15.0
 _numbers = itertools.count(1)
 
 
+@cache
+def _empty() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "empty.sqlite"
+        migrate(f"sqlite:///{file}")
+        return file.read_bytes()
+
+
+def migrated(url: str) -> str:
+    """Make an empty ledger, SQLite by copying one: what Alembic does takes longer than most tests. Return its URL."""
+    file = Path(url.removeprefix("sqlite:///"))
+    if str(file) == url:
+        migrate(url)
+    else:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_bytes(_empty())
+    return url
+
+
 @pytest.fixture(scope="session")
 def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make one migrated SQLite ledger; tests copy it."""
     file = tmp_path_factory.mktemp("ledger") / "empty.sqlite"
-    migrate(f"sqlite:///{file}")
+    migrated(f"sqlite:///{file}")
     return file
 
 
@@ -37,11 +59,20 @@ def shared_postgres(postgres_server: str) -> str:
     return url
 
 
+@cache
+def _opened(url: str) -> Ledger:
+    """Open a ledger once: SQLAlchemy makes its statements anew for each engine, half of what a short test takes."""
+    return Ledger.open(url)
+
+
 @pytest.fixture
-def sqlite_url(empty_sqlite: Path, tmp_path: Path) -> str:
-    """Give the URL of an empty SQLite ledger."""
-    shutil.copy(empty_sqlite, tmp_path / "ledger.sqlite")
-    return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+def sqlite_url(empty_sqlite: Path) -> str:
+    """Give the URL of an empty SQLite ledger: the same for each test, and a new file."""
+    file = empty_sqlite.with_name("ledger.sqlite")
+    for suffix in ("", "-wal", "-shm"):
+        file.with_name(file.name + suffix).unlink(missing_ok=True)
+    shutil.copy(empty_sqlite, file)
+    return f"sqlite:///{file}"
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
@@ -50,7 +81,7 @@ def ledger_url(request: pytest.FixtureRequest) -> str:
     if request.param == "sqlite":
         return str(request.getfixturevalue("sqlite_url"))
     url = str(request.getfixturevalue("shared_postgres"))
-    ledger = Ledger.open(url)
+    ledger = _opened(url)
     with writing(ledger.engine) as connection:
         connection.execute(text(f"TRUNCATE {', '.join(metadata.tables)} RESTART IDENTITY"))
     ledger.close()
@@ -59,8 +90,8 @@ def ledger_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def ledger(ledger_url: str) -> Iterator[Ledger]:
-    """Open an empty ledger."""
-    opened = Ledger.open(ledger_url)
+    """Give an empty ledger; what is closed is its connections."""
+    opened = _opened(ledger_url)
     yield opened
     opened.close()
 

@@ -85,6 +85,15 @@ class Running:
                 found += [p.pid for p in [top, *top.children(recursive=True)] if _is(p, role)]
         return found
 
+    def processor_s(self) -> float:
+        """Return the processor time that its processes have taken so far, and those of them that have ended."""
+        taken = 0.0
+        for process in self.processes:
+            for each in [top := psutil.Process(process.pid), *top.children(recursive=True)]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    taken += sum(each.cpu_times()[:4])
+        return taken
+
     def kill(self, role: str) -> list[int]:
         """Kill every process of one role with SIGKILL; give what was killed."""
         pids = self.pids(role)

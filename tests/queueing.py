@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 import redis
+from ledgers import migrated
 from servers import running, wait_until
 
 from service.config import load
@@ -76,7 +77,8 @@ def queue_node(folder: Path) -> Iterator[Node]:
     broker = EmbeddedBroker(settings)
     broker.start()
     try:
-        with open_node(settings, migrated=True) as opened:
+        migrated(settings.storage.ledger_url)
+        with open_node(settings) as opened:
             yield opened
     finally:
         broker.stop()

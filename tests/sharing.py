@@ -12,6 +12,10 @@ EACH_ALONE = (
     "tests/integration/test_route.py",
     "tests/integration/test_supervisor.py",
 )
+#: What these share, the reports of tests/report_cases.py, takes as long as all else in one of them: they stay together.
+TOGETHER = tuple(
+    f"tests/contract/test_{name}.py" for name in ("cornerstone_adapters", "report_readers", "report_validators")
+)
 
 
 class Sharing(LoadFileScheduling):  # type: ignore[misc]  # pytest-xdist has no types
@@ -19,6 +23,8 @@ class Sharing(LoadFileScheduling):  # type: ignore[misc]  # pytest-xdist has no 
 
     def _split_scope(self, nodeid: str) -> str:
         scope: str = super()._split_scope(nodeid)
+        if scope in TOGETHER:
+            return TOGETHER[0]
         return nodeid if scope in EACH_ALONE else scope
 
 

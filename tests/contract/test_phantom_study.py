@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom import dcmread
+from small_study import make_small_study
 
 from sr_templates.findings import Measured, WedgingAssessment
 from workers.landmarks.seg import from_segmentation
@@ -16,15 +17,12 @@ from workers.phantom.column import column
 from workers.phantom.study import make_study
 
 
-def _make(out: Path, seed: int = 1) -> Path:
-    make_study(out, patient_name="PHANTOM^ONE", patient_id="P1", seed=seed)
-    return out
-
-
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a phantom study."""
-    return _make(tmp_path_factory.mktemp("study"))
+    out = tmp_path_factory.mktemp("study")
+    make_study(out, patient_name="PHANTOM^ONE", patient_id="P1", seed=1)
+    return out
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +42,13 @@ def test_dciodvfy_finds_no_error(study: Path, name: str) -> None:
 
 def test_the_same_patient_and_seed_give_the_same_bytes(study: Path, tmp_path: Path) -> None:
     """Two runs write identical files; another seed gives another study."""
-    again, other = _make(tmp_path / "again"), _make(tmp_path / "other", seed=2)
-    files = sorted(path.relative_to(study) for path in study.rglob("*.dcm"))
-    assert 61 == len(files)
-    assert all((study / name).read_bytes() == (again / name).read_bytes() for name in files)
-    first, second = (dcmread(folder / "SEG" / "seg.dcm") for folder in (study, other))
+    one, again, other = (tmp_path / name for name in ("one", "again", "other"))
+    for folder, seed in ((one, 1), (again, 1), (other, 2)):
+        make_small_study(folder, patient_name="PHANTOM^ONE", patient_id="P1", seed=seed)
+    files = sorted(path.relative_to(one) for path in one.rglob("*.dcm"))
+    assert 61 == len(files) == len(list(study.rglob("*.dcm")))
+    assert all((one / name).read_bytes() == (again / name).read_bytes() for name in files)
+    first, second = (dcmread(folder / "SEG" / "seg.dcm") for folder in (one, other))
     assert first.StudyInstanceUID != second.StudyInstanceUID
 
 

@@ -31,14 +31,14 @@ KEY = study_key(STUDY)
 @pytest.fixture
 def wishing(sqlite_url: str, tmp_path: Path) -> Iterator[Node]:
     """Open a node of a site that wants reasons reported."""
-    with measuring_node(sqlite_url, tmp_path, dciodvfy=False) as opened:
+    with measuring_node(sqlite_url, tmp_path) as opened:
         yield opened
 
 
 @pytest.fixture
 def silent(sqlite_url: str, tmp_path: Path) -> Iterator[Node]:
     """Open a node of a site that does not, which has measured and reported the study."""
-    with measuring_node(sqlite_url, tmp_path, "sr", "gsps", "summary", dciodvfy=False, not_analysable=False) as opened:
+    with measuring_node(sqlite_url, tmp_path, "sr", "gsps", "summary", not_analysable=False) as opened:
         measure(opened, STUDY, DATE, SOUND)
         deliver(opened, STUDY)
         yield opened

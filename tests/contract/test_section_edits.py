@@ -30,7 +30,7 @@ def reported(sqlite_url: str, tmp_path: Path) -> Iterator[Callable[..., Node]]:
 
         def report(sop_class: str = "comprehensive") -> Node:
             node = opened.enter_context(
-                measuring_node(sqlite_url, tmp_path, "sr", "gsps", "sagittal", sop_classes=(sop_class,), dciodvfy=False)
+                measuring_node(sqlite_url, tmp_path, "sr", "gsps", "sagittal", sop_classes=(sop_class,))
             )
             slices = [ct(place, x_mm=3.0 * (place - 2)) for place in range(1, 5)]
             for image in slices:

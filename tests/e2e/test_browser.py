@@ -15,9 +15,9 @@ from nodes import SPONDYL, UNTRACED, Running, serving, storescu, write_config
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from pynetdicom import AE, evt
 from servers import free_port, program, wait_until
+from small_study import make_small_studies, make_small_study
 
 from service import sop_classes
-from workers.phantom.study import make_study
 
 PASSWORD = "a long password"
 PAGES = ("/", "/studies", "/failures", "/destinations", "/sources", "/configuration")
@@ -123,7 +123,7 @@ def test_a_newcomer_repairs_a_failure(
     node: Running, pacs: Pacs, browser: Browser, complaints: list[str], tmp_path: Path
 ) -> None:
     """Sign in, send a study, watch it fail, read why and who must act, have it repaired, retry, see it reported."""
-    make_study(tmp_path / "study", patient_name="Planted^Name", patient_id="PLANTED-1", seed=3)
+    make_small_study(tmp_path / "study", patient_name="Planted^Name", patient_id="PLANTED-1", seed=3)
     with _opened(browser, complaints, **SCREENS["light"]) as page:
         _sign_in(page, node)
         assert storescu([tmp_path / "study"], node.port).returncode == 0
@@ -194,18 +194,18 @@ def test_a_paused_intake_is_seen_and_ended(
     node: Running, browser: Browser, complaints: list[str], tmp_path: Path
 ) -> None:
     """Paused with a reason senders get 0xA700 and the first page says so; resumed, the same study is taken."""
-    make_study(tmp_path / "study", patient_name="Second^Case", patient_id="S-2", seed=4)
+    [study] = make_small_studies(tmp_path / "study", 1, name="Second^Case").values()
     with _opened(browser, complaints, **SCREENS["light"]) as page:
         _sign_in(page, node)
         box = page.locator(".card", has_text="Intake")
         box.get_by_label("Reason").fill("update of the PACS")
         box.get_by_role("button", name="Pause intake").click()
         expect(page.locator(".verdict")).to_contain_text("0xA700")
-        refused = storescu([tmp_path / "study"], node.port)
+        refused = storescu([study], node.port)
         page.get_by_role("button", name="Resume intake").click()
         expect(page.locator(".verdict")).not_to_contain_text("0xA700")
         # The listener hears of it within a second; a sender tries again, too.
-        wait_until(lambda: storescu([tmp_path / "study"], node.port).returncode == 0, "the study is taken", step=1.0)
+        wait_until(lambda: storescu([study], node.port).returncode == 0, "the study is taken", step=1.0)
 
     # dcmtk ends with the first byte of the status.
     assert 0xA7 == refused.returncode

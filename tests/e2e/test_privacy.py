@@ -6,7 +6,7 @@ import pydicom
 import pytest
 from nodes import reports_in, serving, storescu, wait_for_report, write_config
 from servers import Orthanc
-from small_study import make_small_study
+from small_study import make_small_studies
 
 from service.spool import study_key
 
@@ -18,18 +18,18 @@ API = ("studies", "events", "overview", "openapi.json")
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     """Give a phantom study of the planted patient, with one object that makes libraries complain of its values."""
-    make_small_study(tmp_path / "study", patient_name=f"{NAME}^Planted", patient_id=IDENTIFIER, seed=3)
-    files = [path for path in sorted((tmp_path / "study").rglob("*")) if path.is_file()]
+    [study] = make_small_studies(tmp_path / "study", 1, name=f"{NAME}^Planted").values()
+    files = sorted(study.iterdir())
     for path in files:
         each = pydicom.dcmread(path)
-        each.AccessionNumber = ACCESSION
+        each.PatientID, each.AccessionNumber = IDENTIFIER, ACCESSION
         each.save_as(path)
     first = files[0]
     odd = pydicom.dcmread(first)
     odd.add_new(0x00100030, "LO", f"{NAME} not a date")
     odd["PatientBirthDate"].VR = "DA"
     odd.save_as(first)
-    return tmp_path / "study"
+    return study
 
 
 def test_planted_patient_data_appears_nowhere(orthanc: Orthanc, tmp_path: Path, study: Path) -> None:

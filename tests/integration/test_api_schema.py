@@ -24,17 +24,19 @@ from service.ledger.tables import revisions
 from service.passwords import digest
 from service.wiring import Node, open_node
 
-# Without type hints of its own for a decorated test; absent at a desk that has not installed it anew.
-schemathesis: Any = (
-    importlib.import_module("schemathesis") if os.environ.get("CI") else pytest.importorskip("schemathesis")
-)
 EXAMPLES = int(os.environ.get("SPONDYL_TEST_API_EXAMPLES", "6"))
 AUTH = {"Authorization": "Bearer spo_anna"}
 NOW = 100_000.0
 
 
 @pytest.fixture(scope="module")
-def api(empty_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def schemathesis() -> Any:
+    """Give the library, absent at a desk that has not installed it anew; no other test waits until it is imported."""
+    return importlib.import_module("schemathesis") if os.environ.get("CI") else pytest.importorskip("schemathesis")
+
+
+@pytest.fixture(scope="module")
+def api(schemathesis: Any, empty_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Give the API of a node with a study in several states, a destination that is down, and no broker."""
     folder = tmp_path_factory.mktemp("api")
     (folder / "ledger.sqlite").write_bytes(empty_sqlite.read_bytes())
@@ -61,7 +63,7 @@ def ledger_node(ledger_url: str, tmp_path: Path) -> Iterator[Node]:
         yield node
 
 
-def test_every_answer_is_one_that_is_described(api: Any) -> None:
+def test_every_answer_is_one_that_is_described(schemathesis: Any, api: Any) -> None:
     """No server error but those that the document describes; status, content type and body of each are as it says."""
     checks = schemathesis.checks
     checks.load_all_checks()

@@ -9,18 +9,18 @@ import pydicom
 import pytest
 import structlog
 from contract_findings import contract_findings
-from ledgers import arrive, claim, deliver, finish, measure, new_report, settle
+from ledgers import arrive, claim, deliver, finish, measure, migrated, new_report, settle
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, RTDoseStorage
 from servers import free_port
+from small_study import LEVELS, make_small_study
 from typer.testing import CliRunner
 
 from service.config import load
-from service.ledger import Ledger, migrate
+from service.ledger import Ledger
 from service.small_pacs import SmallPacs
 from service.spool import study_key
 from workers.cli import app
-from workers.phantom.study import make_study
 
 
 @pytest.fixture(autouse=True)
@@ -46,17 +46,16 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     """Give the ledger of the configuration in the working directory."""
     _configure(tmp_path, 4242)
     url = load(tmp_path / "spondyl.toml", {}).storage.ledger_url
-    migrate(url)
-    opened = Ledger.open(url)
+    opened = Ledger.open(migrated(url))
     yield opened
     opened.close()
 
 
 @pytest.fixture(scope="module")
 def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the phantom study."""
+    """Give a phantom study of three levels."""
     folder = tmp_path_factory.mktemp("phantom")
-    make_study(folder, patient_name="Phantom^Cli", patient_id="CLI-1", seed=4)
+    make_small_study(folder, patient_name="Phantom^Cli", patient_id="CLI-1", seed=4)
     return folder
 
 
@@ -340,7 +339,7 @@ def test_measure_prints_and_writes_what_it_found(phantom: Path, tmp_path: Path) 
     report = pydicom.dcmread(tmp_path / "result" / "sr.dcm")
     assert (findings["study_instance_uid"], "SR") == (report.StudyInstanceUID, report.Modality)
     assert ["gsps.dcm", "sr.dcm", "summary.dcm"] == sorted(path.name for path in (tmp_path / "result").iterdir())
-    assert {"L1", "L4"} <= {vertebra["level"] for vertebra in findings["vertebrae"]}
+    assert set(LEVELS) == {vertebra["level"] for vertebra in findings["vertebrae"]}
 
 
 def test_measure_prints_a_table(phantom: Path) -> None:
@@ -348,7 +347,7 @@ def test_measure_prints_a_table(phantom: Path) -> None:
     shown = _spondyl("measure", str(phantom))
 
     assert shown.exit_code == 0
-    for said in ("Height a/m/p mm", "L1", "L4", "spinal deformity index"):
+    for said in ("Height a/m/p mm", *LEVELS, "spinal deformity index"):
         assert said in shown.stdout
     assert "--out DIR keeps it" in shown.stderr
 

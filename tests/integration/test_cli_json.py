@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledgers import claim, deliver, measure, new_report, settle, study_of
+from ledgers import claim, deliver, measure, migrated, new_report, settle, study_of
 from report_samples import findings
 from sqlalchemy import update
 from typer.testing import CliRunner
 
 from service.config import load
-from service.ledger import Ledger, migrate
+from service.ledger import Ledger
 from service.ledger.engine import writing
 from service.ledger.people import Role
 from service.ledger.tables import revisions
@@ -35,7 +35,7 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
         text = f'[[destinations]]\nname = "pacs"\nae_title = "SMALLPACS"\nhost = "127.0.0.1"\nport = {pacs.port}\n'
         (tmp_path / "spondyl.toml").write_text(text, encoding="utf-8")
         url = load(tmp_path / "spondyl.toml", {}).storage.ledger_url
-        migrate(url)
+        migrated(url)
         ledger = Ledger.open(url)
         deliver(ledger, measure(ledger, objects=[new_report("2.25.1")])[0])
         with writing(ledger.engine) as connection:

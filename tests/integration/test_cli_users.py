@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 import structlog
+from ledgers import migrated
 from typer.testing import CliRunner, Result
 
 from service import passwords
 from service.config import load
-from service.ledger import Ledger, migrate
+from service.ledger import Ledger
 from service.ledger.people import Person, Role
 from workers.cli import app
 
@@ -27,7 +28,7 @@ def _place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setattr(logging.root, "handlers", list(logging.root.handlers))
     monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
     monkeypatch.setattr(passwords, "_N", 2)
-    migrate(load(None, {}).storage.ledger_url)
+    migrated(load(None, {}).storage.ledger_url)
     yield
     structlog.reset_defaults()
 

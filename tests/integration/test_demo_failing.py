@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from nodes import SPONDYL
-from small_study import make_small_study
+from small_study import make_study_of
 
 from service.config_peers import Destination
 from workers.demo import DemoFailed, wait_for_node
@@ -12,9 +12,7 @@ from workers.demo import DemoFailed, wait_for_node
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the phantom's images without its masks: a study in which nothing can be measured."""
-    folder = tmp_path_factory.mktemp("phantom")
-    make_small_study(folder, patient_name="Phantom^Demo", patient_id="D-1", seed=5)
-    return folder / "CT"
+    return make_study_of("binary masks", tmp_path_factory.mktemp("phantom"), 0, name="Phantom^Demo", first=1)[1]
 
 
 def _demo(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import redis
 import structlog
+from ledgers import migrated
 from proving import archive
 from pynetdicom import AE
 from pynetdicom.sop_class import CTImageStorage, Verification  # type: ignore[attr-defined]  # made at import
@@ -21,7 +22,6 @@ from service.checks.check import Check, Verdict
 from service.checks.examine import examine
 from service.checks.proofs import provable
 from service.config import Settings
-from service.ledger import migrate
 from service.metrics import Metrics
 from service.receive import Listener
 from service.small_pacs import SmallPacs
@@ -42,7 +42,7 @@ def document(tmp_path: Path) -> dict[str, Any]:
         "storage": {"root": str(tmp_path / "state"), "min_free_gb": 0},
     }
     (tmp_path / "state").mkdir()
-    migrate(Settings.model_validate(document).storage.ledger_url)
+    migrated(Settings.model_validate(document).storage.ledger_url)
     return document
 
 

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from ledgers import migrated
 from servers import free_port, listens, wait_until
 from structlog.testing import capture_logs
 
 from service import listening
 from service.config import Settings, Storage
 from service.config_peers import Node
-from service.ledger import migrate
 from service.listening import listen
 from service.steward import Steward
 
@@ -22,7 +22,7 @@ from service.steward import Steward
 def settings(tmp_path: Path) -> Settings:
     """Give settings over a migrated ledger."""
     settings = Settings(node=Node(port=free_port()), storage=Storage(root=tmp_path, min_free_gb=0))
-    migrate(settings.storage.ledger_url)
+    migrated(settings.storage.ledger_url)
     return settings
 
 

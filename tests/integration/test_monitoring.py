@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 import yaml
+from ledgers import migrated
 from prometheus_client.parser import text_string_to_metric_families
 from servers import program
 from sinks import make_certificate
 
 from service.config import Settings, Storage
 from service.config_peers import Destination, Node, Tls
-from service.ledger import Ledger, migrate
+from service.ledger import Ledger
 from service.metrics import Metrics
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -44,7 +45,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     listener.context_refused("CT Image Storage")
     listener.own_report()
     listener.save(104, free_bytes=1)
-    migrate(settings.storage.ledger_url)
+    migrated(settings.storage.ledger_url)
     with closing(Ledger.open(settings.storage.ledger_url)) as ledger:
         families = text_string_to_metric_families(Metrics(settings).text(ledger))
         return {sample.name: set(sample.labels) for family in families for sample in family.samples}

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from ledgers import migrated
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, build_context
@@ -28,7 +29,7 @@ from service import arriving, peer, receive, sop_classes
 from service.config import Settings
 from service.config_peers import Destination
 from service.errors import Unavailable
-from service.ledger import Admin, Ledger, migrate
+from service.ledger import Admin, Ledger
 from service.receive import Listener
 from service.spool import Spool, study_key
 
@@ -107,7 +108,7 @@ def listen(tmp_path: Path) -> Iterator[Listen]:
         spool = Spool(root, min_free_bytes=min_free_bytes)
         spool.prepare()
         url = f"sqlite:///{root / 'ledger.sqlite'}"
-        migrate(url)
+        migrated(url)
         counted = Counted()
         ledger = Ledger.open(url)
         listener = Listener(settings=settings, spool=spool, ledger=ledger, metrics=counted)

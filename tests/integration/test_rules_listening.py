@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+from ledgers import migrated
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import build_context
 from report_samples import ct_slice
@@ -13,7 +14,7 @@ from servers import free_port, listens, wait_until
 from service import peer
 from service.config import Settings
 from service.config_peers import Destination
-from service.ledger import Ledger, migrate
+from service.ledger import Ledger
 from service.listening import listen
 from service.spool import study_key
 from service.states import StudyState
@@ -37,7 +38,7 @@ def test_two_sources_are_treated_as_they_and_the_rules_say(tmp_path: Path) -> No
         "rules": RULES,
     }
     settings = Settings.model_validate(document)
-    migrate(settings.storage.ledger_url)
+    migrated(settings.storage.ledger_url)
     told = threading.Event()
     with ThreadPoolExecutor(1) as pool, closing(Ledger.open(settings.storage.ledger_url)) as ledger:
         running = pool.submit(listen, settings, told=told)

@@ -117,12 +117,18 @@ def test_it_starts_and_stops_as_one(folder: Path) -> None:
 
 
 def test_what_dies_comes_back_and_nothing_outlives_it(folder: Path) -> None:
-    """Each role killed with -9 is started again, and the broker without its data; `serve` killed takes all with it."""
+    """Each role killed with -9 is started again, and the broker without its data; `serve` killed takes all with it.
+
+    So is the page whose port somebody else has taken meanwhile.
+    """
+    port = load(folder / "spondyl.toml", {}).web.port
     with serving(folder) as node:
         for name in ("listen", "work", "web"):
             node.role(name).kill()
-        node.broker().kill()
-        shutil.rmtree(folder / "state" / "broker")
+        with contextlib.closing(_taken(port)):
+            node.broker().kill()
+            shutil.rmtree(folder / "state" / "broker")
+            wait_until(lambda: _ended(node) >= 1, "the page could not start")
         for name in ("listen", "work", "web"):
             node.wait_ready(name, 2)
         broker = EmbeddedBroker(load(folder / "spondyl.toml", {}))
@@ -152,6 +158,7 @@ def test_a_port_that_is_taken_is_a_configuration_error(folder: Path) -> None:
     assert "node.port" in ended.stderr
 
 
+@pytest.mark.long
 def test_only_the_end_of_the_terminal_stops_it_and_no_page_whose_port_was_taken(folder: Path) -> None:
     """Somebody takes the port while the page restarts: it comes back by itself. Ctrl-C reaches all: it ends well."""
     port = load(folder / "spondyl.toml", {}).web.port

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import structlog
 from contract_findings import contract_findings
-from ledgers import arrive, claim, deliver, new_report, settle
+from ledgers import arrive, claim, deliver, migrated, new_report, settle
 from servers import free_port, wait_until
 from web_client import Client, app_of
 
@@ -39,7 +39,9 @@ def _settings(root: Path, **web: object) -> Settings:
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
     """Give an open node over a real SQLite ledger; its broker does not run."""
-    with open_node(_settings(tmp_path / "state"), migrated=True, clock=lambda: 1000.0) as opened:
+    settings = _settings(tmp_path / "state")
+    migrated(settings.storage.ledger_url)
+    with open_node(settings, clock=lambda: 1000.0) as opened:
         yield opened
 
 
