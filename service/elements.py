@@ -30,8 +30,6 @@ _LONGEST: Final = 64 * 1024
 _DEEPEST: Final = 64
 #: So many elements, items and delimiters are looked at, some 0.1 s; an enhanced object with 10,000 references has less.
 _MOST: Final = 100_000
-
-
 #: Tag, VR, and a length of 16 bits, by byte order; tag and VR where a length of 32 bits stands in their place.
 _SHORT_FORM: Final = {order: struct.Struct(f"{order}HH2sH") for order in "<>"}
 _LENGTH: Final = {order: struct.Struct(f"{order}L") for order in "<>"}

@@ -74,12 +74,10 @@ class Part:
         if written - self._sent >= _WORTH_IT:
             # The disk works while the digest is made, and while the next fragment is on its way. Whole pages: one that
             # is written to again while the disk has it would be waited for twice.
-            self._send(written - written % _PAGE)
+            end = written - written % _PAGE
+            begin_writing(self.descriptor, self._sent, end)
+            self._sent = end
         self._digest.update(fragment)
-
-    def written(self) -> None:
-        """Say that this is all of the data set: the disk works while it is judged."""
-        self._send(self._header + self._size)
 
     def head(self) -> bytes:
         """Return the first bytes of the data set, HEAD at most."""
@@ -107,10 +105,6 @@ class Part:
         os.close(self.descriptor)
         if not self._is_named:
             self.path.unlink(missing_ok=True)
-
-    def _send(self, end: int) -> None:
-        begin_writing(self.descriptor, self._sent, end)
-        self._sent = end
 
     def _step(self, size: int) -> None:
         free = self._free_bytes()

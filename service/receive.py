@@ -164,15 +164,15 @@ class Listener:
         except Refused as refusal:
             cause = cause_of(refusal)
             self._metrics.object_refused(cause, self._associations.known_as(association))
-            said = {"cause": cause, "why": str(refusal), **_sender(association)}
-            log.warning("object refused", action="object_refused", **said)
+            sender = _sender(association)
+            log.warning("object refused", action="object_refused", cause=cause, why=str(refusal), **sender)
             if isinstance(refusal, StudyTooLarge):
                 self._arriving.too_large(refusal.key, why=f"{refusal}; who must act: {refusal.who}")
             return Answer(status=refusal.status, comment=str(refusal)[:_COMMENT_LENGTH])
         except Exception:  # noqa: BLE001 - whatever goes wrong, the sender gets an answer and the node stays up
             self._metrics.object_refused("our_fault", self._associations.known_as(association))
-            said = {"cause": "our_fault", **_sender(association)}
-            log.error("object not stored", action="object_refused", **said, exc_info=True)
+            sender = _sender(association)
+            log.error("object not stored", action="object_refused", cause="our_fault", **sender, exc_info=True)
             return Answer(status=OUR_FAULT, comment="fault of the receiving node; see its log")
         return Answer(status=SUCCESS)
 

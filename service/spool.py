@@ -39,8 +39,6 @@ _DOCUMENT: Final = re.compile(r"([0-9a-f]{32})\.json")
 #: What the system answers where there is no room: disk, quota, limit of the process; or a file system that an error
 #: has turned read-only. Trying again later is right for all of them.
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
-
-
 #: So many folders are remembered; more are written to at once nowhere.
 _REMEMBERED: Final = 1024
 

@@ -104,7 +104,6 @@ class Storing:
                 if part.size + len(block) > self._most_bytes:
                     raise TooLarge
                 part.write(block)
-            part.written()
             identity = _identity(part, announced.transfer_syntax)
             _check_against(announced, identity)
             if check is not None:
