@@ -53,10 +53,10 @@ def write_all(descriptor: int, content: bytes | memoryview) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def begin_writing(descriptor: int) -> None:
-    """Have the system begin to write what was written so far to the disk; does not wait, promises nothing."""
+def begin_writing(descriptor: int, start: int, end: int) -> None:
+    """Have the system begin to write these bytes of a file to the disk; does not wait, promises nothing."""
     with contextlib.suppress(OSError):
-        _sync_file_range(descriptor, _WRITE)
+        _sync_file_range(descriptor, _WRITE, start, end - start)
 
 
 def write_out(descriptor: int) -> bool:
@@ -69,7 +69,7 @@ def publish(descriptor: int, aside: Path, path: Path) -> None:
 
     Both names must be on one file system.
     """
-    if not one_commit(path.parent) or not write_out(descriptor):
+    if not one_commit(descriptor) or not write_out(descriptor):
         os.fsync(descriptor)
         aside.rename(path)
         sync_folder(path.parent)
@@ -91,9 +91,9 @@ def is_still(path: Path, descriptor: int) -> bool:
     return False
 
 
-def one_commit(folder: Path) -> bool:
-    """Whether files in this folder need one commit only."""
-    return file_system(folder.stat().st_dev) in _NAMED_BY_FSYNC
+def one_commit(descriptor: int) -> bool:
+    """Whether an open file, or those in an open folder, need one commit only."""
+    return file_system(os.fstat(descriptor).st_dev) in _NAMED_BY_FSYNC
 
 
 @functools.lru_cache(maxsize=64)
@@ -108,12 +108,12 @@ def file_system(device: int) -> str:
     return ""
 
 
-def _sync_file_range(descriptor: int, flags: int) -> bool:
-    """Call sync_file_range(2) for a whole file; False where the system has none. Raises OSError."""
+def _sync_file_range(descriptor: int, flags: int, start: int = 0, size: int = 0) -> bool:
+    """Call sync_file_range(2), for a whole file by default; False where the system has none. Raises OSError."""
     call = _system_call()
     if call is None:
         return False
-    if call(descriptor, 0, 0, flags) == 0:
+    if call(descriptor, start, size, flags) == 0:
         return True
     code = ctypes.get_errno()
     if code == errno.ENOSYS:

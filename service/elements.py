@@ -30,6 +30,9 @@ _LONGEST: Final = 64 * 1024
 _DEEPEST: Final = 64
 #: So many elements, items and delimiters are looked at, some 0.1 s; an enhanced object with 10,000 references has less.
 _MOST: Final = 100_000
+#: Tag, VR, and a length of 16 bits, by byte order; tag and VR where a length of 32 bits stands in their place.
+_SHORT_FORM: Final = {order: struct.Struct(f"{order}HH2sH") for order in "<>"}
+_LENGTH: Final = {order: struct.Struct(f"{order}L") for order in "<>"}
 
 
 def byte_order(transfer_syntax: str) -> str:
@@ -54,9 +57,8 @@ class Elements:
         self._at = 0
         self._seen = 0
         self._implicit = transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN
-        self._tag = struct.Struct(f"{order}HH")
-        self._short = struct.Struct(f"{order}H")
-        self._long = struct.Struct(f"{order}L")
+        self._short_form = _SHORT_FORM[order]
+        self._length = _LENGTH[order]
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         while self._at < len(self._data):
@@ -71,26 +73,20 @@ class Elements:
             if tag in self._wanted and self._at <= len(self._data):
                 yield tag, bytes(self._data[start : min(self._at, start + _LONGEST)])
 
-    def _unpack(self, layout: struct.Struct) -> tuple[int, ...]:
-        values: tuple[int, ...] = layout.unpack_from(self._data, self._at)
-        self._at += layout.size
-        return values
-
     def _header(self, implicit: bool) -> tuple[int, bytes, int]:
         """Read tag, VR and length (PS3.5 7.1); items and delimiters never have a VR (PS3.5 7.5)."""
         self._seen += 1
         if self._seen > _MOST:
             raise Refused(f"the data set has more than {_MOST} elements up front")
-        group, element = self._unpack(self._tag)
+        group, element, vr, length = self._short_form.unpack_from(self._data, self._at)
         tag = group << 16 | element
+        at, self._at = self._at, self._at + 8
         if implicit or group == _ITEM_GROUP:
-            return tag, b"", self._unpack(self._long)[0]
-        vr = bytes(self._data[self._at : self._at + 2])
-        self._at += 2
-        if vr not in _LONG:
-            return tag, vr, self._unpack(self._short)[0]
-        self._at += 2
-        return tag, vr, self._unpack(self._long)[0]
+            return tag, b"", self._length.unpack_from(self._data, at + 4)[0]
+        if vr in _LONG:
+            self._at += 4
+            length = self._length.unpack_from(self._data, at + 8)[0]
+        return tag, vr, length
 
     def _step_over_items(self, vr: bytes) -> None:
         """Step over a value of undefined length; inside UN everything has implicit VRs (PS3.5 6.2.2)."""

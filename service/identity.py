@@ -3,6 +3,7 @@
 Reading ends after Series Instance UID (0020,000E), long before pixels.
 """
 
+import functools
 import re
 import struct
 import zlib
@@ -49,7 +50,13 @@ class Identity:
 
 def is_uid(text: str) -> bool:
     """Whether `text` is a well-formed UID (PS3.5 9.1)."""
-    return len(text) <= _UID_LENGTH and _UID.fullmatch(text) is not None
+    return len(text) <= _UID_LENGTH and _is_well_formed(text)
+
+
+@functools.lru_cache(maxsize=256)
+def _is_well_formed(text: str) -> bool:
+    # Of one object the same few are asked for eight times.
+    return _UID.fullmatch(text) is not None
 
 
 def read_identity(data: bytes | memoryview, transfer_syntax: str) -> Identity:

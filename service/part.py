@@ -20,10 +20,11 @@ from service.errors import OutOfSpace
 
 #: So many bytes after the last time, room is asked for again.
 _STEP: Final = 2 * 1024 * 1024
-#: A fragment of so many bytes is sent on its way to the disk at once.
-_WORTH_IT: Final = 128 * 1024
+#: So many bytes are sent on their way to the disk together: a request each costs more than waiting for the next.
+_WORTH_IT: Final = 1024 * 1024
+_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 #: So much of a data set is read to find out whose it is, bytes; more where that does not suffice.
-HEAD: Final = 128 * 1024
+HEAD: Final = 32 * 1024
 
 
 class Part:
@@ -38,6 +39,8 @@ class Part:
         self._header = 0
         self._size = 0
         self._stepped = 0
+        #: So much of the file is on its way to the disk.
+        self._sent = 0
         self._digest = hashlib.sha256()
         self._asked = False
         #: The first bytes of the data set, as far as the first fragment has them.
@@ -64,13 +67,17 @@ class Part:
         if not self._asked or self._size - self._stepped >= _STEP:
             self._step(len(fragment))
         write_all(self.descriptor, fragment)
-        if len(fragment) >= _WORTH_IT:
-            # The disk works while the digest is made, and while the next fragment is on its way.
-            begin_writing(self.descriptor)
         if not self._size:
             self._head = bytes(fragment[:HEAD])
-        self._digest.update(fragment)
         self._size += len(fragment)
+        written = self._header + self._size
+        if written - self._sent >= _WORTH_IT:
+            # The disk works while the digest is made, and while the next fragment is on its way. Whole pages: one that
+            # is written to again while the disk has it would be waited for twice.
+            end = written - written % _PAGE
+            begin_writing(self.descriptor, self._sent, end)
+            self._sent = end
+        self._digest.update(fragment)
 
     def head(self) -> bytes:
         """Return the first bytes of the data set, HEAD at most."""

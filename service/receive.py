@@ -157,22 +157,21 @@ class Listener:
 
     def _on_store(self, association: Association, announced: Announced, blocks: Iterator[memoryview]) -> Answer:
         """Return the response to a C-STORE-RQ (PS3.4 B.2.3)."""
-        calling_ae, _, address = titles(association)
-        sender = {"calling_ae": calling_ae, "address": address}
-        counted_as = self._associations.known_as(association)
         try:
             self._store(association, announced, blocks)
         except Over:
             raise  # there is nobody to answer
         except Refused as refusal:
             cause = cause_of(refusal)
-            self._metrics.object_refused(cause, counted_as)
+            self._metrics.object_refused(cause, self._associations.known_as(association))
+            sender = _sender(association)
             log.warning("object refused", action="object_refused", cause=cause, why=str(refusal), **sender)
             if isinstance(refusal, StudyTooLarge):
                 self._arriving.too_large(refusal.key, why=f"{refusal}; who must act: {refusal.who}")
             return Answer(status=refusal.status, comment=str(refusal)[:_COMMENT_LENGTH])
         except Exception:  # noqa: BLE001 - whatever goes wrong, the sender gets an answer and the node stays up
-            self._metrics.object_refused("our_fault", counted_as)
+            self._metrics.object_refused("our_fault", self._associations.known_as(association))
+            sender = _sender(association)
             log.error("object not stored", action="object_refused", cause="our_fault", **sender, exc_info=True)
             return Answer(status=OUR_FAULT, comment="fault of the receiving node; see its log")
         return Answer(status=SUCCESS)
@@ -187,6 +186,11 @@ class Listener:
         self._arriving.arrived(
             association, key=kept.key, study_instance_uid=kept.identity.study_instance_uid, source=source.name
         )
+
+
+def _sender(association: Association) -> dict[str, str]:
+    calling_ae, _, address = titles(association)
+    return {"calling_ae": calling_ae, "address": address}
 
 
 def application_entity(settings: Settings) -> AE:

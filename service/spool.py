@@ -39,6 +39,8 @@ _DOCUMENT: Final = re.compile(r"([0-9a-f]{32})\.json")
 #: What the system answers where there is no room: disk, quota, limit of the process; or a file system that an error
 #: has turned read-only. Trying again later is right for all of them.
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
+#: So many folders are remembered; more are written to at once nowhere.
+_REMEMBERED: Final = 1024
 
 
 def _digest(data: bytes | memoryview) -> str:
@@ -74,6 +76,8 @@ class Spool:
         self._min_free_bytes = min_free_bytes
         self._sizes = sizes
         self._making = threading.Lock()
+        #: Folders of which this process knows that their names are on the disk.
+        self._made: set[str] = set()
 
     def prepare(self) -> None:
         """Make the folders, for this user alone, and drop what a killed process left.
@@ -275,7 +279,7 @@ class Spool:
     def _folder(self, key: str) -> Path:
         if not _KEY.fullmatch(key):
             raise ValueError(f"not the key of a study: {key!r}")
-        return self._objects / key[:2] / key
+        return self._objects.joinpath(key[:2], key)
 
     def _listing(self, key: str) -> Iterator[tuple[str, int]]:
         """Return (name, time of arrival in ns) of the objects of a study, our own reports left out."""
@@ -317,29 +321,34 @@ class Spool:
         """Make a folder durable. The lock keeps a second thread from using it before its name is on the disk."""
         with self._making:
             if not folder.is_dir():
+                self._made.discard(folder.name)
                 folder.mkdir(mode=0o700, exist_ok=True)
                 sync_folder(folder.parent)
+            if len(self._made) >= _REMEMBERED:
+                self._made.clear()
+            self._made.add(folder.name)
 
     @contextlib.contextmanager
     def _held_folder(self, key: str) -> Iterator[Path]:
         """Return a study's folder, made where it is missing, and keep `remove` away from it meanwhile."""
         folder = self._folder(key)
         while (held := self._hold(folder)) is None:
-            pass
+            self._make(folder.parent)
+            self._make(folder)
         try:
             yield folder
         finally:
             os.close(held)
 
     def _hold(self, folder: Path) -> int | None:
-        """Return a file descriptor that shares the lock of `folder`, or None where it was removed under our hands."""
-        self._make(folder.parent)
-        self._make(folder)
+        """Return a file descriptor that shares the lock of `folder`; None where it is to be made, or made again."""
         with contextlib.suppress(FileNotFoundError):
             held = os.open(folder, os.O_RDONLY)
-            fcntl.flock(held, fcntl.LOCK_SH)
-            if is_still(folder, held):
-                return held
+            # Asked once it is open: one that another thread is just making is not known yet.
+            if folder.name in self._made:
+                fcntl.flock(held, fcntl.LOCK_SH)
+                if is_still(folder, held):
+                    return held
             os.close(held)
         return None
 

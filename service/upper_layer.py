@@ -20,7 +20,7 @@ ASSOCIATE_RQ: Final = 0x01
 DATA_TF: Final = 0x04
 RELEASE_RQ: Final = 0x05
 ABORT: Final = 0x07
-_OTHER_TYPES: Final = frozenset({0x02, 0x03, 0x06})
+_TYPES: Final = frozenset({ASSOCIATE_RQ, 0x02, 0x03, DATA_TF, RELEASE_RQ, 0x06, ABORT})
 
 #: PS3.8 9.3.8, A-ABORT by the service provider: reason.
 UNRECOGNIZED_PDU: Final = 0x01
@@ -110,10 +110,9 @@ class UpperLayer(DULServiceProvider):
     def read_header(self, limit: int) -> Header:
         """Read what a PDU begins with; TooLarge, Violation where it is none that we would take. `limit` is for data."""
         kind, length = _HEADER.unpack(self.wire.read(_HEADER.size))
-        most = {DATA_TF: limit, ASSOCIATE_RQ: ASSOCIATE_LIMIT}.get(kind, _SHORT_LIMIT)
-        if length > most:
+        if length > (limit if kind == DATA_TF else ASSOCIATE_LIMIT if kind == ASSOCIATE_RQ else _SHORT_LIMIT):
             raise TooLarge
-        if kind not in {ASSOCIATE_RQ, DATA_TF, RELEASE_RQ, ABORT} | _OTHER_TYPES:
+        if kind not in _TYPES:
             raise Violation(UNRECOGNIZED_PDU)
         return Header(kind, length)
 

@@ -97,6 +97,8 @@ def test_only_file_systems_that_are_known_to_need_one_commit_get_one(
     """The type is read from the system; what it does not say needs two."""
     proc = Path("/proc")
     assert (durable.file_system(proc.stat().st_dev), durable.file_system(0)) == ("proc", "")
-    assert not durable.one_commit(proc)
+    with durable.opened(proc) as descriptor:
+        assert not durable.one_commit(descriptor)
     monkeypatch.setattr(durable, "file_system", lambda _: "xfs")
-    assert durable.one_commit(tmp_path)
+    with durable.opened(tmp_path) as descriptor:
+        assert durable.one_commit(descriptor)

@@ -1,6 +1,7 @@
 """An object while it is received."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,21 @@ def test_room_is_asked_for_before_the_first_byte_and_again(tmp_path: Path) -> No
     part.close()
     with pytest.raises(OutOfSpace):
         part_in(tmp_path, free=0).write(b"x")
+
+
+def test_a_large_object_is_on_its_way_to_the_disk_while_it_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each page once, and only when it is full: one that is written to again would be waited for twice."""
+    begun: list[tuple[int, int]] = []
+    monkeypatch.setattr("service.part.begin_writing", lambda _, start, end: begun.append((start, end)))
+    part = part_in(tmp_path)
+    part.begin(b"header")
+    for _ in range(25):
+        part.write(bytes(100_000))
+    part.close()
+    page = os.sysconf("SC_PAGE_SIZE")
+    starts, ends = zip(*begun, strict=True)
+    assert (len(begun), starts) == (2, (0, *ends[:-1]))
+    assert [end % page for end in ends] == [0, 0]
+    assert 2_000_000 < ends[-1] <= 2_500_006

@@ -372,6 +372,20 @@ def test_objects_stored_while_a_study_is_removed_are_there_or_newer(spool: Spool
     assert spool.files(KEY)[-1].parent == last.path.parent
 
 
+def test_a_folder_that_was_removed_is_durable_again_before_it_is_used(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever removed it, and however well this process knows it: its name is synced as the first time, and once."""
+    synced: list[str] = []
+    monkeypatch.setattr("service.spool.sync_folder", lambda folder: synced.append(folder.name))
+    for _ in range(2):
+        store("1", b"x")
+        store("2", b"x")
+        assert synced.count(KEY[:2]) == 1
+        assert Spool(tmp_path / "root").remove(KEY)
+        synced.clear()
+
+
 def test_threads_that_store_the_same_study_lose_nothing(spool: Spool, tmp_path: Path) -> None:
     """Several associations deliver one new study at the same time."""
 
