@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodes import Running, pictures_in, reports_in, serving, storescu
+from nodes import EVERY, Running, pictures_in, reports_in, serving, storescu
 from servers import Orthanc, wait_until
 
 from service.config import load
 from service.spool import study_key
+from service.states import StudyState
 
 #: Long enough for leases to end, the study to be measured again and the report to be sent.
 RECOVERY_S = 90.0
@@ -88,7 +89,8 @@ def wait_for_reports(orthanc: Orthanc, node: Running, uids: Iterable[str], *, se
     with node.ledger() as ledger:
 
         def reported() -> set[str]:
-            return {study.study_instance_uid for study in ledger.admin.studies() if study.state == "reported"}
+            reported = ledger.admin.studies(state=StudyState.REPORTED, limit=EVERY)
+            return {study.study_instance_uid for study in reported}
 
         wait_until(lambda: wanted <= reported(), "the studies are reported", seconds=seconds, step=0.3)
     assert wanted == {uid for uid in wanted if reports_in(orthanc, uid)}

@@ -21,6 +21,8 @@ from service.config import load
 from service.ledger import Ledger, StudyRow
 from service.spool import Spool
 
+#: More studies than any test sends: those of a soak of hours.
+EVERY = 1_000_000
 SPONDYL = [sys.executable, "-m", "workers"]
 #: A whole node runs as a site runs it, without the tracer that coverage puts into every process: it is slower by 40 %,
 #: and what counts are the tiers below.
@@ -65,14 +67,14 @@ class Running:
     def studies(self) -> list[StudyRow]:
         """Return the studies that the ledger knows."""
         with self.ledger() as ledger:
-            return ledger.admin.studies()
+            return ledger.admin.studies(limit=EVERY)
 
     def wait_for(self, *states: str, count: int = 1, seconds: float = 60) -> None:
         """Return once `count` studies are in one of `states`."""
         with self.ledger() as ledger:  # once: to open it takes longer than to ask
 
             def reached() -> bool:
-                return sum(study.state in states for study in ledger.admin.studies()) >= count
+                return sum(number for state, number in ledger.admin.counts().items() if state in states) >= count
 
             wait_until(reached, f"{count} studies {states}; now {self.studies()}", seconds=seconds, step=0.1)
 

@@ -73,7 +73,9 @@ class Traffic:
         return {role: Taken.by(self.node, role) for role in ROLES}
 
     def _waiting(self) -> int:
-        return sum(study.state not in {"reported", "not_analysable"} for study in self.node.studies())
+        with self.node.ledger() as ledger:
+            counts = ledger.admin.counts()
+        return sum(number for state, number in counts.items() if state not in {"reported", "not_analysable"})
 
     def _study(self, number: int) -> None:
         kind, first = self.chance.choice([("binary masks", 0), ("points in fiducials", 0), ("points in fiducials", 1)])

@@ -250,12 +250,12 @@ def test_mixed_traffic(site: Site, tmp_path: Path) -> None:
     traffic = Traffic(site.node, tmp_path, random.Random(SEED))
     traffic.flow(SOAK_S)
     site.sent.update(traffic.measurable)
+    count = len(traffic.measurable) + len(traffic.without_landmarks)
+    print(f"\n{count} studies in {SOAK_S} s: {traffic.before} -> {traffic.after}")  # noqa: T201 - for the campaign
 
     states = {study.study_instance_uid: study.state for study in site.node.studies()}
     assert dict.fromkeys(traffic.measurable, "reported") == {uid: states[uid] for uid in traffic.measurable}
     assert set(traffic.without_landmarks) == {uid for uid, state in states.items() if state == "not_analysable"}
-    count = len(traffic.measurable) + len(traffic.without_landmarks)
-    print(f"\n{count} studies in {SOAK_S} s: {traffic.before} -> {traffic.after}")  # noqa: T201 - for the campaign
     for role, after in traffic.after.items():
         before = traffic.before[role]
         assert after.threads <= before.threads + SLACK, role
