@@ -1,5 +1,6 @@
 """Objects as files: the content tree of a report is encoded by us, and is what pydicom would have written."""
 
+from dataclasses import replace
 from io import BytesIO
 
 import pydicom
@@ -7,9 +8,10 @@ import pytest
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian
-from report_samples import COMPREHENSIVE_3D, Sample, report
+from report_samples import COMPREHENSIVE, COMPREHENSIVE_3D, ENHANCED, Sample, context, findings, report
 
-from sr_templates.document import SOP_CLASSES
+from sr_templates.context import Predecessor
+from sr_templates.document import SOP_CLASSES, build_report, build_reports
 from sr_templates.encoding import to_bytes
 
 
@@ -71,3 +73,17 @@ def test_the_object_is_as_it_was() -> None:
 
     assert isinstance(made.ContentSequence[0], Dataset)
     assert to_bytes(made) == to_bytes(made)
+
+
+def test_reports_made_together_are_those_made_alone() -> None:
+    """They may share a content tree; each has its own class, UID, and the predecessors of that class."""
+    found, sources = findings("patient"), context("patient")
+    earlier = Predecessor(sop_class_uid=ENHANCED, sop_instance_uid="1.2.3", series_instance_uid="1.2")
+    predecessors: dict[str, tuple[Predecessor, ...]] = {COMPREHENSIVE_3D: (), COMPREHENSIVE: (), ENHANCED: (earlier,)}
+
+    alone = [
+        to_bytes(build_report(found, replace(sources, predecessors=before), sop_class))
+        for sop_class, before in predecessors.items()
+    ]
+
+    assert alone == [to_bytes(made) for made in build_reports(found, sources, predecessors)]
