@@ -9,7 +9,6 @@ out. What is said names attributes and rules, never a value.
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
-from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
@@ -17,6 +16,7 @@ from sr_templates import codes, headers, rejection_note
 from sr_templates.check_content import content_problems
 from sr_templates.document import SOP_CLASSES
 from sr_templates.levels import LEVELS
+from sr_templates.plain import Attribute, Plain, plain
 from sr_templates.source_uids import is_repeated, is_uid
 
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1"
@@ -97,12 +97,13 @@ def problems(made: Dataset, *, known: Collection[str]) -> list[str]:
     `known` are the SOP Instance UIDs of all objects that it may refer to.
     """
     own = headers.bare(made)
+    looked_at = plain(own)
     return [
         *_missing(made),
-        *_values(own, ""),
-        *_references(own, known),
+        *_values(looked_at, ""),
+        *_references(looked_at, known),
         *_pixels(own),
-        *(content_problems(own) if own.get("SOPClassUID") in SOP_CLASSES else ()),
+        *(content_problems(looked_at) if looked_at.text("SOPClassUID") in SOP_CLASSES else ()),
     ]
 
 
@@ -123,71 +124,69 @@ def _is_empty(made: Dataset, keyword: str) -> bool:
     return value is None or (hasattr(value, "__len__") and len(value) == 0)
 
 
-def _values(item: Dataset, path: str) -> Iterator[str]:
+def _values(item: Plain, path: str) -> Iterator[str]:
     """Yield what is wrong with the values of an item and of those below it."""
-    for element in item:
-        where = f"{path}{element.keyword or element.tag}"
-        if element.VR == "SQ":
-            for number, below in enumerate(element.value):
-                if "Code" in element.keyword:
-                    yield from _code(below, f"{where}[{number}]")
-                yield from _values(below, f"{where}[{number}].")
-        else:
-            judged = element.VR != "UI" or not is_repeated(item, element.keyword, nested=bool(path))
-            yield from _value(element, where) if judged else ()
+    for keyword, attribute in item.attributes.items():
+        if attribute.vr == "SQ":
+            for number, below in enumerate(attribute.items):
+                where = f"{path}{keyword}[{number}]"
+                if "Code" in keyword:
+                    yield from _code(below, where)
+                yield from _values(below, f"{where}.")
+        elif attribute.vr != "UI":
+            yield from _too_long(attribute, f"{path}{keyword}")
+        elif not is_repeated(keyword, item.code("ConceptNameCodeSequence"), nested=bool(path)):
+            yield from (f"{path}{keyword}: is no UID" for text in attribute.texts if not is_uid(text))
 
 
-def _value(element: DataElement, where: str) -> Iterator[str]:
-    longest = _LONGEST.get(element.VR)
-    values = element.value if element.VM > 1 and element.VR not in headers.WHOLE else [element.value]
-    for text in map(str, values if element.VM else ()):
-        if element.VR == "UI" and not is_uid(text):
-            yield f"{where}: is no UID"
-        elif longest is not None and len(text) > longest:
+def _too_long(attribute: Attribute, where: str) -> Iterator[str]:
+    longest = _LONGEST.get(attribute.vr)
+    for text in attribute.texts:
+        if longest is not None and len(text) > longest:
             yield f"{where}: longer than {longest} characters"
 
 
-def _code(item: Dataset, where: str) -> Iterator[str]:
+def _code(item: Plain, where: str) -> Iterator[str]:
     """Yield what is wrong with a coded concept (PS3.3 8): a meaning that is ours stands in our table, in English."""
-    value = item.get("CodeValue") or item.get("LongCodeValue") or item.get("URNCodeValue") or ""
-    scheme, meaning = str(item.get("CodingSchemeDesignator", "")), str(item.get("CodeMeaning", ""))
+    value = item.text("CodeValue") or item.text("LongCodeValue") or item.text("URNCodeValue")
+    scheme, meaning = item.text("CodingSchemeDesignator"), item.text("CodeMeaning")
     if not value or not scheme:
         yield f"{where}: a code without value or scheme"
     if not meaning or not meaning.isascii():
         yield f"{where}: a code without a meaning in English"
-    elif _OUR_MEANINGS.get((scheme, str(value)), meaning) != meaning:
+    elif _OUR_MEANINGS.get((scheme, value), meaning) != meaning:
         yield f"{where}: the meaning is not the one of this code"
-    elif scheme == codes.SCHEME and (scheme, str(value)) not in _OUR_MEANINGS:
+    elif scheme == codes.SCHEME and (scheme, value) not in _OUR_MEANINGS:
         yield f"{where}: a private code that is not published"
 
 
-def _references(own: Dataset, known: Collection[str]) -> Iterator[str]:
+def _references(own: Plain, known: Collection[str]) -> Iterator[str]:
     """Yield the references that lead nowhere; an object of another study (PS3.3 C.17.2) need not be here."""
-    for path, referenced in _referenced(own, ""):
+    found = list(_referenced(own, ""))
+    for path, referenced in found:
         if referenced not in known:
             yield f"{path}: refers to an object that was neither received nor made"
-    if own.get("SOPClassUID") in {*SOP_CLASSES, rejection_note.SOP_CLASS_UID}:
-        evidence = {uid for keyword in _EVIDENCE for item in headers.items(own, keyword) for uid in _listed(item)}
-        for item in headers.items(own, "ContentSequence"):
-            for path, referenced in _referenced(item, "ContentSequence."):
-                if referenced not in evidence:
-                    yield f"{path}: is not among the evidence"
+    if own.text("SOPClassUID") in {*SOP_CLASSES, rejection_note.SOP_CLASS_UID}:
+        evidence = {uid for keyword in _EVIDENCE for item in own.items(keyword) for uid in _listed(item)}
+        for path, referenced in found:
+            if path.startswith("ContentSequence[") and referenced not in evidence:
+                yield f"{path}: is not among the evidence"
 
 
-def _listed(study: Dataset) -> Iterator[str]:
+def _listed(study: Plain) -> Iterator[str]:
     """Yield the SOP instances in an item of a Hierarchical SOP Instance Reference (PS3.3 table C.17-3)."""
-    for series in headers.items(study, "ReferencedSeriesSequence"):
-        for item in headers.items(series, "ReferencedSOPSequence"):
-            yield headers.text(item, "ReferencedSOPInstanceUID")
+    for series in study.items("ReferencedSeriesSequence"):
+        for item in series.items("ReferencedSOPSequence"):
+            yield item.text("ReferencedSOPInstanceUID")
 
 
-def _referenced(item: Dataset, path: str) -> Iterator[tuple[str, str]]:
+def _referenced(item: Plain, path: str) -> Iterator[tuple[str, str]]:
     if "ReferencedSOPInstanceUID" in item:
-        yield path.rstrip("."), str(item.ReferencedSOPInstanceUID)
-    for element in item:
-        if element.VR == "SQ" and element.keyword != "PertinentOtherEvidenceSequence":
-            for number, below in enumerate(element.value):
-                yield from _referenced(below, f"{path}{element.keyword}[{number}].")
+        yield path.rstrip("."), item.text("ReferencedSOPInstanceUID")
+    for keyword, attribute in item.attributes.items():
+        if keyword != "PertinentOtherEvidenceSequence":
+            for number, below in enumerate(attribute.items):
+                yield from _referenced(below, f"{path}{keyword}[{number}].")
 
 
 def _pixels(own: Dataset) -> Iterator[str]:

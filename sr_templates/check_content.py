@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
-from sr_templates import codes, headers
+from sr_templates import codes
+from sr_templates.plain import Plain
 
 #: Value that a content item of each value type must have (PS3.3 C.17.3, C.18); "" where its children say it all.
 _VALUE: Final[Mapping[str, str]] = {
@@ -70,7 +70,7 @@ _GROUP: Final = (
 )
 
 
-def content_problems(report: Dataset) -> Iterator[str]:
+def content_problems(report: Plain) -> Iterator[str]:
     """Yield what is wrong with the content tree, a line each, without values."""
     yield from _items(report, "ContentSequence")
     if _name(report) != _REPORT:
@@ -78,56 +78,57 @@ def content_problems(report: Dataset) -> Iterator[str]:
     yield from _rows(report, _ROOT, "TID 1500")
     tracked = []
     for container in _children(report, codes.IMAGING_MEASUREMENTS):
-        for number, group in enumerate(headers.items(container, "ContentSequence")):
+        for number, group in enumerate(container.items("ContentSequence")):
             where = f"group {number + 1}"
             yield from _group(group, where)
-            tracked += [headers.text(item, "UID") for item in _children(group, _TRACKING_UID)]
+            tracked += [item.text("UID") for item in _children(group, _TRACKING_UID)]
     if len(set(tracked)) < len(tracked):
         yield "TID 4108: two groups have one tracking UID"
 
 
-def _group(group: Dataset, where: str) -> Iterator[str]:
+def _group(group: Plain, where: str) -> Iterator[str]:
     if _name(group) != _key(codes.MEASUREMENT_GROUP):
         yield f"{where}: TID 1501: is no Measurement Group"
     yield from _rows(group, _GROUP, where)
-    numbers = [item for item in headers.items(group, "ContentSequence") if headers.text(item, "ValueType") == "NUM"]
+    numbers = [item for item in group.items("ContentSequence") if item.text("ValueType") == "NUM"]
     if not numbers:
         yield f"{where}: TID 1501: has no measurement"
     for item in numbers:
         yield from _measurement(item, where)
 
 
-def _measurement(item: Dataset, where: str) -> Iterator[str]:
+def _measurement(item: Plain, where: str) -> Iterator[str]:
     """Yield what is wrong with a row of TID 300: a number with its unit, or a qualifier that says why there is none."""
-    for value in headers.items(item, "MeasuredValueSequence"):
-        if headers.numbers(value, "NumericValue") == []:
+    for value in item.items("MeasuredValueSequence"):
+        if value.numbers("NumericValue") == []:
             yield f"{where}: TID 300: a measurement without a number"
-        if headers.code(value, "MeasurementUnitsCodeSequence")[0] != "UCUM":
+        if value.code("MeasurementUnitsCodeSequence")[0] != "UCUM":
             yield f"{where}: TID 300: a number without a unit of UCUM"
 
 
-def _rows(parent: Dataset, rows: tuple[_Row, ...], where: str) -> Iterator[str]:
+def _rows(parent: Plain, rows: tuple[_Row, ...], where: str) -> Iterator[str]:
+    named = [(_name(item), item) for item in parent.items("ContentSequence")]
     for row in rows:
-        found = _children(parent, row.name)
+        found = [item for name, item in named if name == _key(row.name)]
         if not row.least <= len(found) or (row.most is not None and len(found) > row.most):
             yield f"{where}: TID {row.tid}: {row.name.meaning} stands there {len(found)} times"
         for item in found:
-            kind = headers.text(item, "ValueType"), headers.text(item, "RelationshipType")
+            kind = item.text("ValueType"), item.text("RelationshipType")
             if kind != (row.kind, row.relationship):
                 yield f"{where}: TID {row.tid}: {row.name.meaning} is no {row.kind} by {row.relationship}"
 
 
-def _items(parent: Dataset, path: str) -> Iterator[str]:
+def _items(parent: Plain, path: str) -> Iterator[str]:
     """Yield what is wrong with each content item below `parent`."""
-    for number, item in enumerate(headers.items(parent, "ContentSequence")):
+    for number, item in enumerate(parent.items("ContentSequence")):
         where = f"{path}[{number}]"
-        value_type = headers.text(item, "ValueType")
+        value_type = item.text("ValueType")
         keyword = _VALUE.get(value_type)
         if keyword is None:
             yield f"{where}: ValueType is none that is written"
-        elif not headers.value(item, keyword):
+        elif item.is_empty(keyword):
             yield f"{where}: {value_type} without {keyword}"
-        if not headers.text(item, "RelationshipType"):
+        if not item.text("RelationshipType"):
             yield f"{where}: RelationshipType is missing"
         if value_type not in _UNNAMED and not all(_name(item)):
             yield f"{where}: {value_type} without a concept name"
@@ -135,27 +136,27 @@ def _items(parent: Dataset, path: str) -> Iterator[str]:
         yield from _items(item, where)
 
 
-def _coordinates(item: Dataset, value_type: str, where: str) -> Iterator[str]:
+def _coordinates(item: Plain, value_type: str, where: str) -> Iterator[str]:
     size = _DIMENSIONS.get(value_type)
     if size is None:
         return
-    numbers = headers.numbers(item, "GraphicData")
+    numbers = item.numbers("GraphicData")
     if not numbers or len(numbers) % size:
         yield f"{where}: GraphicData is no list of points"
-    if value_type == "SCOORD3D" and not headers.text(item, "ReferencedFrameOfReferenceUID"):
+    if value_type == "SCOORD3D" and not item.text("ReferencedFrameOfReferenceUID"):
         yield f"{where}: SCOORD3D without a frame of reference"
     if value_type == "SCOORD" and not any(
-        headers.text(below, "ValueType") == "IMAGE" for below in headers.items(item, "ContentSequence")
+        below.text("ValueType") == "IMAGE" for below in item.items("ContentSequence")
     ):
         yield f"{where}: SCOORD without an image"
 
 
-def _children(parent: Dataset, name: Code) -> list[Dataset]:
-    return [item for item in headers.items(parent, "ContentSequence") if _name(item) == _key(name)]
+def _children(parent: Plain, name: Code) -> list[Plain]:
+    return [item for item in parent.items("ContentSequence") if _name(item) == _key(name)]
 
 
-def _name(item: Dataset) -> tuple[str, str]:
-    scheme, value = headers.code(item, "ConceptNameCodeSequence")
+def _name(item: Plain) -> tuple[str, str]:
+    scheme, value = item.code("ConceptNameCodeSequence")
     return value, scheme
 
 

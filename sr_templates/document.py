@@ -5,13 +5,12 @@ the templates and the common modules; the document around them is put together h
 copy and parse the finished tree once more, which takes longer than making it (benchmarks/report.py).
 """
 
-from collections.abc import Iterator
-from io import BytesIO
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from highdicom import UID
 from highdicom.base import SOPClass
-from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     Comprehensive3DSRStorage,
@@ -23,13 +22,14 @@ from pydicom.uid import (
 from sr_templates import codes, headers, identity, uids
 from sr_templates.content import report_content
 from sr_templates.context import Predecessor, ReportContext
+from sr_templates.encoding import to_bytes
 from sr_templates.envelope import scheme_of_ihe
 from sr_templates.evidence import Instance, hierarchical, instance_of
 from sr_templates.findings import StudyFindings
 from sr_templates.objects import ObjectKind
 from sr_templates.seal import UNSEALED, seal
 
-__all__ = ["SOP_CLASSES", "Predecessor", "ReportContext", "build_report", "to_bytes"]
+__all__ = ["SOP_CLASSES", "Predecessor", "ReportContext", "build_report", "build_reports", "to_bytes"]
 
 #: What a report can be, from the class that says most of where it measured to the one that most nodes take.
 SOP_CLASSES: Final[tuple[str, ...]] = (Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage)
@@ -42,21 +42,30 @@ def build_report(findings: StudyFindings, context: ReportContext, sop_class_uid:
     Raises ValueError where there are neither numbers nor a reason, a level appears twice, the evidence is missing or of
     another study, or points refer to an image or a frame of reference that the evidence does not have.
     """
-    _check(findings, context, sop_class_uid)
-    source = headers.identity(context.evidence[0])
-    report = _common_modules(findings, context, source, sop_class_uid)
-    report.update(source)
-    _add_document_modules(report, findings, context)
-    _identify(report, findings, context)
-    report.update(report_content(findings, context, has_3d=sop_class_uid == Comprehensive3DSRStorage))
-    return seal(report, _KIND, uid_root=context.uid_root)
+    return next(build_reports(findings, context, {sop_class_uid: context.predecessors}))
 
 
-def to_bytes(report: Dataset) -> bytes:
-    """Return the report as a DICOM file (PS3.10)."""
-    with BytesIO() as file:
-        dcmwrite(file, report, enforce_file_format=True)
-        return file.getvalue()
+def build_reports(
+    findings: StudyFindings, context: ReportContext, predecessors: Mapping[str, Sequence[Predecessor]]
+) -> Iterator[Dataset]:
+    """Yield the report in several of SOP_CLASSES, each with its own `predecessors`; see `build_report`.
+
+    Classes that say alike where it was measured share a content tree: each report is to be written before the next one
+    is asked for.
+    """
+    trees: dict[bool, Dataset] = {}
+    for sop_class_uid, earlier in predecessors.items():
+        _check(findings, context, sop_class_uid)
+        has_3d = sop_class_uid == Comprehensive3DSRStorage
+        tree = trees.get(has_3d) or report_content(findings, context, has_3d=has_3d)
+        trees[has_3d] = tree
+        source = headers.identity(context.evidence[0])
+        report = _common_modules(findings, context, source, sop_class_uid)
+        report.update(source)
+        _add_document_modules(report, findings, replace(context, predecessors=tuple(earlier)))
+        _identify(report, findings, context)
+        report.update(tree)
+        yield seal(report, _KIND, uid_root=context.uid_root)
 
 
 def _check(findings: StudyFindings, context: ReportContext, sop_class_uid: str) -> None:

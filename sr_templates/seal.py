@@ -49,8 +49,8 @@ def seal(made: Dataset, kind: str, *, uid_root: str) -> Dataset:
 def digest(made: Dataset) -> str:
     """Return the SHA-256 of all elements as they will stand in the file: tag, VR, value; no preamble, no file meta.
 
-    It takes a fifth of the time that writing them takes (benchmarks/report.py). Values are written out by `repr`, which
-    escapes what could be taken for the end of one.
+    It takes half of the time that writing them takes. Values are written out by `repr`, which escapes what could be
+    taken for the end of one.
     """
     found = hashlib.sha256()
     for part in _parts(made):

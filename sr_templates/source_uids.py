@@ -29,11 +29,13 @@ def is_uid(text: str) -> bool:
     return len(text) <= uids.MAX_LENGTH and _UID.fullmatch(text) is not None
 
 
-def is_repeated(item: Dataset, keyword: str, *, nested: bool) -> bool:
-    """Whether the UID of this keyword in an object of ours, or in an item of one (`nested`), is one of its sources'."""
+def is_repeated(keyword: str, concept: tuple[str, str], *, nested: bool) -> bool:
+    """Whether the UID of this keyword in an object of ours, or in an item of one (`nested`), is one of its sources'.
+
+    `concept` is the (scheme, value) of the concept name of that item, empty texts where it has none.
+    """
     if keyword == "UID":
-        frame = codes.FRAME_OF_REFERENCE
-        return headers.code(item, "ConceptNameCodeSequence") == (frame.scheme_designator, frame.value)
+        return concept == (codes.FRAME_OF_REFERENCE.scheme_designator, codes.FRAME_OF_REFERENCE.value)
     # Series are ours at the top, and in references those of what is referred to.
     return keyword in _REPEATED or (nested and keyword == "SeriesInstanceUID")
 
@@ -47,7 +49,11 @@ def mend(made: Dataset, *, nested: bool = False) -> None:
         if element.VR == "SQ":
             for item in element.value:
                 mend(item, nested=True)
-        elif element.VR == "UI" and is_repeated(made, element.keyword, nested=nested):
+        elif element.VR == "UI" and is_repeated(element.keyword, _concept(made), nested=nested):
             stated = headers.text(made, element.keyword)
             if stated and not is_uid(stated):
                 element.value = uids.derived_uid("", "stand-in", stated)
+
+
+def _concept(item: Dataset) -> tuple[str, str]:
+    return headers.code(item, "ConceptNameCodeSequence")

@@ -7,6 +7,7 @@ does its part as well, so the result is the same on every machine, and an error 
 """
 
 import contextlib
+import gc
 import os
 import pickle
 import select
@@ -106,6 +107,8 @@ def _copy(work: Callable[[], object]) -> tuple[int, int] | None:
     try:
         _let_go(keep=writing)
         die_with_parent()
+        # It is gone before there is much to collect, and a look through what the parent has would copy all of it.
+        gc.disable()
         if os.getppid() == parent:
             said = pickle.dumps(work(), protocol=pickle.HIGHEST_PROTOCOL)
             with os.fdopen(writing, "wb") as answer:

@@ -14,7 +14,7 @@ from service.config import Report, Settings
 from service.config_peers import Destination
 from service.sop_classes import REPORTS
 from sr_templates.context import Predecessor, ReportContext
-from sr_templates.document import build_report, to_bytes
+from sr_templates.document import build_reports, to_bytes
 from sr_templates.findings import StudyFindings
 from sr_templates.objects import ObjectKind
 
@@ -68,13 +68,16 @@ def reports(
     `derived` are images of ours to draw on what no received slice shows.
     """
     words = settings.report.sop_classes
-    for choice, word in enumerate(words if settings.destinations else words[:1]):
-        earlier = tuple(p for p in predecessors if p.sop_class_uid == REPORTS[word]) or tuple(predecessors)
-        dataset = build_report(findings, replace(context, predecessors=earlier, derived=tuple(derived)), REPORTS[word])
+    earlier = {
+        sop_class: tuple(p for p in predecessors if p.sop_class_uid == sop_class) or tuple(predecessors)
+        for sop_class in (REPORTS[word] for word in (words if settings.destinations else words[:1]))
+    }
+    made = build_reports(findings, replace(context, derived=tuple(derived)), earlier)
+    for choice, (dataset, replaced) in enumerate(zip(made, earlier.values(), strict=True)):
         yield replace(
             file_of(ObjectKind.SR, dataset),
             choice=choice,
-            predecessor_uid=earlier[0].sop_instance_uid if earlier else None,
+            predecessor_uid=replaced[0].sop_instance_uid if replaced else None,
         )
 
 

@@ -1,5 +1,6 @@
 """The vertebra's own frame: left, posterior, superior, about a point in the midsagittal plane. LPS mm."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -10,7 +11,7 @@ from workers.landmarks.volumes import Array
 
 def unit(vector: Array) -> Array:
     """Return `vector` at length one."""
-    return np.asarray(vector / np.linalg.norm(vector))
+    return np.asarray(vector / math.sqrt(vector @ vector))
 
 
 def angle_deg(first: Array, second: Array) -> float:

@@ -4,7 +4,7 @@ An unbounded search lands on a wrong plane in more than one of twenty vertebrae 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
@@ -13,6 +13,7 @@ from scipy import ndimage, optimize
 
 from workers.landmarks.mask.field import Field
 from workers.landmarks.mask.frame import Frame, angle_deg, unit
+from workers.landmarks.mask.search import Place, least
 from workers.landmarks.volumes import Array
 from workers.morphometry.levels import places
 
@@ -25,6 +26,8 @@ _FOLLOWED: Final = 3
 _FEW, _MANY = 600, 2500
 #: First step, and how near to its end a search ends, degrees (the shift: half a step, and mm): on the way, then there.
 _FOLLOW_DEG, _REFINE_DEG = (4.0, 0.5), (1.0, 0.1)
+#: A search ends where all it compares are alike, too; and after so many steps.
+_ALIKE, _MOST_STEPS = 1e-5, 120
 #: Loss of overlap that is accepted for a plane nearer to the seed: at the bound.
 _PRIOR: Final = 0.02
 #: Two planes that differ by more do not agree (docs/morphometry 3.2, step 3).
@@ -49,9 +52,10 @@ class _Trials:
     positions: Array
     #: (3, n), the same points as indices of the grid.
     index: Array
-    #: (3, 3), from a direction in the patient to one in the grid.
-    to_grid: Array
+    #: (3, 3), from a direction in the patient to one in the grid, twice as long.
+    twice_to_grid: Array
     weights: Array
+    whole_weight: float
 
     @classmethod
     def of(cls, field: Field, seed: Frame, count: int) -> Self:
@@ -66,32 +70,32 @@ class _Trials:
             seed=seed,
             positions=positions - seed.origin,
             index=index,
-            to_grid=to_grid,
+            twice_to_grid=2 * to_grid,
             weights=weights[::step],
+            whole_weight=weights[::step].sum(),
         )
 
     @property
     def middle_mm(self) -> float:
         """Where the mask's weight lies along the seed's normal."""
-        return float(self.positions @ self.seed.left @ self.weights / self.weights.sum())
+        return float(self.positions @ self.seed.left @ self.weights / self.whole_weight)
 
-    def asymmetry(self, tilt: Sequence[float] | Array) -> float:
+    def asymmetry(self, tilt: Place) -> float:
         """Return how little the mirrored mask covers the mask, 0 to 1, plus the prior; 2 outside the bounds."""
-        yaw, roll, shift = float(tilt[0]), float(tilt[1]), float(tilt[2])
+        yaw, roll, shift = tilt
         if max(abs(yaw), abs(roll)) > _BOUND_DEG:
             return 2.0
         normal = _normal(self.seed, yaw, roll)
         distance = self.positions @ normal - shift
-        mirrored = self.field.at_index(self.index - (2 * self.to_grid @ normal)[:, None] * distance)
-        overlap = float(np.minimum(mirrored, self.weights).sum() / self.weights.sum())
+        mirrored = self.field.at_index(self.index - (self.twice_to_grid @ normal)[:, None] * distance)
+        overlap = float(np.minimum(mirrored, self.weights).sum() / self.whole_weight)
         return 1 - overlap + _PRIOR * (yaw**2 + roll**2) / _BOUND_DEG**2
 
-    def followed(self, start: Array, step: float, nearness: float) -> Array:
+    def followed(self, start: Place, step: float, nearness: float) -> Place:
         """Return where the search from `start` ends: steps of so many degrees at first, ended within `nearness`."""
-        simplex = start + step * np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 0.5]])
-        options = {"initial_simplex": simplex, "xatol": nearness, "fatol": 1e-5, "maxiter": 120}
-        found = optimize.minimize(self.asymmetry, start, method="Nelder-Mead", options=options)
-        return np.asarray(found.x)
+        yaw, roll, shift = start
+        corners = (start, (yaw + step, roll, shift), (yaw, roll + step, shift), (yaw, roll, shift + step * 0.5))
+        return least(self.asymmetry, corners, nearness=nearness, cost_nearness=_ALIKE, most=_MOST_STEPS)
 
 
 def symmetric(field: Field, seed: Frame, *, followed: int = _FOLLOWED) -> Frame:
@@ -101,7 +105,7 @@ def symmetric(field: Field, seed: Frame, *, followed: int = _FOLLOWED) -> Frame:
     is refined with many.
     """
     few, many = (_Trials.of(field, seed, count) for count in (_FEW, _MANY))
-    starts = [np.array([a, b, many.middle_mm]) for a in _STARTS_DEG for b in _STARTS_DEG]
+    starts = [(a, b, many.middle_mm) for a in _STARTS_DEG for b in _STARTS_DEG]
     starts.sort(key=few.asymmetry)
     ends = [few.followed(start, *_FOLLOW_DEG) for start in starts[:followed]]
     return _tilted(seed, many.followed(min(ends, key=many.asymmetry), *_REFINE_DEG))
@@ -135,7 +139,7 @@ def recentred(field: Field, frame: Frame) -> Frame:
     best = optimize.minimize_scalar(
         lambda shift: trials.asymmetry((0.0, 0.0, shift)), bounds=(middle - 6, middle + 6), method="bounded"
     )
-    return _tilted(frame, np.array([0.0, 0.0, float(best.x)]))
+    return _tilted(frame, (0.0, 0.0, float(best.x)))
 
 
 def disagreeing(normals: Mapping[str, Array]) -> dict[str, Array]:
@@ -167,9 +171,9 @@ def _from_neighbours(level: str, normals: Mapping[str, Array]) -> Array | None:
     return unit((1 - share) * normals[above] + share * normals[below])
 
 
-def _tilted(seed: Frame, tilt: Sequence[float] | Array) -> Frame:
+def _tilted(seed: Frame, tilt: Place) -> Frame:
     """Return the seed turned by (yaw, roll) degrees and moved by (shift) mm along its new normal."""
-    turned = Frame.about(seed.origin, _normal(seed, float(tilt[0]), float(tilt[1])), seed.superior)
+    turned = Frame.about(seed.origin, _normal(seed, tilt[0], tilt[1]), seed.superior)
     return replace(turned, origin=seed.origin + tilt[2] * turned.left)
 
 

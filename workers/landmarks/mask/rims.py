@@ -104,8 +104,8 @@ def _levelled(rim: Array, across: Array, endplate: Array) -> Array:
     """Return the rim at the level of the line through the endplate next to it, at most 0.5 mm from where it was."""
     if len(across) < _LEAST_SAMPLES:
         return rim
-    level = float(np.polynomial.Polynomial.fit(across, endplate, 1)(rim[0]))
-    return np.array([rim[0], np.clip(level, rim[1] - _LEVEL_LIMIT_MM, rim[1] + _LEVEL_LIMIT_MM)])
+    level = float(endplate.mean()) + _slope(across, endplate) * (float(rim[0]) - float(across.mean()))
+    return np.array([rim[0], min(max(level, rim[1] - _LEVEL_LIMIT_MM), rim[1] + _LEVEL_LIMIT_MM)])
 
 
 def _middle_heights(body: Section, tops: Array, bottoms: Array) -> tuple[float, float]:

@@ -72,24 +72,22 @@ def six_points(coarse: Coarse, frame: Frame, *, uncertain: bool) -> Found | Reas
 
 
 def _placed(coarse: Coarse, frame: Frame) -> tuple[Frame, list[Rims]]:
-    """Return `frame` turned until the endplates lie level, and the rims in its planes."""
+    """Return `frame` turned in its plane until the bisector of the endplates is level, and the rims in its planes.
+
+    Unturned where there are none.
+    """
     field = signed_distance(coarse.volume, frame, REACH_MM)
-    frame = _levelled(field, frame)
-    return frame, _rims(field, frame)
-
-
-def _levelled(field: Field, frame: Frame) -> Frame:
-    """Return `frame` turned in its plane until the bisector of the endplates is level; unturned where none is."""
+    rims = _rims(field, frame)
     for turns in range(_ROUGH_TURNS + _FINE_TURNS):
-        rims = _rims(field, frame)
         if not rims:
-            return frame
+            break
         rough = turns < _ROUGH_TURNS
         turn = float(np.median([rim.lean_rad for rim in rims])) if rough else bisector(_middle(rims))
         if not rough and abs(turn) < _TURNED_RAD:
-            return frame
+            break
         frame = frame.tilted(turn)
-    return frame
+        rims = _rims(field, frame)
+    return frame, rims
 
 
 def _rims(field: Field, frame: Frame) -> list[Rims]:
