@@ -69,6 +69,8 @@ def _opened(url: str) -> Ledger:
 def sqlite_url(empty_sqlite: Path) -> str:
     """Give the URL of an empty SQLite ledger: the same for each test, and a new file."""
     file = empty_sqlite.with_name("ledger.sqlite")
+    if file.is_dir():  # a test that takes a ledger away leaves this in its place
+        file.rmdir()
     for suffix in ("", "-wal", "-shm"):
         file.with_name(file.name + suffix).unlink(missing_ok=True)
     shutil.copy(empty_sqlite, file)

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from ledgers import arrive, claim, deliver, finish, settle, study_of
+from ledgers import arrive, claim, deliver, finish, migrated, settle, study_of
 from sqlalchemy import event
 
 from service.ledger import Ledger
@@ -138,11 +138,12 @@ def test_a_look_after_closing_is_a_first_look(sqlite_url: str) -> None:
         assert asked
 
 
-def test_where_no_version_can_be_had_the_ledger_is_asked(sqlite_url: str, tmp_path: Path) -> None:
+def test_where_no_version_can_be_had_the_ledger_is_asked(tmp_path: Path) -> None:
     """Its file is out of reach for a new connection, not for the one that is open: each look is a question."""
-    with closing(Ledger.open(sqlite_url)) as ledger:
+    file = tmp_path / "own.sqlite"
+    with closing(Ledger.open(migrated(f"sqlite:///{file}"))) as ledger:
         arrive(ledger)
-        (tmp_path / "ledger.sqlite").rename(tmp_path / "elsewhere.sqlite")
+        file.rename(tmp_path / "elsewhere.sqlite")
         asked = questions(ledger)
         found = [ledger.stillness.holds() for _ in range(2)]
 
