@@ -109,7 +109,10 @@ def test_what_is_written_while_it_is_asked_is_seen(ledger: Ledger, other: Ledger
             arrive(other, "1.2.4")
 
     event.listen(ledger.engine, "after_cursor_execute", arrives)
-    ledger.stillness.holds()
+    try:
+        ledger.stillness.holds()
+    finally:
+        event.remove(ledger.engine, "after_cursor_execute", arrives)  # other tests have this engine
 
     assert not ledger.stillness.holds()
 
