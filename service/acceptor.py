@@ -138,6 +138,10 @@ class Acceptor(ThreadedAssociationServer):
         self._end, self._ended = socket.socketpair()
         self._over = threading.Event()
 
+    def shutdown(self) -> None:
+        """Close it: socketserver's own way would wait for its own loop."""
+        self.close()
+
     def server_bind(self) -> None:
         """Bind, or take the socket that other processes accept from as well."""
         if self._shared is None:
@@ -213,7 +217,6 @@ class Acceptor(ThreadedAssociationServer):
 
     def close(self) -> None:
         """Accept no more connections; those that are open go on."""
-        # AssociationServer.shutdown() expects that AE.start_server() made it, which leaves no choice of class.
         self._end.close()
         self._over.wait()
         self._ended.close()

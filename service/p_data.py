@@ -91,6 +91,8 @@ class Messages:
 
         Raises Released, Left, Violation, TooLarge.
         """
+        # What was done about the command is our own time as well.
+        self._began = time.monotonic()
         if not self._block:
             self._block = memoryview(bytearray(BLOCK))
         filled = 0

@@ -320,9 +320,10 @@ class Spool:
     def _make(self, folder: Path) -> None:
         """Make a folder durable. The lock keeps a second thread from using it before its name is on the disk."""
         with self._making:
-            if not folder.is_dir():
+            if folder.name not in self._made or not folder.is_dir():
                 self._made.discard(folder.name)
                 folder.mkdir(mode=0o700, exist_ok=True)
+                # Also where it is there: another process may have made it, and died before its name was on the disk.
                 sync_folder(folder.parent)
             if len(self._made) >= _REMEMBERED:
                 self._made.clear()

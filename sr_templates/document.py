@@ -50,8 +50,7 @@ def build_reports(
 ) -> Iterator[Dataset]:
     """Yield the report in several of SOP_CLASSES, each with its own `predecessors`; see `build_report`.
 
-    Classes that say alike where it was measured share a content tree: each report is to be written before the next one
-    is asked for.
+    Classes that say alike where it was measured share a content tree: none may be changed, the next may have the same.
     """
     trees: dict[bool, Dataset] = {}
     for sop_class_uid, earlier in predecessors.items():

@@ -1,7 +1,8 @@
 """An object of ours as a file, its content tree encoded here: Explicit VR Little Endian, lengths stated (PS3.5 7).
 
 pydicom settles character set, ambiguous VRs and byte order anew for each of the 3,600 items of a report. Ours are all
-of one kind. What is not simply text is left to it, and the bytes are the same (a test holds the equality).
+of one kind. What is not simply text is left to it, and the bytes of objects that we made are the same (a test holds
+the equality).
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,6 +25,8 @@ _PYTHON_SETS: Final = convert_encodings(_CHARACTER_SET)
 _CONTENT: Final = Tag("ContentSequence")
 #: Text with a length of two bytes, and what makes that even (PS3.5 6.2).
 _PADDING: Final = {"CS": b" ", "LO": b" ", "SH": b" ", "UI": b"\0"}
+#: Those that no character set changes: a damaged one of a source goes on with the bytes that it came with.
+_ASCII: Final = frozenset({"CS", "UI"})
 #: Text with a length of four bytes.
 _LONG: Final = frozenset({"UC", "UT"})
 _SHORT_HEAD, _LONG_HEAD, _ITEM_HEAD = Struct("<HH2sH"), Struct("<HH2sHL"), Struct("<HHL")
@@ -39,15 +42,15 @@ def to_bytes(made: Dataset) -> bytes:
 
 
 def _prepared(made: Dataset) -> Dataset:
-    """Return `made` with its content tree encoded, where there is one that was not read from a file."""
-    found = made.get_item(_CONTENT) if _CONTENT in made else None
-    is_ours = made.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
-    if not isinstance(found, DataElement) or not is_ours or made.get("SpecificCharacterSet") != _CHARACTER_SET:
+    """Return `made` with its content tree encoded, where there is one and nothing is still as it was read."""
+    is_explicit = made.file_meta.get("TransferSyntaxUID") == ExplicitVRLittleEndian
+    is_decoded = all(isinstance(stored, DataElement) for stored in made.elements())
+    if _CONTENT not in made or not is_decoded or not is_explicit or made.get("SpecificCharacterSet") != _CHARACTER_SET:
         return made
     copy = Dataset()
     copy.update(made)
     copy.file_meta = made.file_meta
-    content = _items(found.value)
+    content = _items(made[_CONTENT].value)
     copy[_CONTENT] = RawDataElement(_CONTENT, "SQ", len(content), content, 0, False, True, True)
     # Else pydicom would decode the tree again.
     copy.set_original_encoding(is_implicit_vr=False, is_little_endian=True, character_encoding=_PYTHON_SETS)
@@ -70,7 +73,7 @@ def _element(element: DataElement) -> bytes:
     vr, value = str(element.VR), element.value
     if vr == "SQ":
         return _long(element.tag, b"SQ", _items(value))
-    if isinstance(value, str) and vr in _PADDING:
+    if isinstance(value, str) and vr in _PADDING and (vr not in _ASCII or value.isascii()):
         encoded = _even(value.encode(_ENCODING), _PADDING[vr])
         if len(encoded) <= _MOST:
             return _SHORT_HEAD.pack(*_halves(element.tag), vr.encode(), len(encoded)) + encoded

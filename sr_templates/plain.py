@@ -33,6 +33,10 @@ _NUMBERS: Final = {
 _ITEM, _SHORT, _LENGTH = Struct("<HHL"), Struct("<HH2sH"), Struct("<L")
 _ITEM_TAG: Final = (0xFFFE, 0xE000)
 _LONG: Final = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
+#: Where pydicom takes the padding from each of several values, and how.
+_STRIPPED: Final = {"LO": str.rstrip, "SH": str.rstrip, "UC": str.rstrip, "UI": str.strip}
+#: The first bytes of the groups that are there several times: 5000 to 501E, 6000 to 601E (PS3.5 7.6).
+_REPEATED: Final = frozenset({0x50, 0x60})
 #: Begins a change of the character set (PS3.5 6.1.2.5.3).
 _ESCAPE: Final = b"\x1b"
 
@@ -122,7 +126,10 @@ def _decoded(vr: str, value: bytes) -> Attribute:
     text = value.decode("ascii").rstrip("\0 ")
     if not text:
         return Attribute(vr)
-    return Attribute(vr, (text,) if vr in headers.WHOLE else tuple(text.split("\\")))
+    if vr in headers.WHOLE:
+        return Attribute(vr, (text,))
+    parts = text.split("\\")
+    return Attribute(vr, tuple(_STRIPPED[vr](part, "\0 ") for part in parts) if vr in _STRIPPED else tuple(parts))
 
 
 def _items(value: bytes) -> Iterator[Plain]:
@@ -159,4 +166,6 @@ def _unpacked(what: Struct, value: bytes, place: int) -> tuple[Any, ...]:
 
 @functools.cache
 def _name(tag: int) -> str:
-    return keyword_for_tag(tag) or str(Tag(tag))
+    # Curves have their keywords in common, and overlays theirs.
+    is_repeated = tag >> 24 in _REPEATED
+    return (not is_repeated and keyword_for_tag(tag)) or str(Tag(tag))

@@ -198,6 +198,9 @@ def _is_asked(study: StudyRow, read: StudyRow | None) -> bool:
 
 
 def _settled(study: StudyRow, now: float, read: StudyRow | None) -> dict[str, Any]:
-    """Return the columns of a locked study that was found complete, save for what arrived since it was `read`."""
+    """Return the columns of a locked study that was found complete, save for what arrived since it was `read`.
+
+    What arrived waits for its quiet period, though somebody asked a second time meanwhile not to wait.
+    """
     missed = read is not None and study.arrivals > read.arrivals
     return {"settled_at": now, "unsettled_since": now if missed else None}

@@ -7,7 +7,7 @@ import pydicom
 import pytest
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from report_samples import COMPREHENSIVE, COMPREHENSIVE_3D, ENHANCED, Sample, context, findings, report
 
 from sr_templates.context import Predecessor
@@ -42,6 +42,7 @@ def test_a_report_is_what_pydicom_would_have_written(sample: Sample, sop_class: 
     assert expected == to_bytes(pydicom.dcmread(BytesIO(expected)))
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI:UserWarning")
 @pytest.mark.parametrize("character_set", ["ISO_IR 192", "ISO_IR 100"])
 @pytest.mark.parametrize("transfer_syntax", [ExplicitVRLittleEndian, ExplicitVRBigEndian])
 def test_all_kinds_of_values_are_what_pydicom_would_have_written(character_set: str, transfer_syntax: UID) -> None:
@@ -52,9 +53,24 @@ def test_all_kinds_of_values_are_what_pydicom_would_have_written(character_set: 
     item.GraphicData, item.NumericValue, item.ReferencedFrameNumber = [1.0, 2.5], "1.50", [1, 2]
     item.DateTime, item.Date, item.Time, item.LongCodeValue = "20260105101500", "20260105", "1015", "odd"
     item.ConceptNameCodeSequence = []
+    item.FrameOfReferenceUID = "1.2.é"  # as damaged ones of sources are
     made = _object(character_set, item, transfer_syntax)
 
     assert _by_pydicom(made) == to_bytes(made)
+
+
+@pytest.mark.parametrize("read_as", [ImplicitVRLittleEndian, ExplicitVRLittleEndian])
+def test_what_was_read_and_is_written_in_another_encoding_is_left_to_pydicom(read_as: UID) -> None:
+    """A character set or transfer syntax of another kind than it was read in: nothing goes on undecoded."""
+    item = Dataset()
+    item.TextValue = "Größe"
+    read = pydicom.dcmread(BytesIO(_by_pydicom(_object("ISO_IR 100", item, read_as))))
+    again = pydicom.dcmread(BytesIO(_by_pydicom(_object("ISO_IR 100", item, read_as))))
+    for each in (read, again):
+        assert each.ContentSequence[0].TextValue == "Größe"
+        each.SpecificCharacterSet, each.file_meta.TransferSyntaxUID = "ISO_IR 192", ExplicitVRLittleEndian
+
+    assert _by_pydicom(again) == to_bytes(read)
 
 
 def test_what_was_read_in_part_is_what_pydicom_would_have_written() -> None:

@@ -87,6 +87,19 @@ def test_a_disk_of_ours_that_stalls_is_not_the_senders_silence(
     assert taken == 35
 
 
+def test_what_is_done_about_a_command_is_not_the_senders_silence(
+    far_and_messages: tuple[socket.socket, Messages], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour passes here between the command and the first look at its data set, which has come long since."""
+    far, messages = far_and_messages
+    now = [0.0]
+    monkeypatch.setattr(p_data, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    far.sendall(pdu(4, pdv(store_rq("1.2.3"), command=True)) + pdu(4, pdv(b"a" * 15)))
+    message = messages.next()
+    now[0] += 3600.0
+    assert b"".join(map(bytes, messages.data_set(message))) == b"a" * 15
+
+
 def test_who_sends_too_slowly_is_silent(
     far_and_messages: tuple[socket.socket, Messages], monkeypatch: pytest.MonkeyPatch
 ) -> None:

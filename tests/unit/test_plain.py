@@ -114,3 +114,28 @@ def test_numbers_that_are_none_are_not_given() -> None:
     assert [] == plain(_item(GraphicData=[1.0, float("nan")])).numbers("GraphicData")
     assert [] == plain(_item(TextValue="many")).numbers("TextValue")
     assert [] == plain(_item(ContentSequence=Sequence())).numbers("NumericValue")
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI:UserWarning")
+def test_padding_goes_from_each_of_several_values() -> None:
+    """Read as they lie in the file, or decoded by pydicom: the same."""
+    values = {"ImageType": b"A \\B ", "FrameOfReferenceUID": b" 1.2", "PatientComments": b"A \\B ", "PatientID": b" A "}
+    values |= {"OtherPatientNames": b"A \\B ", "FailedSOPInstanceUIDList": b"1.2 \\ 1.3", "OperatorsName": b"A \\ B"}
+    values |= {"DeviceSerialNumber": b" A \\ B ", "SoftwareVersions": b" A \\ B "}
+    expected, found = (_written(_item(**dict.fromkeys(values, "1"))) for _ in range(2))
+    for read in (expected, found):
+        for keyword, value in values.items():
+            read[keyword] = cast(RawDataElement, read.get_item(keyword))._replace(value=value)
+    assert list(expected.iterall())
+
+    assert plain(expected) == plain(found)
+    assert (" A", " B") == plain(found).attributes["SoftwareVersions"].texts
+
+
+def test_overlays_are_told_apart() -> None:
+    """Their attributes have one keyword for all of them (PS3.5 7.6)."""
+    item = Dataset()
+    item.add_new(0x60001500, "LO", "one")
+    item.add_new(0x60021500, "LO", "two")
+
+    assert ["one", "two"] == [each.texts[0] for each in plain(item).attributes.values()]

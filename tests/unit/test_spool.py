@@ -386,6 +386,20 @@ def test_a_folder_that_was_removed_is_durable_again_before_it_is_used(
         synced.clear()
 
 
+def test_a_folder_that_another_process_made_is_synced_once(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have died before the name was on the disk; nobody can tell by looking."""
+    store("1", b"x")
+    synced: list[str] = []
+    monkeypatch.setattr("service.spool.sync_folder", lambda folder: synced.append(folder.name))
+    other = Spool(tmp_path / "root")
+    for number in range(2):
+        other.store(study_instance_uid=STUDY, sop_instance_uid=f"2.{number}", header=b"", data=b"x")
+
+    assert synced.count(KEY[:2]) == 1
+
+
 def test_threads_that_store_the_same_study_lose_nothing(spool: Spool, tmp_path: Path) -> None:
     """Several associations deliver one new study at the same time."""
 

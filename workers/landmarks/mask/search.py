@@ -1,7 +1,7 @@
 """The search for a least value without derivatives (Nelder and Mead 1965, Computer Journal 7:308), three unknowns.
 
-The steps and the end are those of scipy.optimize (a test holds the equality), on plain numbers: with three unknowns its
-arrays cost more time than most of the functions that are searched here.
+The steps and the end are those of scipy.optimize (a test holds the equality), but for ties, which keep their order on
+every processor. On plain numbers: with three unknowns its arrays cost more time than most functions that are searched.
 """
 
 from collections.abc import Callable, Iterable, Sequence
