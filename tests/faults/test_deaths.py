@@ -192,6 +192,7 @@ def test_the_whole_machine_dies(orthanc: Orthanc, machine: Machine, study: tuple
     wait_for_reports(orthanc, machine.node, [study[0]])
 
 
+@pytest.mark.long
 def test_the_clock_goes_back(
     orthanc: Orthanc, machine: Machine, untouched: Iterator[tuple[str, Path]], sent: dict[str, Path]
 ) -> None:
