@@ -21,7 +21,11 @@ BACKLOG = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
-    """What the processes of a role take: of the largest its resident memory, bytes; of all the rest."""
+    """What the processes of a role take: of the largest its resident memory, bytes, and its files; of all the threads.
+
+    A worker's process that took the place of another inherits what the role had opened meanwhile, so the sum of their
+    files grows with those that were replaced, by a few each.
+    """
 
     memory: int
     threads: int
@@ -34,7 +38,7 @@ class Taken:
         return cls(
             memory=max(process.memory_info().rss for process in processes),
             threads=sum(process.num_threads() for process in processes),
-            files=sum(process.num_fds() for process in processes),
+            files=max(process.num_fds() for process in processes),
         )
 
 

@@ -242,6 +242,6 @@ def _waiting(node: Running) -> int:
 
 
 def test_nothing_is_missing_and_nothing_came_twice(orthanc: Orthanc, machine: Machine, sent: dict[str, Path]) -> None:
-    """After all of it: each study that was sent has one report, one revision, and all its objects in the spool."""
+    """After all of it: each study has one report, was measured once, and has all its objects in the spool."""
     assert sent
     assert_still_whole(orthanc, machine.node, sent)

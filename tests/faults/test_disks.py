@@ -144,7 +144,7 @@ def test_full_under_the_ledger(site: Site) -> None:
 
 
 def test_nothing_is_missing_and_nothing_came_twice(site: Site) -> None:
-    """After all of it: each study has one report, one revision, and all its objects in the spool."""
+    """After all of it: each study has one report, was measured once, and has all its objects in the spool."""
     known = {each.study_instance_uid for each in site.node.studies()}
     assert known
 

@@ -264,7 +264,7 @@ def test_mixed_traffic(site: Site, tmp_path: Path) -> None:
 
 
 def test_nothing_is_missing_and_nothing_came_twice(site: Site) -> None:
-    """After all of it: each study has one report, one revision, and all its objects in the spool."""
+    """After all of it: each study has one report, was measured once, and has all its objects in the spool."""
     assert site.sent
 
     assert_still_whole(site.orthanc, site.node, site.sent)
