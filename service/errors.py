@@ -68,6 +68,11 @@ class StudyTooLarge(Refused):
         #: Of the study.
         self.key = key
 
+    @property
+    def entry(self) -> str:
+        """What is entered at the study."""
+        return f"{self}; who must act: {self.who}"
+
 
 class Misconfigured(SpondylError):
     """The configuration cannot be used."""

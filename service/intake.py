@@ -214,7 +214,7 @@ class Intake:
         except Refused as refusal:
             self._say_refused(refusal, sender, source)
             if isinstance(refusal, StudyTooLarge):
-                self._arriving.too_large(refusal.key, why=f"{refusal}; who must act: {refusal.who}")
+                self._arriving.too_large(refusal.key, why=refusal.entry)
             return _result(announced, refusal)
         if not kept.own:
             self._metrics.received(source.counted_as)

@@ -167,7 +167,7 @@ class Listener:
             sender = _sender(association)
             log.warning("object refused", action="object_refused", cause=cause, why=str(refusal), **sender)
             if isinstance(refusal, StudyTooLarge):
-                self._arriving.too_large(refusal.key, why=f"{refusal}; who must act: {refusal.who}")
+                self._arriving.too_large(refusal.key, why=refusal.entry)
             return Answer(status=refusal.status, comment=str(refusal)[:_COMMENT_LENGTH])
         except Exception:  # noqa: BLE001 - whatever goes wrong, the sender gets an answer and the node stays up
             self._metrics.object_refused("our_fault", self._associations.known_as(association))

@@ -336,7 +336,7 @@ class IntoSpool:
                 own=own,
             )
         except StudyTooLarge as refusal:
-            self.full[refusal.key] = f"{refusal}; who must act: {refusal.who}"
+            self.full[refusal.key] = refusal.entry
             raise
         if not own:
             self.arrived[stored.key] = identity.study_instance_uid

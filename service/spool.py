@@ -77,7 +77,7 @@ class Spool:
         self._sizes = sizes
         self._making = threading.Lock()
         #: Folders of which this process knows that their names are on the disk.
-        self._made: set[str] = set()
+        self._made: set[Path] = set()
 
     def prepare(self) -> None:
         """Make the folders, for this user alone, and drop what a killed process left.
@@ -320,14 +320,14 @@ class Spool:
     def _make(self, folder: Path) -> None:
         """Make a folder durable. The lock keeps a second thread from using it before its name is on the disk."""
         with self._making:
-            if folder.name not in self._made or not folder.is_dir():
-                self._made.discard(folder.name)
+            if folder not in self._made or not folder.is_dir():
+                self._made.discard(folder)
                 folder.mkdir(mode=0o700, exist_ok=True)
                 # Also where it is there: another process may have made it, and died before its name was on the disk.
                 sync_folder(folder.parent)
             if len(self._made) >= _REMEMBERED:
                 self._made.clear()
-            self._made.add(folder.name)
+            self._made.add(folder)
 
     @contextlib.contextmanager
     def _held_folder(self, key: str) -> Iterator[Path]:
@@ -346,7 +346,7 @@ class Spool:
         with contextlib.suppress(FileNotFoundError):
             held = os.open(folder, os.O_RDONLY)
             # Asked once it is open: one that another thread is just making is not known yet.
-            if folder.name in self._made:
+            if folder in self._made:
                 fcntl.flock(held, fcntl.LOCK_SH)
                 if is_still(folder, held):
                     return held

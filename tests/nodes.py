@@ -69,6 +69,11 @@ class Running:
         with self.ledger() as ledger:
             return ledger.admin.studies(limit=EVERY)
 
+    def unfinished(self, *ends: str) -> int:
+        """Return how many studies are in none of these states."""
+        with self.ledger() as ledger:
+            return sum(number for state, number in ledger.admin.counts().items() if state not in ends)
+
     def wait_for(self, *states: str, count: int = 1, seconds: float = 60) -> None:
         """Return once `count` studies are in one of `states`."""
         with self.ledger() as ledger:  # once: to open it takes longer than to ask

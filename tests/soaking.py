@@ -77,9 +77,7 @@ class Traffic:
         return {role: Taken.by(self.node, role) for role in ROLES}
 
     def _waiting(self) -> int:
-        with self.node.ledger() as ledger:
-            counts = ledger.admin.counts()
-        return sum(number for state, number in counts.items() if state not in {"reported", "not_analysable"})
+        return self.node.unfinished("reported", "not_analysable")
 
     def _study(self, number: int) -> None:
         kind, first = self.chance.choice([("binary masks", 0), ("points in fiducials", 0), ("points in fiducials", 1)])

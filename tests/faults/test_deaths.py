@@ -222,7 +222,9 @@ def test_whatever_dies_and_whenever(
     mine = dict(untouched)
     sent.update(mine)
     for number, folder in enumerate(mine.values()):
-        wait_until(lambda: _waiting(machine.node) < BACKLOG, "the node keeps up", seconds=RECOVERY_S, step=0.5)
+        wait_until(
+            lambda: machine.node.unfinished("reported") < BACKLOG, "the node keeps up", seconds=RECOVERY_S, step=0.5
+        )
         if number % 20 == 0:
             print(f"\nround {number}, {time.monotonic() - began:.0f} s: {died}", end="", flush=True)  # noqa: T201 - for the campaign's log
         send(machine.node, folder)
@@ -235,10 +237,6 @@ def test_whatever_dies_and_whenever(
             machine.node.kill(role)
     wait_for_reports(orthanc, machine.node, mine, seconds=RECOVERY_S)
     print(f"\n{ROUNDS} rounds in {time.monotonic() - began:.0f} s, seed {SEED}: {died}")  # noqa: T201 - for the campaign
-
-
-def _waiting(node: Running) -> int:
-    return sum(study.state != "reported" for study in node.studies())
 
 
 def test_nothing_is_missing_and_nothing_came_twice(orthanc: Orthanc, machine: Machine, sent: dict[str, Path]) -> None:

@@ -70,13 +70,19 @@ def test_what_ends_an_association(
         messages.next()
 
 
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Give the time, which passes where a test says so."""
+    now = [0.0]
+    monkeypatch.setattr(p_data, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
 def test_a_disk_of_ours_that_stalls_is_not_the_senders_silence(
-    far_and_messages: tuple[socket.socket, Messages], monkeypatch: pytest.MonkeyPatch
+    far_and_messages: tuple[socket.socket, Messages], now: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever takes the blocks needs an hour for each: the sender, which sends without a pause, is not cut off."""
     far, messages = far_and_messages
-    now = [0.0]
-    monkeypatch.setattr(p_data, "time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr(p_data, "BLOCK", 10)
     far.sendall(pdu(4, pdv(store_rq("1.2.3"), command=True)))
     far.sendall(pdu(4, pdv(b"a" * 15, last=False) + pdv(b"b" * 20)))
@@ -88,12 +94,10 @@ def test_a_disk_of_ours_that_stalls_is_not_the_senders_silence(
 
 
 def test_what_is_done_about_a_command_is_not_the_senders_silence(
-    far_and_messages: tuple[socket.socket, Messages], monkeypatch: pytest.MonkeyPatch
+    far_and_messages: tuple[socket.socket, Messages], now: list[float]
 ) -> None:
     """An hour passes here between the command and the first look at its data set, which has come long since."""
     far, messages = far_and_messages
-    now = [0.0]
-    monkeypatch.setattr(p_data, "time", SimpleNamespace(monotonic=lambda: now[0]))
     far.sendall(pdu(4, pdv(store_rq("1.2.3"), command=True)) + pdu(4, pdv(b"a" * 15)))
     message = messages.next()
     now[0] += 3600.0
