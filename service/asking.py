@@ -112,6 +112,7 @@ def find(destination: Destination, place: Place, *, calling_ae: str) -> bool:
 
 def _is_among(association: Association, destination: Destination, wanted: Dataset) -> bool:
     found = False
+    end = time.monotonic() + destination.timeout_s
     for answer, identifier in association.send_c_find(wanted, FIND):
         status: int | None = answer.get("Status")
         if status is None:
@@ -119,6 +120,9 @@ def _is_among(association: Association, destination: Destination, wanted: Datase
         if status in _PENDING:
             # A peer that does not know a key returns every object of the series: only the one that was sent counts.
             found |= identifier is not None and identifier.get("SOPInstanceUID") == wanted.SOPInstanceUID
+            if time.monotonic() > end:
+                association.abort()
+                raise NotNow(f"{destination.name} lists objects without an end to a C-FIND for one")
         elif status != _SUCCESS:
             why = f"{destination.name} answered a C-FIND with status 0x{status:04X}"
             raise PeerRefused(why) if status in {_NOT_UNDERSTOOD, 0x0122, 0x0124} else NotNow(why)

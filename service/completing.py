@@ -94,11 +94,12 @@ class Completer:
             return
         why = why or _lacks(held, seen)
         over = self.node.clock() - held.since >= archive.patience_s
-        if over or refused or (seen.missing and held.tries >= _MOST_TRIES):
+        lacked = held.lacked + bool(seen.missing)
+        if over or refused or lacked >= _MOST_TRIES:
             self._end(held, complete=False, why=f"measured as it is: {why}")
         else:
             wait_s = min(_WAITS_S[min(held.tries, len(_WAITS_S)) - 1], archive.patience_s)
-            self.node.ledger.completions.later(held, until=self.node.clock() + wait_s)
+            self.node.ledger.completions.later(held, until=self.node.clock() + wait_s, lacked=lacked)
             log.info("archive asked again later", action="completing", study=held.key, why=why, retry_in_s=wait_s)
 
     def _tried(self, held: Completion, archive: Archive, seen: _Seen) -> tuple[str, bool]:
@@ -133,21 +134,28 @@ class Completer:
 
     def _look(self, held: Completion, archive: Archive, seen: _Seen) -> None:
         """Compare, fetch what is missing, and compare again."""
-        wanted, priors = self._listed(held, archive)
+        end = self._end_of_look(held, archive)
+        # Others wait meanwhile, and after its lease another node holds the study.
+        wanted, priors = self._listed(held, archive, min(end, self.timer() + LONGEST_S))
         seen.listed = len(wanted)
         missing = [*self._missing(held.key, wanted), *filter(self._is_news, priors)]
         if missing:
-            self._fetch(held, archive, missing)
+            self._fetch(held, archive, missing, end)
             seen.missing = len(self._missing(held.key, wanted)) + sum(map(self._is_news, priors))
             seen.fetched = len(missing) - seen.missing
         seen.unread = sum(self._is_unread(one, held.since) for one in priors)
 
-    def _listed(self, held: Completion, archive: Archive) -> tuple[list[Listed], list[Listed]]:
+    def _end_of_look(self, held: Completion, archive: Archive) -> float:
+        """Return until when an archive is listened to in one look."""
+        left_s = held.since + archive.patience_s - self.node.clock()
+        return self.timer() + max(archive.timeout_s, left_s)
+
+    def _listed(self, held: Completion, archive: Archive, end: float) -> tuple[list[Listed], list[Listed]]:
         """Return what the archive lists of the study, and our reports on earlier studies of its patient."""
         called = as_peer(archive, held.source)
         our_ae = self.node.settings.node.ae_title
         with peer.calling(called, find_contexts(), calling_ae=our_ae) as association:
-            ask = partial(objects_of, association, called.name)
+            ask = partial(objects_of, association, called.name, end)
             study: list[Listed] = []
             if {"study", "seg"} & set(held.wanted):
                 every = "study" in held.wanted
@@ -157,7 +165,7 @@ class Completer:
             priors: list[Listed] = []
             if "prior" in held.wanted:
                 patient_id, until = self._patient(held.key)
-                known = earlier_studies(association, called.name, patient_id=patient_id, until=until)
+                known = earlier_studies(association, called.name, end, patient_id=patient_id, until=until)
                 for uid in [uid for uid in known if uid != held.study_instance_uid][:_MOST_PRIORS]:
                     priors += ask(uid, wanted=self._is_our_report)
         return study, priors
@@ -201,10 +209,8 @@ class Completer:
             self.node.ledger.admin.settle_now(row.key, now=self.node.clock(), actor=NODE)
         return True
 
-    def _fetch(self, held: Completion, archive: Archive, missing: Sequence[Listed]) -> None:
+    def _fetch(self, held: Completion, archive: Archive, missing: Sequence[Listed], end: float) -> None:
         settings = self.node.settings.node
-        left_s = held.since + archive.patience_s - self.node.clock()
-        end = self.timer() + max(archive.timeout_s, left_s)
         if archive.retrieve == "move":
             move(archive, held.source, missing, our_ae=settings.ae_title, end=end)
             return

@@ -19,9 +19,10 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
 from service import peer, sop_classes, stow
+from service.already import is_there_already, may_be_there
 from service.config import Settings
 from service.config_peers import Destination
-from service.errors import NotNow, NotTaken, PeerRefused, SpondylError, Unavailable
+from service.errors import ClassNotTaken, NotNow, NotTaken, PeerRefused, SpondylError, Unavailable
 from service.spool import Spool
 from service.store_status import check_status
 
@@ -75,7 +76,8 @@ class Deliverer:
         NotTaken where it takes none; PeerRefused; or Unavailable where it may be tried again (under the same UID),
         NotNow, an Unavailable, where the destination itself is well.
         Unsendable where a file is no object of ours. Waits at most the destination's `timeout_s` for each answer.
-        `again`: this is not the first try.
+        `again`: this is not the first try, so an object that is refused may be there, and no alternative, which has a
+        UID of its own, may follow it.
         """
         if destination.protocol == "dicomweb":
             for path in paths:
@@ -85,7 +87,7 @@ class Deliverer:
             line = self._lines.setdefault(
                 destination.name, _Line(destination, self._settings.node.ae_title, self._clock)
             )
-        return line.send(paths)
+        return line.send(paths, again=again)
 
     def close(self) -> None:
         """Release every association."""
@@ -93,6 +95,10 @@ class Deliverer:
             lines = list(self._lines.values())
         for line in lines:
             line.close()
+
+
+class _NotSent(Unavailable):
+    """The association had ended before anything of the object went out."""
 
 
 class _Line:
@@ -107,12 +113,12 @@ class _Line:
         self._used_at = 0.0
         self._watch: threading.Timer | None = None
 
-    def send(self, paths: Sequence[Path]) -> Path:
+    def send(self, paths: Sequence[Path], *, again: bool) -> Path:
         alternatives = {path: _pair_of(path) for path in paths}
         with self._lock:
             answered = False
             try:
-                sent = self._send_in_two_tries(alternatives)
+                sent = self._send_in_two_tries(alternatives, again=again)
                 answered = True
             except (PeerRefused, NotNow):
                 answered = True
@@ -126,25 +132,28 @@ class _Line:
                 self._watch_idleness(IDLE_S)
         return sent
 
-    def _send_in_two_tries(self, alternatives: Mapping[Path, _Pair]) -> Path:
+    def _send_in_two_tries(self, alternatives: Mapping[Path, _Pair], *, again: bool) -> Path:
         """Send; once more at once where a kept-open association turns out to be gone: the peer may be well."""
         kept, start = self._association is not None, time.monotonic()
         association = self._connected()
         try:
-            return self._store(association, alternatives)
+            return self._store(association, alternatives, start, again=again)
         except NotNow:
             raise
-        except Unavailable:
+        except Unavailable as error:
             timed_out = time.monotonic() - start >= self._destination.timeout_s
             if not kept or timed_out or peer.is_open(association):
                 raise
-            return self._store(self._connected(), alternatives)
+            went = not isinstance(error, _NotSent)
+            return self._store(self._connected(), alternatives, start, again=again or went)
 
     def close(self) -> None:
         with self._lock:
             self._hang_up()
 
-    def _store(self, association: Association, alternatives: Mapping[Path, _Pair]) -> Path:
+    def _store(
+        self, association: Association, alternatives: Mapping[Path, _Pair], start: float, *, again: bool
+    ) -> Path:
         """Store the first alternative that is taken: by its presentation context, and by the answer."""
         why = set()
         for path, pair in alternatives.items():
@@ -156,16 +165,28 @@ class _Line:
                 check_status(self._answer(association, what), self._destination.name)
             except NotTaken as refused:
                 why.add(str(refused))
+                if again and not isinstance(refused, ClassNotTaken) and self._has(path, refused, start):
+                    return path
             else:
                 return path
         raise NotTaken(f"{self._destination.name} does not take this object: {', '.join(sorted(why))}")
+
+    def _has(self, path: Path, refused: NotTaken, start: float) -> bool:
+        """Whether an object that is refused is there, of an earlier try; NotTaken where nobody can tell."""
+        if time.monotonic() - start > self._destination.timeout_s:
+            # Asking, and an alternative after it, must still fit into config.LONGEST_DELIVERY.
+            raise NotNow(f"{self._destination.name} takes too long to refuse")
+        there = is_there_already(self._destination, path, calling_ae=self._calling_ae)
+        if there is None:
+            raise may_be_there(refused) from refused
+        return there
 
     def _answer(self, association: Association, what: Path | pydicom.Dataset) -> int | None:
         try:
             status: int | None = association.send_c_store(what).get("Status")
         except RuntimeError as error:
             # The association ended between our look at it and this call.
-            raise Unavailable(f"{self._destination.name} ended the association") from error
+            raise _NotSent(f"{self._destination.name} ended the association") from error
         return status
 
     def _connected(self) -> Association:

@@ -105,6 +105,10 @@ class NotTaken(PeerRefused):
     """The destination does not take this object: another alternative of it may do."""
 
 
+class ClassNotTaken(NotTaken):
+    """It takes no object of this SOP class, so it has none either."""
+
+
 class Quarantined(SpondylError):
     """What was made is no valid object: it is kept, with what is wrong, and not sent."""
 

@@ -16,7 +16,7 @@ from pynetdicom.transport import AddressInformation
 import service
 from service.config_peers import Destination
 from service.errors import PeerRefused, Unavailable
-from service.sockets import BoundedSocket, prepare_socket
+from service.sockets import LARGEST_SAID, BoundedSocket, prepare_socket
 from service.tls import calling_context
 
 #: PS3.7 D.3.3.2: names this implementation, whatever its version; a UUID-derived UID (PS3.5 B.2).
@@ -47,11 +47,14 @@ def silence_pynetdicom() -> None:
 class _Caller(AE):
     """pynetdicom's application entity, with our sockets."""
 
+    largest = LARGEST_SAID
+
     def _create_socket(
         self, assoc: Association, address: AddressInformation, tls_args: tuple[ssl.SSLContext, str] | None
     ) -> BoundedSocket:
         bounded = BoundedSocket(assoc, address=address)
         bounded.tls_args = tls_args
+        bounded.largest = self.largest
         return bounded
 
 
@@ -109,14 +112,17 @@ def call(
     *,
     calling_ae: str,
     roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
+    largest: int = LARGEST_SAID,
 ) -> Association:
     """Open an association; PeerRefused where it is refused for good, Unavailable where trying again may help.
 
-    `roles`: where this side is not the user of a service (PS3.7 D.3.3.4).
+    `roles`: where this side is not the user of a service (PS3.7 D.3.3.4). `largest`: of a data set that the peer sends,
+    bytes; who sends more is hung up on.
     """
     silence_pynetdicom()
     limit_s = destination.timeout_s
     ae = _Caller(ae_title=calling_ae)
+    ae.largest = largest
     ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
     ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = limit_s
@@ -197,9 +203,10 @@ def calling(
     *,
     calling_ae: str,
     roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
+    largest: int = LARGEST_SAID,
 ) -> Iterator[Association]:
     """Hold an association open for the length of a block."""
-    association = call(destination, contexts, calling_ae=calling_ae, roles=roles)
+    association = call(destination, contexts, calling_ae=calling_ae, roles=roles, largest=largest)
     try:
         yield association
     finally:

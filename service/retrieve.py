@@ -6,6 +6,7 @@ as they came, durable before the archive is told so. By C-MOVE the archive sends
 
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -27,6 +28,7 @@ from service.file_meta import file_meta
 from service.identity import is_uid, read_identity
 from service.logs import log
 from service.receiving import Announced
+from service.sockets import LARGEST_SAID
 from service.spool import Spool
 
 #: PS3.4 C.6.2: Study Root Query/Retrieve Information Model.
@@ -129,39 +131,40 @@ def _require(association: Association, name: str, sop_class: str) -> None:
         raise PeerRefused(f"{name} does not accept {UID(sop_class).name}")
 
 
-def find(association: Association, name: str, **keys: str) -> Iterator[Dataset]:
-    """Yield the matches of a C-FIND; an empty key asks for a value. Raises PeerRefused, NotNow or Unavailable."""
+def find(association: Association, name: str, end: float, **keys: str) -> Iterator[Dataset]:
+    """Yield the matches of a C-FIND until `end`, as `move`; an empty key asks for a value.
+
+    Raises PeerRefused, NotNow or Unavailable.
+    """
     wanted = Dataset()
     for keyword, value in keys.items():
         setattr(wanted, keyword, value)
-    try:
-        for count, (answer, identifier) in enumerate(association.send_c_find(wanted, FIND)):
-            if _is_match(answer, name, "C-FIND") and identifier is not None:
-                yield identifier
-            if count >= _MOST:
-                raise PeerRefused(f"{name} lists more than {_MOST} matches of one study")
-    except RuntimeError as error:
-        raise Unavailable(f"{name} ended the association") from error
+    matches = _answers(association, association.send_c_find(wanted, FIND), name, "C-FIND", end)
+    for count, identifier in enumerate(matches, start=1):
+        if count > _MOST:
+            raise PeerRefused(f"{name} lists more than {_MOST} matches of one study")
+        if identifier is not None:
+            yield identifier
 
 
 def objects_of(
-    association: Association, name: str, study_instance_uid: str, *, wanted: Callable[[Dataset], bool]
+    association: Association, name: str, end: float, study_instance_uid: str, *, wanted: Callable[[Dataset], bool]
 ) -> list[Listed]:
     """Return the objects that an archive lists of a study, of those series that are `wanted`, by what it says of them.
 
-    Objects of SOP classes that are not taken are left out.
+    It is listened to until `end`, as `move`. Objects of SOP classes that are not taken are left out.
     """
     _require(association, name, FIND)
     study = {"StudyInstanceUID": study_instance_uid}
     about = dict.fromkeys(("Modality", "SeriesInstanceUID", "SeriesDescription"), "")
-    series = list(find(association, name, QueryRetrieveLevel="SERIES", **study, **about))
+    series = list(find(association, name, end, QueryRetrieveLevel="SERIES", **study, **about))
     found = []
     for one in series:
         uid = said(one, "SeriesInstanceUID")
         if not is_uid(uid) or not wanted(one):
             continue
         keys = {"QueryRetrieveLevel": "IMAGE", **study, "SeriesInstanceUID": uid}
-        for item in find(association, name, **keys, SOPInstanceUID="", SOPClassUID=""):
+        for item in find(association, name, end, **keys, SOPInstanceUID="", SOPClassUID=""):
             sop_class, sop_instance = said(item, "SOPClassUID"), said(item, "SOPInstanceUID")
             if is_uid(sop_instance) and (not sop_class or sop_class in sop_classes.ACCEPTED):
                 found.append(
@@ -175,8 +178,11 @@ def objects_of(
     return found
 
 
-def earlier_studies(association: Association, name: str, *, patient_id: str, until: str) -> list[str]:
-    """Return the Study Instance UIDs that an archive lists of a patient up to a date, YYYYMMDD, the newest first."""
+def earlier_studies(association: Association, name: str, end: float, *, patient_id: str, until: str) -> list[str]:
+    """Return the Study Instance UIDs that an archive lists of a patient up to a date, YYYYMMDD, the newest first.
+
+    It is listened to until `end`, as `move`.
+    """
     if not 0 < len(patient_id) <= _LONGEST_ID or not _DATE.fullmatch(until) or any(c in patient_id for c in "*?\\"):
         return []
     keys = {"QueryRetrieveLevel": "STUDY", "PatientID": patient_id, "StudyDate": f"-{until}", "StudyInstanceUID": ""}
@@ -184,7 +190,7 @@ def earlier_studies(association: Association, name: str, *, patient_id: str, unt
     charset = {} if patient_id.isascii() else {"SpecificCharacterSet": "ISO_IR 192"}
     dates = {
         said(one, "StudyInstanceUID"): said(one, "StudyDate")
-        for one in find(association, name, **charset, **keys)
+        for one in find(association, name, end, **charset, **keys)
         # A peer that matches otherwise than we asked returns somebody else.
         if said(one, "PatientID") == patient_id
     }
@@ -199,7 +205,7 @@ def move(archive: Archive, name: str, missing: Collection[Listed], *, our_ae: st
     with peer.calling(as_peer(archive, name), move_contexts(), calling_ae=our_ae) as association:
         _require(association, name, MOVE)
         for wanted in _requests(missing):
-            _follow(association, association.send_c_move(wanted, our_ae, MOVE), name, "C-MOVE", end)
+            deque(_answers(association, association.send_c_move(wanted, our_ae, MOVE), name, "C-MOVE", end), maxlen=0)
 
 
 def get(archive: Archive, name: str, missing: Collection[Listed], keep: Keeper, *, our_ae: str, end: float) -> None:
@@ -208,23 +214,27 @@ def get(archive: Archive, name: str, missing: Collection[Listed], keep: Keeper, 
     classes = set(sop_classes.ACCEPTED) if "" in classes else classes
     roles = [build_role(uid, scp_role=True) for uid in sorted(classes)]
     contexts = get_contexts(classes)
-    with peer.calling(as_peer(archive, name), contexts, calling_ae=our_ae, roles=roles) as association:
+    called, largest = as_peer(archive, name), keep.largest + LARGEST_SAID
+    with peer.calling(called, contexts, calling_ae=our_ae, roles=roles, largest=largest) as association:
         _require(association, name, GET)
         association.bind(evt.EVT_PDU_RECV, _on_pdu, [keep.largest])
         association.bind(evt.EVT_C_STORE, _on_store, [keep, {each.sop_instance_uid for each in missing}, end])
         for wanted in _requests(missing):
-            _follow(association, association.send_c_get(wanted, GET), name, "C-GET", end)
+            deque(_answers(association, association.send_c_get(wanted, GET), name, "C-GET", end), maxlen=0)
 
 
-def _follow(
+def _answers(
     association: Association, answers: Iterable[tuple[Dataset, Dataset | None]], name: str, asked: str, end: float
-) -> None:
+) -> Iterator[Dataset | None]:
+    """Yield what comes with each answer that says that more follows; whoever says so after `end` is hung up on."""
     try:
-        for answer, _ in answers:
-            pending = _is_match(answer, name, asked)
-            if pending and time.monotonic() > end:
+        for answer, identifier in answers:
+            if not _is_match(answer, name, asked):
+                continue
+            if time.monotonic() > end:
                 association.abort()
                 raise Unavailable(f"{name} has not sent all in the time that there was ({asked})")
+            yield identifier
     except RuntimeError as error:
         raise Unavailable(f"{name} ended the association") from error
 

@@ -13,10 +13,19 @@ from pynetdicom.transport import AssociationSocket
 #: An A-ASSOCIATE PDU may be larger than the P-DATA-TF PDUs that are negotiated in it, bytes: 128 presentation contexts
 #: (PS3.8 9.3.2.2) with every transfer syntax there is take less than this.
 _ASSOCIATE_LIMIT: Final = 512 * 1024
+#: PS3.7 6.3.1: a command set of a few hundred bytes, with every UID list that a peer may put into it, bytes.
+_COMMAND_LIMIT: Final = 64 * 1024
+#: A match of a C-FIND, or a report of storage commitment, is smaller, bytes.
+LARGEST_SAID: Final = 1024 * 1024
+#: So many messages may wait to be read; a peer that says more does not listen.
+_MOST_WAITING: Final = 10_000
 
 
 class BoundedSocket(AssociationSocket):
-    """Reads no PDU that is larger than any we would take, and closes what it shuts down."""
+    """Reads no PDU and no message that is larger than any we would take, and closes what it shuts down."""
+
+    #: Of the data set of a message, bytes.
+    largest = LARGEST_SAID
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Read `nr_bytes`; a PDU that announces too many ends the connection before its body is read.
@@ -26,7 +35,19 @@ class BoundedSocket(AssociationSocket):
         limit = max(self.assoc.ae.maximum_pdu_size, _ASSOCIATE_LIMIT)
         if nr_bytes > limit:
             raise ConnectionAbortedError(f"a PDU of {nr_bytes} bytes was announced; the most that is taken is {limit}")
+        self._bound_message()
         return super().recv(nr_bytes)
+
+    def _bound_message(self) -> None:
+        """End the connection of a peer whose message has no end: pynetdicom keeps all of it until then."""
+        dimse = self.assoc.dimse
+        message = dimse.message
+        if message is not None:
+            said = message.data_set.tell() if message.data_set is not None else 0
+            if said > self.largest or message.encoded_command_set.tell() > _COMMAND_LIMIT:
+                raise ConnectionAbortedError(f"a message goes on after {said} bytes of its data set")
+        if dimse.msg_queue.qsize() > _MOST_WAITING:
+            raise ConnectionAbortedError(f"more than {_MOST_WAITING} messages came that nobody asked for")
 
     def _shutdown_socket(self) -> None:
         # pynetdicom skips close() where shutdown() fails, as it does once the peer has gone.

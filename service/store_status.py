@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from service.errors import NotNow, NotTaken, PeerRefused, Unavailable
+from service.errors import ClassNotTaken, NotNow, NotTaken, PeerRefused, Unavailable
 
 #: PS3.4 table B.2-1: 0xA7xx, refused for want of resources, passes.
 _OUT_OF_RESOURCES: Final = 0xA7
@@ -42,7 +42,7 @@ def check_status(status: int | None, destination: str) -> None:
     if status >> 8 == _OUT_OF_RESOURCES:
         raise NotNow(f"{why}: out of resources")
     if status == _CLASS_NOT_SUPPORTED:
-        raise NotTaken(f"{why}: SOP class not supported")
+        raise ClassNotTaken(f"{why}: SOP class not supported")
     if status >> 12 in _NOT_TAKEN:
         raise NotTaken(why)
     if status in _PERMANENT:

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-import pydicom
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 
-from service import dicomweb, qido
-from service.asking import Place
+from service import dicomweb
+from service.already import is_there_already, may_be_there
 from service.config_peers import Destination
-from service.errors import NotNow, NotTaken, PeerRefused, Unavailable
+from service.errors import NotNow, NotTaken, PeerRefused
 from service.store_status import check_status
 
 #: PS3.18 table I.1-1, in the DICOM JSON model: Failed SOP Sequence, Other Failures Sequence, Referenced SOP Sequence.
@@ -62,9 +61,9 @@ def send(destination: Destination, paths: Sequence[Path], *, again: bool = False
             except NotTaken as refused:
                 why.add(str(refused))
                 _check_time(destination, start)
-                there = _is_there_already(destination, path)
+                there = is_there_already(destination, path)
                 if there is None and again and isinstance(refused, _Conflict):
-                    raise NotTaken(f"{refused}; it may have the object, of an earlier try") from refused
+                    raise may_be_there(refused) from refused
                 if not there:
                     continue
             return path
@@ -129,29 +128,6 @@ def _judge(destination: Destination, uid: str, status: int, body: bytes) -> None
         raise family(f"{destination.name} answered STOW-RS with HTTP status {status}")
     if not any(_value(each, _UID) == uid for each in _items(module, _REFERENCED)):
         raise NotNow(f"{destination.name} answered STOW-RS with HTTP status {status}, without a word on the object")
-
-
-def _is_there_already(destination: Destination, path: Path) -> bool | None:
-    """Whether an object that is refused is there, of an earlier try whose answer was lost: some refuse what they have.
-
-    The same UID of ours always names the same bytes. Asked where QIDO-RS is the proof; None where that is not, or where
-    nobody may ask. NotNow where it is not answered, which may change.
-    """
-    if destination.proven_by != "qido":
-        return None
-    wanted = ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"]
-    found = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=wanted)
-    place = Place(
-        study_instance_uid=str(found.StudyInstanceUID),
-        series_instance_uid=str(found.SeriesInstanceUID),
-        sop_instance_uid=str(found.SOPInstanceUID),
-    )
-    try:
-        return qido.find(destination, place)
-    except PeerRefused:
-        return None
-    except Unavailable as error:
-        raise NotNow(f"{destination.name} refused the object, and may have it already: {error}") from error
 
 
 def _module(body: bytes) -> dict[str, Any]:

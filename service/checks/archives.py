@@ -1,5 +1,6 @@
 """The archives of the sources: do they answer our questions, and would they send what is missing."""
 
+import time
 from collections.abc import Iterator
 
 from pydicom.uid import generate_uid
@@ -26,7 +27,8 @@ def _archive(source: str, archive: Archive, settings: Settings) -> Check:
     try:
         with peer.calling(as_peer(archive, source), contexts, calling_ae=our_ae) as association:
             accepted = {str(context.abstract_syntax) for context in association.accepted_contexts}
-            objects_of(association, source, str(generate_uid(prefix=None)), wanted=lambda _: True)
+            end = time.monotonic() + archive.timeout_s
+            objects_of(association, source, end, str(generate_uid(prefix=None)), wanted=lambda _: True)
     except SpondylError as error:
         return bad(name, str(error), f"allow {our_ae} to C-FIND at {archive.ae_title}", peer=True)
     if service not in accepted:

@@ -32,6 +32,8 @@ class Completion:
     #: Since when the archive is asked; how often it was, this time included.
     since: float
     tries: int
+    #: How often it listed, before this time, what it did not send.
+    lacked: int
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class Completions:
                 return known.fingerprint is not None
             if known is not None and not anew:
                 return True
-            news = {"wanted": ",".join(wanted), "since": now, "tries": 0, "not_before": 0.0, "fingerprint": None}
+            news = {"wanted": ",".join(wanted), "since": now, "tries": 0, "not_before": 0.0, "lacked": 0}
+            news |= {"fingerprint": None}
             entered = inserting(connection, completions).values(study_id=study_id, **news)
             connection.execute(entered.on_conflict_do_update(index_elements=["study_id"], set_=news))
             note_event(
@@ -85,6 +88,7 @@ class Completions:
                 completions.c.wanted,
                 completions.c.since,
                 completions.c.tries,
+                completions.c.lacked,
             )
             .join(studies, studies.c.id == completions.c.study_id)
             .order_by(completions.c.not_before, completions.c.study_id)
@@ -100,10 +104,10 @@ class Completions:
                     return Completion(**row)
         return None
 
-    def later(self, held: Completion, *, until: float) -> None:
-        """Hand a study back: the archive is asked again then."""
+    def later(self, held: Completion, *, until: float, lacked: int) -> None:
+        """Hand a study back: the archive is asked again then. `lacked` is counted up to now."""
         with writing(self.engine) as connection:
-            connection.execute(update(completions).where(_is_held(held)).values(not_before=until))
+            connection.execute(update(completions).where(_is_held(held)).values(not_before=until, lacked=lacked))
 
     def end(self, held: Completion, *, fingerprint: str, complete: bool, detail: str, now: float) -> bool:
         """End the asking: a folder of this fingerprint is settled at the next pass. Tell whether it was held still.

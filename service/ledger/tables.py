@@ -218,6 +218,8 @@ completions: Final = Table(
     Column("since", Float(53), nullable=False),
     Column("tries", Integer, nullable=False),
     Column("not_before", Float(53), nullable=False),
+    #: How often it listed objects that were not here after it had been asked for them.
+    Column("lacked", Integer, nullable=False, server_default="0"),
     #: Of the folder that needs nothing more, or is measured as it is; null while the archive is asked.
     Column("fingerprint", String(64)),
 )

@@ -50,9 +50,10 @@ def test_only_one_holds_a_study_until_its_time(ledger: Ledger) -> None:
     second = held(ledger, 131.0 + LONGEST_S)
     assert (first.tries, second.tries) == (1, 2)
     assert not ledger.completions.end(first, fingerprint="one", complete=True, detail="", now=300.0)
-    ledger.completions.later(second, until=400.0)
+    ledger.completions.later(second, until=400.0, lacked=2)
     assert ledger.completions.claim(now=399.0, lease_s=LONGEST_S) is None
-    assert held(ledger, 400.0).since == first.since
+    again = held(ledger, 400.0)
+    assert (again.since, again.lacked) == (first.since, 2)
 
 
 def test_more_that_came_is_asked_about_again_unless_the_limit_has_passed(ledger: Ledger) -> None:
@@ -64,7 +65,7 @@ def test_more_that_came_is_asked_about_again_unless_the_limit_has_passed(ledger:
     assert is_done(ledger, "more", anew=False)
     assert not is_done(ledger, "more", now=140.0)
     again = held(ledger, 141.0)
-    assert (140.0, 1) == (again.since, again.tries)
+    assert (140.0, 1, 0) == (again.since, again.tries, again.lacked)
 
 
 def test_a_study_that_somebody_still_sends_is_not_settled_at_once(ledger: Ledger) -> None:
@@ -80,7 +81,7 @@ def test_a_clock_that_was_set_back_puts_no_study_off(ledger: Ledger) -> None:
     """What was written before lies ahead: it is taken as now."""
     arrive(ledger, now=9_000.0)
     is_done(ledger, "one", now=9_000.0)
-    ledger.completions.later(held(ledger, 9_000.0), until=9_030.0)
+    ledger.completions.later(held(ledger, 9_000.0), until=9_030.0, lacked=0)
 
     assert ledger.clocks.set_back(now=100.0, lease_s=15.0, hold_s=30.0)
 

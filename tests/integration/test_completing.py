@@ -22,6 +22,7 @@ from whole_site import Site, site
 from service.checks.archives import archives
 from service.completing import Completer
 from service.config import Settings
+from service.ledger.switches import Paused
 from service.listening import steward_of
 from service.receiving import Announced
 from service.retrieve import GET, IntoSpool
@@ -228,6 +229,25 @@ def test_an_archive_that_does_not_send_what_it_lists_is_asked_a_few_times_only(s
 
         assert ["measured as it is: 1 of 2 objects of pacs's archive are missing"] == said(here, uid, "incomplete")
         assert ["IMAGE"] * 5 == liar.asked
+
+
+def test_an_archive_that_did_not_answer_has_its_looks_still(sqlite_url: str, tmp_path: Path) -> None:
+    """Only looks that it did answer count: one that comes back late sends its share all the same."""
+    uid = "1.2.826.0.1.3680043.10.999.56"
+    with lying(f"{uid}.2.1", f"{uid}.2.2") as (_, port), completing(sqlite_url, tmp_path, {"port": port}) as here:
+        here.bring(*slices(uid, 1))
+        completer = Completer(node=here.node)
+        here.node.ledger.switches.pause(Paused.INTAKE, actor="test", address="", why="", now=here.now)
+        assert settled(here, completer) == 0
+        for _ in range(5):
+            here.now += 10.0
+            completer.run(here.now)
+        here.node.ledger.switches.resume(Paused.INTAKE, actor="test", address="", now=here.now)
+        here.now += 10.0
+        completer.run(here.now)
+
+        assert StudyState.RECEIVING is here.study(uid).state
+        assert [] == said(here, uid, "incomplete")
 
 
 def test_a_study_waits_for_a_silent_archive_as_long_as_the_site_says(sqlite_url: str, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from servers import StoreScp, free_port, program, run_storescp, wait_until
 
 import service.deliver
 from service import peer, sop_classes
+from service.asking import FIND
 from service.config import Settings
 from service.config_peers import Destination, Tls
 from service.deliver import Deliverer, Unsendable
@@ -93,6 +94,15 @@ class Pacs:
     released: int = 0
     aborted: int = 0
     received: list[str] = field(default_factory=list)
+    #: What it says to a C-FIND that it has.
+    has: list[str] = field(default_factory=list)
+
+    def find(self, _event: evt.Event) -> Iterator[tuple[int, Dataset]]:
+        """Answer a C-FIND."""
+        for uid in self.has:
+            found = Dataset()
+            found.QueryRetrieveLevel, found.SOPInstanceUID = "IMAGE", uid
+            yield 0xFF00, found
 
     def answer(self, event: evt.Event) -> Dataset:
         """Answer a C-STORE."""
@@ -133,6 +143,7 @@ def pacs(*classes: str, port: int = 0, most: int = 10, idle_s: float = 30.0, cal
         entity.add_supported_context(sop_class)
     handlers = [
         (evt.EVT_C_STORE, state.answer),
+        (evt.EVT_C_FIND, state.find),
         (evt.EVT_ESTABLISHED, state.established),
         (evt.EVT_RELEASED, state.ended),
         (evt.EVT_ABORTED, state.broken),
@@ -372,6 +383,55 @@ def test_a_class_that_is_refused_only_by_the_answer_is_passed_over(
         state.status = status
         with pytest.raises(NotTaken, match=f"0x{status:04X}"):
             deliverer.send(at(state.port), *paths)
+        assert len(paths) == len(set(state.received))
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["over an association that was kept", "by a later try"])
+def test_what_may_be_there_already_is_not_sent_under_another_uid(
+    deliverer: Deliverer, tmp_path: Path, kept: bool
+) -> None:
+    """The answer was lost, and the object is refused then: it may be there, so no other SOP class of it goes."""
+    paths = [report(tmp_path / f"{each}.dcm", each) for each in sop_classes.REPORTS.values()]
+    with pacs() as state:
+        if kept:
+            deliverer.send(at(state.port), report(tmp_path / "before.dcm"))
+            state.received.clear()
+        state.aborts, state.status = 1, 0xC000
+        if not kept:
+            with pytest.raises(Unavailable):
+                deliverer.send(at(state.port), *paths)
+        with pytest.raises(NotTaken, match="it may have the object, of an earlier try"):
+            deliverer.send(at(state.port), *paths, again=not kept)
+        assert 2 == len(state.received)
+        assert 1 == len(set(state.received))
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_destination_that_is_asked_for_proof_is_asked_what_it_has(
+    deliverer: Deliverer, tmp_path: Path, there: bool
+) -> None:
+    """Refused in a later try: stored where a C-FIND says that it is there, else the next alternative goes."""
+    paths = [report(tmp_path / f"{each}.dcm", each) for each in sop_classes.REPORTS.values()]
+    with pacs(*sop_classes.REPORTS.values(), FIND) as state:
+        state.has = [str(pydicom.dcmread(paths[0]).SOPInstanceUID)] if there else []
+        state.status = 0xC000
+        to = at(state.port, proof="query")
+        if there:
+            assert paths[0] == deliverer.send(to, *paths, again=True)
+            assert 1 == len(state.received)
+        else:
+            with pytest.raises(NotTaken):
+                deliverer.send(to, *paths, again=True)
+            assert len(paths) == len(set(state.received))
+
+
+def test_a_class_that_is_not_supported_has_no_object_there(deliverer: Deliverer, tmp_path: Path) -> None:
+    """0x0122 in a later try: it never stored one, so the next alternative goes."""
+    paths = [report(tmp_path / f"{each}.dcm", each) for each in sop_classes.REPORTS.values()]
+    with pacs() as state:
+        state.status = 0x0122
+        with pytest.raises(NotTaken):
+            deliverer.send(at(state.port), *paths, again=True)
         assert len(paths) == len(set(state.received))
 
 

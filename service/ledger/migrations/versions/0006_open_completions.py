@@ -1,4 +1,4 @@
-"""An index of the studies whose archive is asked: they are looked for twice a second, those that were asked stay.
+"""An index of the studies whose archive is asked, which are looked for twice a second, and how often it lacked some.
 
 Revision ID: 0006
 """
@@ -13,7 +13,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create the index."""
+    """Create the index, add the column."""
+    op.add_column("completions", sa.Column("lacked", sa.Integer(), nullable=False, server_default="0"))
     op.create_index(
         "ix_completions_asked",
         "completions",
@@ -24,5 +25,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take it away."""
+    """Take both away."""
     op.drop_index("ix_completions_asked", "completions")
+    op.drop_column("completions", "lacked")
