@@ -63,7 +63,7 @@ def by_spondyl(peer: Peer, files: Sequence[Path], base: Path) -> float:
     """Send as a worker does, each object when the one before is answered; return the seconds."""
     destination = Destination(name="pacs", ae_title=peer.ae_title, host="127.0.0.1", port=peer.port)
     start = time.perf_counter()
-    with closing(Deliverer(Settings(), Spool(base / "state"), time.time, random.SystemRandom())) as deliverer:
+    with closing(Deliverer(Settings(), Spool(base / "state"), random.SystemRandom())) as deliverer:
         for path in files:
             deliverer.send(destination, path)
     return time.perf_counter() - start

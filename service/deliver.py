@@ -7,7 +7,7 @@ and the same object is sent again under the same UID. One that is reached by DIC
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -60,9 +60,8 @@ class Unsendable(SpondylError):
 class Deliverer:
     """The calls of one process to its destinations. Safe in several threads; open it after a fork, not before."""
 
-    def __init__(self, settings: Settings, spool: Spool, clock: Callable[[], float], rng: random.Random) -> None:
+    def __init__(self, settings: Settings, spool: Spool, rng: random.Random) -> None:
         self._settings = settings
-        self._clock = clock
         self._lines: dict[str, _Line] = {}
         self._lock = threading.Lock()
         #: Where the reports lie.
@@ -84,9 +83,7 @@ class Deliverer:
                 _pair_of(path)
             return stow.send(destination, paths, again=again)
         with self._lock:
-            line = self._lines.setdefault(
-                destination.name, _Line(destination, self._settings.node.ae_title, self._clock)
-            )
+            line = self._lines.setdefault(destination.name, _Line(destination, self._settings.node.ae_title))
         return line.send(paths, again=again)
 
     def close(self) -> None:
@@ -104,10 +101,9 @@ class _NotSent(Unavailable):
 class _Line:
     """The association to one destination, while there is one."""
 
-    def __init__(self, destination: Destination, calling_ae: str, clock: Callable[[], float]) -> None:
+    def __init__(self, destination: Destination, calling_ae: str) -> None:
         self._destination = destination
         self._calling_ae = calling_ae
-        self._clock = clock
         self._lock = threading.Lock()
         self._association: Association | None = None
         self._used_at = 0.0
@@ -128,7 +124,7 @@ class _Line:
                 # answer to the next report.
                 if not answered:
                     self._hang_up()
-                self._used_at = self._clock()
+                self._used_at = time.monotonic()
                 self._watch_idleness(IDLE_S)
         return sent
 
@@ -213,7 +209,7 @@ class _Line:
     def _hang_up_if_idle(self) -> None:
         with self._lock:
             self._watch = None
-            left_s = self._used_at + IDLE_S - self._clock()
+            left_s = self._used_at + IDLE_S - time.monotonic()
             if left_s > 0:
                 self._watch_idleness(left_s)
             else:

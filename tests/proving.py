@@ -107,7 +107,7 @@ def proving(
     now = time.time()
     [job] = measure(ledger, now=now)
     spool.write_report(study_of(ledger).key, f"{REPORT}.dcm", report_bytes())
-    deliverer = Deliverer(settings, spool, time.time, random.Random(1))
+    deliverer = Deliverer(settings, spool, random.Random(1))
     node = Proving(ledger=ledger, settings=settings, deliverer=deliverer, job=job, port=0)
     decisions = Decisions(ledger=ledger, settings=settings, clock=node.clock, rng=random.Random(1))
     committing = Committing(settings=settings, spool=spool, ledger=ledger.lists)

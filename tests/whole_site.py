@@ -116,7 +116,7 @@ def site(sqlite_url: str, root: Path, *ports: int, send: tuple[str, ...] = ("sr"
     spool = Spool(root)
     spool.prepare()
     ledger = Ledger.open(sqlite_url)
-    deliverer = Deliverer(settings, spool, lambda: 0.0, random.Random(1))
+    deliverer = Deliverer(settings, spool, random.Random(1))
     listener = Listener(settings=settings, spool=spool, ledger=ledger, metrics=Counting(), clock=lambda: found.now)
     listener.start()
     found = Site(

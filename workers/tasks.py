@@ -71,7 +71,7 @@ class Opened:
     def deliverer(self) -> Deliverer:
         """The associations to destinations that this process keeps open."""
         if self._deliverer is None:
-            self._deliverer = Deliverer(self._settings, self.node.spool, self.node.clock, self._rng)
+            self._deliverer = Deliverer(self._settings, self.node.spool, self._rng)
             self._stack.callback(self._deliverer.close)
         return self._deliverer
 

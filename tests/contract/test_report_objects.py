@@ -116,7 +116,7 @@ def _point(node: Node, **changes: Any) -> None:
 
 def _work(node: Node) -> None:
     """Do all jobs that wait, as a worker does: what is measured first, then what is to be sent."""
-    with closing(Deliverer(node.settings, node.spool, node.clock, random.Random(1))) as deliverer:
+    with closing(Deliverer(node.settings, node.spool, random.Random(1))) as deliverer:
         for kind in JobKind:
             for job in (each for each in node.ledger.admin.study(KEY).jobs if each.kind is kind):
                 if kind is JobKind.MEASURE:

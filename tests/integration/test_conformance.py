@@ -251,7 +251,7 @@ def _echo(destination: Destination, settings: Settings, _file: Path) -> None:
 
 def _deliver(destination: Destination, settings: Settings, file: Path) -> None:
     spool = Spool(file.parent)
-    with closing(deliver.Deliverer(settings, spool, lambda: 0.0, Random(1))) as deliverer:
+    with closing(deliver.Deliverer(settings, spool, Random(1))) as deliverer:
         deliverer.send(destination, file)
 
 

@@ -56,7 +56,7 @@ CONTEXTS = [build_context(REPORT, ExplicitVRLittleEndian)]
 @pytest.fixture
 def deliverer(tmp_path: Path) -> Iterator[Deliverer]:
     """Return a deliverer; its associations are released afterwards."""
-    deliverer = Deliverer(Settings(), Spool(tmp_path / "state"), time.time, random.Random(1))
+    deliverer = Deliverer(Settings(), Spool(tmp_path / "state"), random.Random(1))
     yield deliverer
     deliverer.close()
 
