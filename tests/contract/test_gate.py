@@ -209,7 +209,7 @@ class _Network(Deliverer):
     """Stores everything."""
 
     def __init__(self, node: Node) -> None:
-        super().__init__(node.settings, node.spool, node.clock, random.Random(1))
+        super().__init__(node.settings, node.spool, random.Random(1))
         self.stored: list[Path] = []
 
     def send(self, destination: Destination, *paths: Path, again: bool = False) -> Path:  # noqa: ARG002 - a stand-in

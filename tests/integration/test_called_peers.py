@@ -78,8 +78,10 @@ class Endless:
 
     def __call__(self, event: evt.Event) -> Iterator[Any]:
         """Say it."""
-        context = event.assoc.accepted_contexts[0].context_id
-        connection = event.assoc.dul.socket.socket
+        context = event.assoc.accepted_contexts[0].context_id or 1
+        wrapper = event.assoc.dul.socket
+        connection = wrapper.socket if wrapper is not None else None
+        assert connection is not None
         connection.setblocking(True)
         fragment = pdu(4, pdv(bytes(16_000), context=context, command=self.command, last=False))
         with contextlib.suppress(OSError):

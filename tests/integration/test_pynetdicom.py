@@ -5,6 +5,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from pynetdicom import AE, build_context, evt
@@ -97,7 +98,7 @@ def test_by_itself_it_closes_no_socket_whose_peer_has_gone() -> None:
             connection.close()
 
         threading.Thread(target=reset, daemon=True).start()
-        opened = [(evt.EVT_CONN_OPEN, lambda event: held.append(event.assoc.dul.socket.socket))]
+        opened: list[Any] = [(evt.EVT_CONN_OPEN, lambda event: held.append(event.assoc.dul.socket.socket))]
         association = entity.associate("127.0.0.1", server.getsockname()[1], evt_handlers=opened)
         assert not association.is_established
         wait_until(lambda: not association.dul.is_alive(), "its thread has ended", seconds=5)

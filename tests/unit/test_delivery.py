@@ -29,7 +29,7 @@ class Played(Deliverer):
     """Sends nothing: raises what it is told to, by destination."""
 
     def __init__(self, root: Path, settings: Settings) -> None:
-        super().__init__(settings, Spool(root), lambda: NOW, random.Random(1))
+        super().__init__(settings, Spool(root), random.Random(1))
         self.failures: dict[str, SpondylError] = {}
         self.sent: list[tuple[str, Path]] = []
 
