@@ -1,4 +1,4 @@
-"""What several processes that receive share: the socket, and how many associations and requests there are in all.
+"""What several processes that receive share: the socket, and how many associations there are in all and of a source.
 
 A slot is a lock on a file, which the kernel lets go of however its holder ends.
 """

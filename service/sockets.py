@@ -10,9 +10,8 @@ from typing import Final
 from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket
 
-#: An A-ASSOCIATE PDU may be larger than the P-DATA-TF PDUs that are negotiated in it, bytes: 128 presentation contexts
-#: (PS3.8 9.3.2.2) with every transfer syntax there is take less than this.
-_ASSOCIATE_LIMIT: Final = 512 * 1024
+from service.upper_layer import ASSOCIATE_LIMIT
+
 #: PS3.7 6.3.1: a command set of a few hundred bytes, with every UID list that a peer may put into it, bytes.
 _COMMAND_LIMIT: Final = 64 * 1024
 #: A match of a C-FIND, or a report of storage commitment, is smaller, bytes.
@@ -32,7 +31,7 @@ class BoundedSocket(AssociationSocket):
 
         pynetdicom 3.0.4 takes whatever length is announced, up to 4 GB (issue 1086).
         """
-        limit = max(self.assoc.ae.maximum_pdu_size, _ASSOCIATE_LIMIT)
+        limit = max(self.assoc.ae.maximum_pdu_size, ASSOCIATE_LIMIT)
         if nr_bytes > limit:
             raise ConnectionAbortedError(f"a PDU of {nr_bytes} bytes was announced; the most that is taken is {limit}")
         self._bound_message()

@@ -28,7 +28,7 @@ UNEXPECTED_PDU: Final = 0x02
 UNEXPECTED_PARAMETER: Final = 0x05
 INVALID_PARAMETER: Final = 0x06
 
-#: An A-ASSOCIATE-RQ may be larger than the P-DATA-TF PDUs that are negotiated in it, bytes: 128 presentation contexts
+#: An A-ASSOCIATE PDU may be larger than the P-DATA-TF PDUs that are negotiated in it, bytes: 128 presentation contexts
 #: (PS3.8 9.3.2.2) with every transfer syntax there is take less than this.
 ASSOCIATE_LIMIT: Final = 512 * 1024
 #: A-RELEASE-RQ and A-ABORT (PS3.8 9.3.6, 9.3.8) have four bytes; so much is forgiven.
