@@ -29,6 +29,7 @@ from service.logs import log
 from service.retrieve import IntoSpool, Listed, as_peer, earlier_studies, find_contexts, get, move, objects_of, said
 from service.spool import study_key
 from service.states import FINAL
+from service.storing import Counts, Storing
 from service.wiring import Node
 
 #: How often is looked for studies that wait, seconds.
@@ -67,6 +68,7 @@ class Completer:
     """Completes studies, one after the other; any number of them may run."""
 
     node: Node
+    metrics: Counts
     #: Seconds, not set back.
     timer: Callable[[], float] = time.monotonic
     #: Archives that did not answer, by their source: until when they are left in peace, and what was wrong.
@@ -214,9 +216,7 @@ class Completer:
         if archive.retrieve == "move":
             move(archive, held.source, missing, our_ae=settings.ae_title, end=end)
             return
-        keep = IntoSpool(
-            spool=self.node.spool, is_own=self.node.ledger.admin.is_own_report, largest=settings.max_object_bytes
-        )
+        keep = IntoSpool(storing=self._storing(), metrics=self.metrics, source=held.source)
         try:
             get(archive, held.source, missing, keep, our_ae=settings.ae_title, end=end)
         finally:
@@ -227,6 +227,10 @@ class Completer:
             for key, why in keep.full.items():
                 now = self.node.clock()
                 self.node.ledger.arrivals.too_large(key, why=why, now=now, since=now - SAY_AGAIN_S)
+
+    def _storing(self) -> Storing:
+        node = self.node
+        return Storing(settings=node.settings, spool=node.spool, reports=node.ledger.admin, metrics=self.metrics)
 
 
 def _lacks(held: Completion, seen: _Seen) -> str:

@@ -65,7 +65,7 @@ def _listen(settings: Settings, told: threading.Event, shared: Shared | None = N
             hearing=Hearing(decisions),
             committing=Committing(settings=settings, spool=node.spool, ledger=node.ledger.lists),
         )
-        steward = steward_of(node) if number == 0 else None
+        steward = steward_of(node, metrics) if number == 0 else None
         listener.start()
         if steward:
             steward.start()
@@ -79,7 +79,7 @@ def _listen(settings: Settings, told: threading.Event, shared: Shared | None = N
                 steward.stop()
 
 
-def steward_of(node: Node) -> Steward:
+def steward_of(node: Node, metrics: Metrics) -> Steward:
     """Return the steward of an open node, not started yet."""
     settler = Settler(
         ledger=node.ledger,
@@ -94,17 +94,19 @@ def steward_of(node: Node) -> Steward:
         settler=settler,
         reconciler=reconciler,
         alerts=told,
-        completing=_completing(node),
+        completing=_completing(node, metrics),
         is_still=node.ledger.stillness.holds,
         clock=node.clock,
     )
 
 
-def _completing(node: Node) -> Duty | None:
+def _completing(node: Node, metrics: Metrics) -> Duty | None:
     """Return the duty of those who fetch from archives, None where no source has one."""
     if not any(source.archive for source in node.settings.sources):
         return None
-    return Duty(name="complete", every_s=completing.LOOK_EVERY_S, run=completing.Completer(node=node).run)
+    return Duty(
+        name="complete", every_s=completing.LOOK_EVERY_S, run=completing.Completer(node=node, metrics=metrics).run
+    )
 
 
 def _look_for_broker(settings: Settings) -> None:

@@ -24,12 +24,11 @@ from service import peer, sop_classes
 from service.asking import FIND
 from service.config_peers import Archive, Destination
 from service.errors import NotNow, PeerRefused, Refused, StudyTooLarge, Unavailable
-from service.file_meta import file_meta
-from service.identity import is_uid, read_identity
+from service.identity import is_uid
 from service.logs import log
 from service.receiving import Announced
 from service.sockets import LARGEST_SAID
-from service.spool import Spool
+from service.storing import Counts, Storing, cause_of
 
 #: PS3.4 C.6.2: Study Root Query/Retrieve Information Model.
 MOVE: Final = "1.2.840.10008.5.1.4.1.2.2.2"
@@ -316,37 +315,30 @@ def _kept(keep: Keeper, announced: Announced, data: bytes) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class IntoSpool:
-    """Keeps what comes in the spool, as the listener does; the ledger is to be told of it."""
+    """Stores what comes as the listener does, and counts it for its source; the ledger is to be told of it."""
 
-    spool: Spool
-    #: What an object of ours is not taken for: an image or report of somebody else.
-    is_own: Callable[[str], bool]
-    #: Largest data set, bytes.
-    largest: int
+    storing: Storing
+    metrics: Counts
+    source: str
     #: Studies of which an object is durable now: Study Instance UID by key.
     arrived: dict[str, str] = field(default_factory=dict)
     #: Studies that have too many objects or bytes for another one: why, by key.
     full: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def largest(self) -> int:
+        """Of a data set, bytes."""
+        return self.storing.most_bytes
+
     def __call__(self, announced: Announced, data: bytes) -> None:
         """Keep an object."""
-        if len(data) > self.largest:
-            raise Refused(_TOO_LARGE, status=_OUT_OF_RESOURCES)
-        identity = read_identity(data, announced.transfer_syntax)
-        said = (identity.sop_class_uid, identity.sop_instance_uid)
-        if said != (announced.sop_class_uid, announced.sop_instance_uid):
-            raise Refused("the data set is not the object that was announced", status=_MISMATCH)
-        own = self.is_own(identity.sop_instance_uid)
         try:
-            stored = self.spool.store(
-                study_instance_uid=identity.study_instance_uid,
-                sop_instance_uid=identity.sop_instance_uid,
-                header=file_meta(announced),
-                data=data,
-                own=own,
-            )
-        except StudyTooLarge as refusal:
-            self.full[refusal.key] = refusal.entry
+            kept = self.storing.store(announced, iter((memoryview(data),)))
+        except Refused as refusal:
+            self.metrics.object_refused(cause_of(refusal), self.source)
+            if isinstance(refusal, StudyTooLarge):
+                self.full[refusal.key] = refusal.entry
             raise
-        if not own:
-            self.arrived[stored.key] = identity.study_instance_uid
+        if not kept.own:
+            self.metrics.received(self.source)
+            self.arrived[kept.key] = kept.identity.study_instance_uid

@@ -81,7 +81,8 @@ class Storing:
         metrics: Counts,
         door: Door | None = None,
     ) -> None:
-        self._most_bytes = settings.node.max_object_bytes
+        #: Of a data set.
+        self.most_bytes = settings.node.max_object_bytes
         self._spool = spool
         self._reports = reports
         self._metrics = metrics
@@ -101,7 +102,7 @@ class Storing:
         with self._spool.receiving() as part:
             part.begin(file_meta(announced))
             for block in blocks:
-                if part.size + len(block) > self._most_bytes:
+                if part.size + len(block) > self.most_bytes:
                     raise TooLarge
                 part.write(block)
             identity = _identity(part, announced.transfer_syntax)

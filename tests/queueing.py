@@ -18,6 +18,7 @@ from service.config import load
 from service.embedded import EmbeddedBroker
 from service.ledger import JobRow, StudyDetail
 from service.listening import steward_of
+from service.metrics import Metrics
 from service.states import StudyState
 from service.wiring import Node, open_node
 
@@ -124,7 +125,7 @@ def wait_for(node: Node, job: JobRow, state: StudyState, *, seconds: float = 60)
 @contextmanager
 def stewarded(node: Node) -> Iterator[None]:
     """Run the steward until the block ends."""
-    steward = steward_of(node)
+    steward = steward_of(node, Metrics(node.settings))
     steward.start()
     try:
         yield

@@ -31,6 +31,7 @@ from service.ledger.callers import Caller
 from service.ledger.people import Role
 from service.ledger.switches import Paused
 from service.listening import steward_of
+from service.metrics import Metrics
 from service.passwords import digest
 from service.wiring import Node, open_node
 from workers.cli import app
@@ -253,7 +254,7 @@ def test_the_steward_alerts_where_somebody_is_to_be_told(node: Node) -> None:
     """The node's steward has the duty where a way is configured, and has not where none is."""
 
     def duties(settings: Settings) -> list[str]:
-        return [each.name for each in steward_of(replace(node, settings=settings))._threads]  # noqa: SLF001 - its loops
+        return [each.name for each in steward_of(replace(node, settings=settings), Metrics(settings))._threads]  # noqa: SLF001 - its loops
 
     assert "spondyl-alert" in duties(node.settings)
     assert "spondyl-alert" not in duties(node.settings.model_copy(update={"alerts": Alerts()}))
