@@ -162,7 +162,8 @@ def test_who_may_send_is_decided_before_anything_is_sent(
     """
     ear.pause() if closed == "paused" else ear.fill()
     with closing(RawCaller(ear.port)) as caller:
-        caller.say(associate_rq(only=proposed, **{"calling": "CT1", **titles}))
+        calling, called = titles.get("calling", "CT1"), titles.get("called", "SPONDYL")
+        caller.say(associate_rq(only=proposed, calling=calling, called=called))
         kind, body = caller.read()
 
     assert (kind, tuple(body[1:4]) if kind == 3 else None) == (2 if answer is None else 3, answer)
