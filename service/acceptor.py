@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pynetdicom import AE
 from pynetdicom.association import Association
@@ -41,6 +41,19 @@ _AFTER_YOU_S: Final = 0.001
 _REST_S: Final = 0.05
 
 
+class Registrar(Protocol):
+    """Enters who was let go of by the listener itself, for those who look after it."""
+
+    def tls_refused(self, address: str) -> None:
+        """Enter a caller whose TLS handshake was refused."""
+
+    def gave_way(self, address: str) -> None:
+        """Enter a connection that was hung up on since it had waited longest."""
+
+    def aborted(self, association: Association, cause: str) -> None:
+        """Enter an association that ended without a release; one that nobody had asked for yet as well."""
+
+
 class Entity(AE):
     """An application entity that counts whoever has asked for an association, not whoever has connected."""
 
@@ -58,27 +71,28 @@ class Waiting:
         self._lock = threading.Lock()
         self._sockets: dict[Any, socket.socket] = {}
 
-    def enter(self, address: Any, connection: socket.socket) -> None:  # noqa: ANN401 - of any family
-        """Enter a caller, or the socket under which it goes on; the oldest is hung up on where there are too many."""
+    def enter(self, address: Any, connection: socket.socket) -> Any:  # noqa: ANN401 - of any family
+        """Enter a caller, or the socket under which it goes on; where there are too many `give_way`."""
         with self._lock:
             self._sockets[address] = connection
             crowded = len(self._sockets) > self._most
-        if crowded:
-            self.give_way()
+        return self.give_way() if crowded else None
 
     def leave(self, address: Any) -> None:  # noqa: ANN401 - of any family
         """Forget a caller: it has asked for an association, or is gone."""
         with self._lock:
             self._sockets.pop(address, None)
 
-    def give_way(self) -> None:
-        """Hang up on the caller that has waited longest."""
+    def give_way(self) -> Any:  # noqa: ANN401 - of any family
+        """Hang up on the caller that has waited longest; return its address, None where nobody waits."""
         with self._lock:
-            oldest = self._sockets.pop(next(iter(self._sockets)), None) if self._sockets else None
+            address = next(iter(self._sockets), None)
+            oldest = self._sockets.pop(address, None)
         if oldest is not None:
             with contextlib.suppress(OSError):
                 # Its own thread finds out, and closes it.
                 socket.socket.shutdown(oldest, socket.SHUT_RDWR)
+        return address
 
 
 class BoundedHandler(RequestHandler):
@@ -93,6 +107,7 @@ class BoundedHandler(RequestHandler):
         wire = Wire(self.request, timeout_s=entity.acse_timeout or 0, most_s=server.max_association_s)
         association = ReceivingAssociation(entity, wire=wire, receive=server.receive, max_object=server.max_object)
         association.no_longer_waits = lambda: server.waiting.leave(self.client_address)
+        association.enter_aborted = lambda cause: server.registrar.aborted(association, cause)
         association._server = server  # noqa: SLF001 - pynetdicom's own handler does the same
         association.name = f"AcceptorThread@{datetime.now(UTC):%Y%m%d%H%M%S}"
         association.set_socket(BoundedSocket(association, client_socket=self.request))
@@ -120,6 +135,7 @@ class Acceptor(ThreadedAssociationServer):
     #: Tells of an address whether a connection from there is served.
     admits: Callable[[str], bool] | None = None
     receive: Receiver
+    registrar: Registrar
     max_object: int
     max_association_s: float
 
@@ -181,7 +197,7 @@ class Acceptor(ThreadedAssociationServer):
             return listening.accept()
         except OSError as error:
             if error.errno in {errno.EMFILE, errno.ENFILE}:
-                self.waiting.give_way()
+                self._enter_gone(self.waiting.give_way())
                 time.sleep(_REST_S)
             raise
 
@@ -191,7 +207,7 @@ class Acceptor(ThreadedAssociationServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as in socketserver
         """Begin an association, after a handshake in a thread of its own where TLS is on."""
-        self.waiting.enter(client_address, request)
+        self._enter_gone(self.waiting.enter(client_address, request))
         if self._tls:
             super().process_request(request, client_address)
         else:
@@ -203,7 +219,7 @@ class Acceptor(ThreadedAssociationServer):
             request.settimeout(self.handshake_timeout_s)
             # The socket that was accepted is spent now; who is to give way in the handshake is hung up on by this one.
             request = self._tls.context().wrap_socket(request, server_side=True, do_handshake_on_connect=False)  # type: ignore[union-attr]  # see process_request
-            self.waiting.enter(client_address, request)
+            self._enter_gone(self.waiting.enter(client_address, request))
             request.do_handshake()
         except OSError as error:
             self.waiting.leave(client_address)
@@ -211,9 +227,15 @@ class Acceptor(ThreadedAssociationServer):
             gone = not isinstance(error, ssl.SSLError) or isinstance(error, ssl.SSLEOFError)
             say = log.debug if gone else log.warning
             say("TLS handshake failed", action="tls_refused", address=client_address[0], why=_reason(error))
+            if not gone:
+                self.registrar.tls_refused(client_address[0])
             self.shutdown_request(request)
             return
         super().process_request_thread(request, client_address)
+
+    def _enter_gone(self, address: Any) -> None:  # noqa: ANN401 - of any family
+        if address is not None:
+            self.registrar.gave_way(address[0])
 
     def close(self) -> None:
         """Accept no more connections; those that are open go on."""

@@ -22,6 +22,7 @@ _ADVICE: Final = (
     (_F, " h: ", "It was down for too long. C-ECHO; then retry."),
     (_F, "the worker died", "Look for out of memory in the system's log; then retry."),
     (_F, "time limit", "Raise [queue] time_limit_s; then retry."),
+    (_F, "memory limit", "Raise [queue] memory_mb where the machine has more; then retry."),
     (_F, "expected DICOM files, found none", "Its files are gone from the spool: have the study sent again."),
     (_F, "landmarks that were put are gone", "Put the landmarks again."),
     (_F, "landmarks that were put", "Put landmarks that fit, or send the image that is missing."),

@@ -5,7 +5,9 @@ associations that source may have, which SOP classes it may send. Rejections are
 trying again cannot help until somebody changes a configuration, transient where it can.
 """
 
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from pynetdicom import evt
@@ -17,10 +19,12 @@ from service.arriving import Arriving
 from service.callers import UNLISTED, Admitted, NotAdmitted, admit, may_connect
 from service.config import Settings
 from service.door import Door
+from service.errors import Refused
 from service.hearing import Hearing
 from service.logs import log
 from service.slots import NO_MORE_FILES, Shared
 from service.sop_classes import NAMES
+from service.storing import cause_of
 
 #: PS3.8 9.3.4, A-ASSOCIATE-RJ: rejected-permanent, by the service user, calling AE title not recognised.
 _CALLER_NOT_RECOGNISED: Final = (0x01, 0x01, 0x03)
@@ -30,13 +34,24 @@ _LIMIT_EXCEEDED: Final = (0x02, 0x03, 0x02)
 _CONGESTED: Final = (0x02, 0x03, 0x01)
 #: What pynetdicom rejects by itself, by (source, reason) of PS3.8 9.3.4.
 _REJECTIONS: Final[Mapping[object, str]] = {(0x01, 0x07): "called_ae_title", (0x03, 0x02): "too_many_associations"}
+#: What keeps out whoever comes while it lasts: of objects the same words.
+_PASSING: Final = frozenset({"paused", "out_of_space"})
+#: That connections give way is said no sooner than so long after the last time, seconds: a flood must not fill a log.
+_SAY_AGAIN_S: Final = 60.0
 
 
 class Counts(Protocol):
     """What is counted of associations. A source is the configured name, "unlisted" where none is known."""
 
     def association_rejected(self, cause: str, source: str) -> None:
-        """Count one: calling_ae_title, address, called_ae_title, too_many_associations, too_many_of_source, other."""
+        """Count one, or a connection that became none.
+
+        Causes: calling_ae_title, address, called_ae_title, too_many_associations, too_many_of_source, paused,
+        out_of_space, tls, gave_way, other.
+        """
+
+    def association_aborted(self, cause: str, source: str) -> None:
+        """Count one that was not released: silent, overdue, pdu_too_large, violation, not_served, left."""
 
     def context_refused(self, sop_class: str) -> None:
         """Count a presentation context that was refused, by the SOP class's name; "unknown" for all others."""
@@ -54,14 +69,21 @@ class Associations:
         door: Door | None = None,
         shared: Shared | None = None,
         hearing: Hearing | None = None,
+        require_open: Callable[[], None] = lambda: None,
     ) -> None:
+        """Take what they need; `require_open` raises Refused where nothing can be stored now."""
         self._settings = settings
+        self._require_open = require_open
         self._metrics = metrics
         self._arriving = arriving
         self._door = door
         self._shared = shared
         self._hearing = hearing
         self._slots = slots.of_sources(settings)
+        self._lock = threading.Lock()
+        #: Connections that gave way since it was said, and when it may be said again (time.monotonic).
+        self._unsaid = 0
+        self._say_again_at = 0.0
 
     def handlers(self) -> list[evt.EventHandlerType]:
         """Return what is done when an association is asked for, begins and ends."""
@@ -85,6 +107,29 @@ class Associations:
                 self._door.turned_away(calling_ae="", called_ae="", address=address, cause="address")
             log.warning("connection closed", action="association_rejected", cause="address", address=address)
         return admitted
+
+    def tls_refused(self, address: str) -> None:
+        """Count a caller that spoke no TLS, an old one, or had no certificate of ours."""
+        self._metrics.association_rejected("tls", UNLISTED)
+        if self._door is not None:
+            self._door.turned_away(calling_ae="", called_ae="", address=address, cause="tls")
+
+    def gave_way(self, address: str) -> None:
+        """Count a connection that was hung up on for others; that there are so many is said once a minute."""
+        self._metrics.association_rejected("gave_way", UNLISTED)
+        now = time.monotonic()
+        with self._lock:
+            self._unsaid += 1
+            if now < self._say_again_at:
+                return
+            count, self._unsaid, self._say_again_at = self._unsaid, 0, now + _SAY_AGAIN_S
+        log.warning("too many connections wait", action="connection_gave_way", count=count, address=address)
+
+    def aborted(self, association: Association, cause: str) -> None:
+        """Count an association that was not released; not who left before asking for one, which is a probe."""
+        asked = isinstance(association.requestor.primitive, A_ASSOCIATE)
+        if asked or cause != "left":
+            self._metrics.association_aborted(cause, self.known_as(association) if asked else UNLISTED)
 
     def source(self, association: Association) -> Admitted:
         """Return who calls; NotAdmitted."""
@@ -116,6 +161,8 @@ class Associations:
             self._admit(association)
         except NotAdmitted as refusal:
             return _CALLER_NOT_RECOGNISED, refusal.cause
+        if cause := self._why_closed(association):
+            return _CONGESTED, cause
         return _LIMIT_EXCEEDED, self._over_a_limit(association) or ""
 
     def _admit(self, association: Association) -> None:
@@ -130,6 +177,24 @@ class Associations:
         else:
             if source.configured is not None and source.configured.sop_classes:
                 _narrow(association, {*source.configured.sop_class_uids})
+
+    def _why_closed(self, association: Association) -> str:
+        """Return why an association that proposes storage is to come again later, "" where it may begin.
+
+        Who calls somebody else is not told to come again: pynetdicom rejects it for good.
+        """
+        request = association.requestor.primitive
+        if not isinstance(request, A_ASSOCIATE) or titles(association)[1] != self._settings.node.ae_title:
+            return ""
+        offered = {each.abstract_syntax for each in association.acceptor.supported_contexts}
+        proposed = {each.abstract_syntax for each in request.presentation_context_definition_list}
+        if not proposed & offered & NAMES.keys():
+            return ""
+        try:
+            self._require_open()
+        except Refused as refusal:
+            return cause_of(refusal)
+        return ""
 
     def _over_a_limit(self, association: Association) -> str | None:
         """Take the slots that an association needs; return which limit keeps it out, None where it may begin.
@@ -159,7 +224,8 @@ class Associations:
         calling_ae, called_ae, address = titles(association)
         source = self.known_as(association)
         self._metrics.association_rejected(cause, source)
-        if self._door is not None:
+        # Who comes while nobody is let in has no fault that somebody could mend.
+        if self._door is not None and cause not in _PASSING:
             self._door.turned_away(calling_ae=calling_ae, called_ae=called_ae, address=address, cause=cause)
         log.warning(
             "association rejected",

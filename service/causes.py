@@ -24,6 +24,7 @@ _WORDS: Final = (
     (" h: ", "destination_down"),
     ("the worker died", "worker_died"),
     ("time limit", "time_limit"),
+    ("memory limit", "memory_limit"),
     ("expected DICOM files, found none", "files_gone"),
     ("landmarks that were put", "landmarks"),
 )

@@ -116,6 +116,7 @@ class Completer:
         if Paused.INTAKE in self.node.ledger.switches.paused():
             return "intake is paused", False
         try:
+            self.node.spool.require_room()
             self._look(held, archive, seen)
         except SpondylError as error:
             if isinstance(error, Unavailable) and not isinstance(error, NotNow):

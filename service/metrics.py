@@ -32,8 +32,14 @@ REJECTIONS: Final = (
     "account",
     "too_many_associations",
     "too_many_of_source",
+    "paused",
+    "out_of_space",
+    "tls",
+    "gave_way",
     "other",
 )
+#: How an association ends that is not released (`associations.Counts`).
+ABORTS: Final = ("silent", "overdue", "pdu_too_large", "violation", "not_served", "left")
 #: Why an object is refused: `storing.cause_of`, and a fault of ours.
 REFUSALS: Final = (
     "out_of_space",
@@ -57,6 +63,7 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._received = self._counter("received_objects", "Objects stored, by source", "source")
         self._rejected = self._counter("rejected_associations", "Associations rejected, by cause", "cause", "source")
+        self._aborted = self._counter("aborted_associations", "Associations aborted, by cause", "cause", "source")
         self._refused = self._counter("refused_objects", "Objects refused, by cause", "cause", "source")
         self._contexts = self._counter("refused_contexts", "Presentation contexts refused, by SOP class", "sop_class")
         self._own = self._counter("own_reports_received", "Reports of ours that a PACS routed back to us")
@@ -64,6 +71,8 @@ class Metrics:
         for source in (UNLISTED, *(each.name for each in settings.sources)):
             for cause in REJECTIONS:
                 self._rejected.labels(cause, source)
+            for cause in ABORTS:
+                self._aborted.labels(cause, source)
             for cause in REFUSALS:
                 self._refused.labels(cause, source)
         self._saved_at = self._gauge("listener_timestamp_seconds", "When a listener last said that it is there")
@@ -76,6 +85,10 @@ class Metrics:
     def association_rejected(self, cause: str, source: str = UNLISTED) -> None:
         """Count an association that was rejected."""
         self._rejected.labels(cause, source).inc()
+
+    def association_aborted(self, cause: str, source: str = UNLISTED) -> None:
+        """Count an association that ended without a release."""
+        self._aborted.labels(cause, source).inc()
 
     def object_refused(self, cause: str, source: str = UNLISTED) -> None:
         """Count an object that was answered with a failure."""

@@ -216,7 +216,8 @@ def _workers(node: Node) -> Iterable[Worker]:
 
 def _pause_checks(pauses: dict[Paused, Pause]) -> Iterator[Check]:
     effects = {
-        Paused.INTAKE: "objects are answered with 0xA700 (out of resources), so that senders keep them and try again",
+        Paused.INTAKE: "senders are rejected for now, objects on open associations answered 0xA700; they keep them and "
+        "try again",
         Paused.PROCESSING: "nothing is measured or sent; what runs is finished",
     }
     for name, pause in pauses.items():

@@ -86,7 +86,13 @@ class Listener:
         self._storing = Storing(settings=settings, spool=spool, reports=ledger.admin, metrics=metrics, door=door)
         self._arriving = Arriving(ledger.arrivals, clock)
         self._associations = Associations(
-            settings=settings, metrics=metrics, arriving=self._arriving, door=door, shared=shared, hearing=hearing
+            settings=settings,
+            metrics=metrics,
+            arriving=self._arriving,
+            door=door,
+            shared=shared,
+            hearing=hearing,
+            require_open=self._storing.require_open,
         )
         self._server: Acceptor | None = None
         self._tls: Renewed | None = None
@@ -112,6 +118,7 @@ class Listener:
         except OSError as error:
             raise Misconfigured(f"node.bind, node.port: cannot listen on {node.bind}:{node.port}: {error}") from error
         server.admits = self._associations.may_connect
+        server.registrar = self._associations
         server.receive = self._on_store
         server.max_object = node.max_object_bytes
         server.max_association_s = node.max_association_s

@@ -39,6 +39,8 @@ _CAUSES: Final[Mapping[type[Over], str]] = {
     Overdue: "overdue",
     Left: "left",
 }
+#: As above, of one that asked for a service that its presentation context does not have: pynetdicom aborts it.
+_NOT_SERVED: Final = "not_served"
 #: PS3.8 9.3.1: what a P-DATA-TF PDU has around its one fragment, bytes.
 _AROUND: Final = 6
 
@@ -82,6 +84,8 @@ class ReceivingAssociation(Association):
         self.afterwards: list[Callable[[], None]] = []
         #: Called once somebody has asked for an association, or has left before.
         self.no_longer_waits: Callable[[], None] = lambda: None
+        #: Called with the cause once it has ended without a release, whoever ended it.
+        self.enter_aborted: Callable[[str], None] = lambda _: None
 
     def run_reactor(self) -> None:
         """Serve the association from its request to its end; whatever happens, the connection is closed afterwards."""
@@ -206,24 +210,31 @@ class ReceivingAssociation(Association):
         self.acse.send_abort(0x00)
         self._ended(evt.EVT_ABORTED)
         self._kill = True
-        if threading.current_thread() is not self:
+        if threading.current_thread() is self:
+            self._say_aborted(_NOT_SERVED)
+        else:
             self._wire.stop_reading()
 
     def _aborted(self, why: Over) -> None:
+        if self.is_aborted:
+            return
+        self._say_aborted(_CAUSES[type(why)])
+        if isinstance(self.requestor.primitive, A_ASSOCIATE):
+            self.is_aborted = True
+            self._ended(evt.EVT_ABORTED)
+
+    def _say_aborted(self, cause: str) -> None:
         request, address = self.requestor.primitive, self.requestor.address_info
         # Whoever has not asked for an association is a port scanner or a probe: there are many, and nothing is lost.
         say = log.warning if isinstance(request, A_ASSOCIATE) else log.debug
-        if not self.is_aborted:
-            say(
-                "association aborted",
-                action="association_aborted",
-                cause=_CAUSES[type(why)],
-                calling_ae=(request.calling_ae_title or "") if isinstance(request, A_ASSOCIATE) else "",
-                address=address.address if address else "",
-            )
-        if isinstance(request, A_ASSOCIATE) and not self.is_aborted:
-            self.is_aborted = True
-            self._ended(evt.EVT_ABORTED)
+        say(
+            "association aborted",
+            action="association_aborted",
+            cause=cause,
+            calling_ae=(request.calling_ae_title or "") if isinstance(request, A_ASSOCIATE) else "",
+            address=address.address if address else "",
+        )
+        self.enter_aborted(cause)
 
     def _ended(self, event: evt.NotificationEvent) -> None:
         self.is_established = False

@@ -271,6 +271,12 @@ class Spool:
         shutil.rmtree(aside, ignore_errors=True)
         return True
 
+    def require_room(self) -> None:
+        """Raise OutOfSpace where not a byte may be written; a disk that cannot be asked says so when written to."""
+        with contextlib.suppress(OSError):
+            if not self.free_bytes():
+                raise OutOfSpace("no room: the disk has as little left as must stay free")
+
     def free_bytes(self) -> int:
         """Return how many bytes may still be written, before the reserve is touched."""
         disk = os.statvfs(self._objects)

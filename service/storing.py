@@ -88,6 +88,12 @@ class Storing:
         self._metrics = metrics
         self._door = door
 
+    def require_open(self) -> None:
+        """Raise Closed while the intake is paused, OutOfSpace while the disk is below its reserve."""
+        if self._door is not None:
+            self._door.require_open()
+        self._spool.require_room()
+
     def store(
         self, announced: Announced, blocks: Iterator[memoryview], *, check: Callable[[Identity], None] | None = None
     ) -> Kept:

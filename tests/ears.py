@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from service.config import Settings
+from service.door import Door
 from service.hearing import Hearing
 from service.receive import Listener
 from service.spool import Spool
@@ -35,6 +36,7 @@ class QuietEar:
     listener: Listener
     counted: Counting
     root: Path
+    spool: Spool
 
     @property
     def port(self) -> int:
@@ -55,7 +57,7 @@ class QuietEar:
 
 
 @contextmanager
-def quiet_ear(root: Path, *, min_free_bytes: int = 0, **node: object) -> Iterator[QuietEar]:
+def quiet_ear(root: Path, *, min_free_bytes: int = 0, door: Door | None = None, **node: object) -> Iterator[QuietEar]:
     """Run a listener; `node` is a section of the configuration."""
     spool = Spool(root, min_free_bytes=min_free_bytes)
     spool.prepare()
@@ -70,9 +72,9 @@ def quiet_ear(root: Path, *, min_free_bytes: int = 0, **node: object) -> Iterato
     settings = Settings.model_validate(document)
     proofs = SimpleNamespace(of_transaction=lambda _: None)
     hearing = Hearing(SimpleNamespace(settings=settings, ledger=SimpleNamespace(proofs=proofs)))  # type: ignore[arg-type]
-    listener = Listener(settings=settings, spool=spool, ledger=ledger, metrics=counted, hearing=hearing)
+    listener = Listener(settings=settings, spool=spool, ledger=ledger, metrics=counted, hearing=hearing, door=door)
     listener.start()
     try:
-        yield QuietEar(listener=listener, counted=counted, root=root)
+        yield QuietEar(listener=listener, counted=counted, root=root, spool=spool)
     finally:
         listener.stop()

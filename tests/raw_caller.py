@@ -19,14 +19,18 @@ CT_CONTEXT, ECHO_CONTEXT = 1, 3
 
 
 def associate_rq(
-    *, max_pdu: int = 16384, called: str = "SPONDYL", calling: str = "RAW", more: tuple[str, ...] = ()
+    *,
+    max_pdu: int = 16384,
+    called: str = "SPONDYL",
+    calling: str = "RAW",
+    more: tuple[str, ...] = (),
+    only: tuple[str, ...] = (CT, VERIFICATION),
 ) -> bytes:
     """Return an A-ASSOCIATE-RQ for CT and Verification in explicit VR, and for `more`: contexts 5, 7 and so on."""
     request = A_ASSOCIATE()
     request.application_context_name = "1.2.840.10008.3.1.1.1"
     request.calling_ae_title, request.called_ae_title = calling, called
-    contexts = [build_context(CT, EXPLICIT), build_context(VERIFICATION, EXPLICIT)]
-    contexts += [build_context(sop_class, EXPLICIT) for sop_class in more]
+    contexts = [build_context(sop_class, EXPLICIT) for sop_class in (*only, *more)]
     for place, context in enumerate(contexts):
         context.context_id = CT_CONTEXT + 2 * place
     request.presentation_context_definition_list = contexts

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from celery.exceptions import SoftTimeLimitExceeded
 
 from service.deliver import backoff_s
-from service.errors import OutOfSpace, SpondylError, Unavailable
+from service.errors import Misconfigured, OutOfSpace, SpondylError, Unavailable
 from service.ledger import Claim
 from service.logs import log
 from service.wiring import Node
@@ -49,17 +49,21 @@ def boundary(node: Node, claim: Claim, rng: random.Random) -> Iterator[None]:
         _give_up(node, claim, who=error.who, why=str(error))
     except SoftTimeLimitExceeded as error:
         _fault(node, claim, rng, error, why="the time limit passed (queue.time_limit_s)")
+    except MemoryError as error:
+        _fault(node, claim, rng, error, who=Misconfigured.who, why="the memory limit was reached (queue.memory_mb)")
     except Exception as error:  # noqa: BLE001 - the task wrapper: a bug must end in the ledger
         _fault(node, claim, rng, error, why=type(error).__name__)
 
 
-def _fault(node: Node, claim: Claim, rng: random.Random, error: Exception, *, why: str) -> None:
+def _fault(
+    node: Node, claim: Claim, rng: random.Random, error: Exception, *, why: str, who: str = SpondylError.who
+) -> None:
     """Try again while attempts are left: a fault of the machine looks like a bug."""
     log.error("a try failed", action="try_failed", **_names(claim), exc_info=error)
     if claim.job.faults + 1 < node.settings.queue.max_attempts:
         _postpone(node, claim, rng, why=why, fault=True)
     else:
-        _give_up(node, claim, who=SpondylError.who, why=why)
+        _give_up(node, claim, who=who, why=why)
 
 
 def _postpone(node: Node, claim: Claim, rng: random.Random, *, why: str, fault: bool = False) -> None:

@@ -18,6 +18,7 @@ from service.messages import JobKind
 from service.wiring import Node, open_node
 from workers.boundary import Work, work_on
 from workers.measuring import measure_job
+from workers.memory import address_space, limited
 
 #: Two processes may choose the same job at once; whoever comes second chooses again, so often.
 _CHOICES = 8
@@ -32,6 +33,8 @@ class Opened:
         self._node: Node | None = None
         self._deliverer: Deliverer | None = None
         self._rng = random.SystemRandom()
+        #: What the process had before its first study, bytes of address space.
+        self._had = 0
 
     @property
     def in_a_row_s(self) -> float:
@@ -57,8 +60,14 @@ class Opened:
                 chosen = self.node.ledger.jobs.most_urgent(job_id, now=self.node.clock())
             except SpondylError:
                 chosen = job_id  # whatever is wrong, `do` says so
-            if self.do(chosen, measure_job) or chosen == job_id:
+            if self.do(chosen, self._measure) or chosen == job_id:
                 return
+
+    def _measure(self, node: Node, claim: Claim) -> None:
+        """Measure within the limit of memory; what decides about an error is outside it."""
+        self._had = self._had or address_space()
+        with limited(self._had, more_mb=self._settings.queue.memory_mb):
+            measure_job(node, claim)
 
     @property
     def node(self) -> Node:

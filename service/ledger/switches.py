@@ -14,7 +14,7 @@ from service.ledger.tables import columns
 class Paused(StrEnum):
     """What can be paused."""
 
-    #: C-STORE is answered with 0xA700, so that senders keep what they have and try again.
+    #: Who would store is rejected for now, an object on an open association answered 0xA700: senders try again.
     INTAKE = "intake"
     #: No job is begun; those that run end.
     PROCESSING = "processing"

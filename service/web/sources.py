@@ -25,6 +25,7 @@ _CAUSES: Final = {
     "called_ae_title": "it calls us by another AE title than ours",
     "too_many_associations": "too many associations at once ([node] max_associations)",
     "too_many_of_source": "too many associations of this source at once (its max_associations)",
+    "tls": "its TLS handshake was refused: no TLS, an old version, or no certificate of our CA",
     "other": "what it asked for is no association of ours",
 }
 

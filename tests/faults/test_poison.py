@@ -42,3 +42,28 @@ def test_a_poison_study_is_put_aside(node: Node, tmp_path: Path) -> None:
 
     assert len(tries(tmp_path)) == 4
     assert len(set(tries(tmp_path))) >= 3
+
+
+#: Half a gigabyte beyond what the process has, the least that may be configured.
+FRUGAL = "settings = settings.model_copy(update={'queue': settings.queue.model_copy(update={'memory_mb': 512})})"
+
+
+def test_a_study_that_takes_too_much_memory_fails_by_name(node: Node, tmp_path: Path) -> None:
+    """It is tried queue.max_attempts times (2 here), and says which setting and who must act; the worker goes on.
+
+    No process is lost, and a study that stays below the limit is measured in one of them.
+    """
+    greedy = settled(node)
+    statement = f"bytearray((600 if claim.job.study_id == {greedy.study_id} else 300) << 20); {FINISH}"
+    with worker(tmp_path, statement, keeping=FRUGAL) as said, stewarded(node):
+        node.dispatch(greedy)
+        found = wait_for(node, greedy, StudyState.FAILED)
+        modest = settled(node)
+        node.dispatch(modest)
+        wait_for(node, modest, StudyState.NOT_ANALYSABLE)
+
+    assert [(JobState.FAILED, 2)] == [(job.state, job.attempts) for job in found.jobs]
+    assert found.study.who == "the administrator of this node"
+    assert found.study.reason == "the memory limit was reached (queue.memory_mb)"
+    assert ["MemoryError"] * 2 == [line["error"] for line in said() if line["action"] == "try_failed"]
+    assert [] == [line for line in said() if line["action"] in {"worker_ended", "job_released"}]

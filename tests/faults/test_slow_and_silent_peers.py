@@ -6,6 +6,7 @@ fills: tests/faults/test_disks.py; random and malformed PDUs: tests/integration/
 """
 
 import os
+import re
 import socket
 import struct
 import threading
@@ -196,10 +197,12 @@ def test_the_slow_ones_take_no_memory_and_leave_nothing(ended: Ended) -> None:
 
 
 def test_who_was_cut_off_is_said(node: Running, ended: Ended) -> None:
-    """By cause, for the administrator: silence, time used up, a PDU beyond the limit."""
+    """By cause, for the administrator: silence, time used up, a PDU beyond the limit; in the log and in the metrics."""
     assert ended.after_s
     for cause in ("silent", "overdue", "pdu_too_large"):
         assert f"cause={cause}" in node.log or f'"cause": "{cause}"' in node.log
+        counted = rf'spondyl_aborted_associations_total\{{cause="{cause}",source="unlisted"\}} [1-9]'
+        assert re.search(counted, _saved_counts(node, counted))
 
 
 # ---- what arrives broken
@@ -347,17 +350,18 @@ def test_a_study_without_an_end_is_refused_and_says_so(node: Running) -> None:
     assert [each.detail for each in told] == [
         "study.max_objects: the study has 3 objects; who must act: the administrator of this node"
     ]
-    assert 'cause="study_too_large"' in _saved_counts(node)
+    counted = r'spondyl_refused_objects_total\{cause="study_too_large",source="unlisted"\} [1-9]'
+    assert re.search(counted, _saved_counts(node, counted))
 
 
-def _saved_counts(node: Running) -> str:
+def _saved_counts(node: Running, wanted: str) -> str:
     folder = node.folder / "state" / "metrics"
     text = ""
 
     def found() -> bool:
         nonlocal text
         text = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.prom"))
-        return "study_too_large" in text
+        return re.search(wanted, text) is not None
 
     wait_until(found, "the counts are saved", seconds=10)
     return text

@@ -17,7 +17,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # m
 from service import peer
 from service.config import Settings
 from service.config_peers import Destination
-from service.errors import OutOfSpace
+from service.errors import OutOfSpace, Unavailable
 from service.receive import Listener
 from service.spool import Spool, study_key
 
@@ -128,7 +128,7 @@ def test_a_start_on_a_full_disk_is_no_fault_of_the_configuration(small_disk: Pat
 
 
 def test_the_node_stays_up_on_a_full_disk(small_disk: Path) -> None:
-    """The sender is told 0xA700, nothing half-written is left, and the next C-ECHO is answered."""
+    """0xA700, and full to the last byte a rejection for now; nothing half-written is left, C-ECHO is answered."""
     spool = Spool(small_disk)
     spool.prepare()
     fill(spool)
@@ -144,6 +144,10 @@ def test_the_node_stays_up_on_a_full_disk(small_disk: Path) -> None:
             answer = association.send_c_store(big_image())
             assert (answer.Status, answer.ErrorComment.split()[1:3]) == (0xA700, ["bytes", "are"])
             assert association.send_c_echo().Status == 0x0000
+        with contextlib.suppress(OSError):
+            (small_disk / "rest").write_bytes(bytes(1_000_000))
+        with pytest.raises(Unavailable, match="rejected"), peer.calling(node, contexts, calling_ae="CT1"):
+            pass
     finally:
         listener.stop()
     assert list((small_disk / "incoming").iterdir()) == []

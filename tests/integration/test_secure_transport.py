@@ -135,6 +135,7 @@ def test_the_oldest_of_those_silent_in_the_handshake_gives_way(ear: QuietEar, mo
             caller.setblocking(False)
             with pytest.raises(BlockingIOError):
                 caller.recv(1)
+        assert ear.counted.of("association_rejected") == ["gave_way"]
 
 
 def test_orthanc_is_called_and_calls_over_tls(

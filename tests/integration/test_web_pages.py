@@ -458,6 +458,15 @@ def test_who_calls_another_title_needs_no_line(node: Node, client: Client) -> No
     assert "" == line(_caller(cause="called_ae_title"), set())
 
 
+def test_who_was_refused_in_the_handshake_is_listed_without_a_title(node: Node, client: Client) -> None:
+    """Its address and what was amiss stand there; no lines would let it in, a certificate would."""
+    node.ledger.callers.note([_caller(title="", cause="tls")])
+    page = _page(client, "/sources")
+
+    assert ("not said" in page, "its TLS handshake was refused" in page, "10.0.0.3" in page) == (True, True, True)
+    assert "" == line(_caller(title="", cause="tls"), set())
+
+
 def test_the_configuration_shows_no_secret(node: Node, client: Client) -> None:
     """What is in force stands there, without the ledger's password."""
     page = _page(client, "/configuration")

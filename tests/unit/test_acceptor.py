@@ -32,8 +32,8 @@ def is_open(far: socket.socket) -> bool:
 def test_the_oldest_gives_way(pairs: list[tuple[socket.socket, socket.socket]]) -> None:
     """One more than there may be: the one that has waited longest is hung up on, the others stay."""
     waiting = Waiting(most=2)
-    for number, (near, _) in enumerate(pairs):
-        waiting.enter(number, near)
+    gone = [waiting.enter(number, near) for number, (near, _) in enumerate(pairs)]
+    assert gone == [None, None, 0]
     assert [is_open(far) for _, far in pairs] == [False, True, True]
 
 
@@ -49,4 +49,4 @@ def test_who_has_asked_no_longer_gives_way(pairs: list[tuple[socket.socket, sock
 
 def test_nobody_gives_way_where_nobody_waits() -> None:
     """No files may be opened, and no caller is to blame."""
-    Waiting(most=1).give_way()
+    assert Waiting(most=1).give_way() is None

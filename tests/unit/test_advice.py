@@ -12,6 +12,7 @@ from service.states import StudyState
         (StudyState.FAILED, "pacs: AE title not recognised", "registered"),
         (StudyState.FAILED, "the worker died 3 times", "memory"),
         (StudyState.FAILED, "the time limit passed (queue.time_limit_s)", "time_limit_s"),
+        (StudyState.FAILED, "the memory limit was reached (queue.memory_mb)", "memory_mb"),
         (StudyState.FAILED, "expected DICOM files, found none", "sent again"),
         (StudyState.FAILED, "pacs: pacs does not take this object: SR: answered status 0xA900", "SR classes"),
         (StudyState.FAILED, "pacs: pacs answered status 0x0124", "log"),

@@ -185,6 +185,15 @@ def test_what_somebody_must_act_on_is_given_up_by_name(family: type[SpondylError
     assert decided(Jobs(), raising(family("because"))) == [("given up", family.who, "because")]
 
 
+def test_a_study_that_takes_too_much_memory_is_a_fault_that_the_administrator_can_mend() -> None:
+    """Tried again while attempts are left, then given up: the setting is named, and who must act."""
+    why = "the memory limit was reached (queue.memory_mb)"
+    tried, last = (decided(Jobs(faults=n), raising(MemoryError(PATIENT)), max_attempts=2) for n in (0, 1))
+
+    assert [("postponed", why, True)] == [(*decision[:2], decision[3]) for decision in tried]
+    assert last == [("given up", "the administrator of this node", why)]
+
+
 def test_a_fault_is_tried_again_while_attempts_are_left(stream: io.StringIO) -> None:
     """A bug is tried again, then given up for the developers; its text is never kept, its type and place are.
 

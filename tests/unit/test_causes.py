@@ -14,6 +14,7 @@ from service.states import StudyState
         ("pacs does not take this object: Comprehensive SR: SOP class not supported", "sop_class"),
         ("pacs answered status 0x0124", "refused"),
         ("cloud answered STOW-RS with HTTP status 404", "refused"),
+        ("the memory limit was reached (queue.memory_mb)", "memory_limit"),
         ("for 72 h: pacs does not answer, or hangs up, at 10.0.0.1:104", "destination_down"),
         ("something that nobody has seen yet", "other"),
     ],

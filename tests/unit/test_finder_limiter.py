@@ -1,12 +1,15 @@
 """The limiter sees every descendant and counts what they hold."""
 
+import json
 import os
 import subprocess
 import sys
 
 import psutil
 
+from workers.finders import limiter
 from workers.finders.limiter import descendants, holds_more
+from workers.memory import address_space, limited
 
 GRANDCHILD = (
     "import subprocess, sys\n"
@@ -25,6 +28,16 @@ def test_descendants_of_any_session_are_found() -> None:
 
     assert {child.pid, grandchild} <= set(found)
     assert not {os.getpid(), os.getppid()} & set(found)
+
+
+def test_a_finder_is_not_held_to_the_address_space_of_its_worker() -> None:
+    """Under a worker's soft limit the program has the hard one: its libraries reserve many times what they use."""
+    program = "import resource, sys; sys.exit(resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY)"
+    command = [sys.executable, "-I", "-S", limiter.__file__, str(os.getpid()), "60", str(1 << 30)]
+    with limited(address_space(), more_mb=512):
+        done = subprocess.run([*command, sys.executable, "-c", program], capture_output=True, check=True, timeout=60)
+
+    assert {"ended": "exit", "code": 0} == json.loads(done.stdout)
 
 
 def test_memory_is_what_processes_hold() -> None:

@@ -119,6 +119,7 @@ def test_what_a_listener_counts_is_shown_by_another_process(settings: Settings) 
         listener.received("ct1")
     listener.association_rejected("called_ae_title")
     listener.association_rejected("too_many_of_source", "ct1")
+    listener.association_aborted("silent", "ct1")
     listener.object_refused("out_of_space", "ct1")
     listener.context_refused("CT Image Storage")
     listener.own_report()
@@ -128,6 +129,7 @@ def test_what_a_listener_counts_is_shown_by_another_process(settings: Settings) 
     assert page["spondyl_received_objects_total", "ct1"] == 3
     assert page["spondyl_rejected_associations_total", "called_ae_title", "unlisted"] == 1
     assert page["spondyl_rejected_associations_total", "too_many_of_source", "ct1"] == 1
+    assert page["spondyl_aborted_associations_total", "silent", "ct1"] == 1
     assert page["spondyl_refused_objects_total", "out_of_space", "ct1"] == 1
     assert page["spondyl_refused_contexts_total", "CT Image Storage"] == 1
     assert page["spondyl_own_reports_received_total",] == 1
@@ -141,12 +143,19 @@ def test_every_cause_is_counted_from_the_start(settings: Settings) -> None:
     Metrics(with_source).save(104, free_bytes=0)
     Metrics(with_source).save_intake(8080)
     page = shown(Metrics(with_source), Answers())
-    rejected = re.findall(r"\w+", (Counts.association_rejected.__doc__ or "").partition(":")[2])
+    rejected, aborted = (
+        re.findall(r"\w+", (said.__doc__ or "").partition(":")[2])
+        for said in (Counts.association_rejected, Counts.association_aborted)
+    )
     refused = {cause_of(refusal) for refusal in (OutOfSpace(), TooLarge(), StudyTooLarge(), Refused(), Closed())}
 
     assert {0} == {
         page[f"spondyl_{name}_total", cause, source]
-        for name, causes in (("rejected_associations", {*rejected, "account"}), ("refused_objects", refused))
+        for name, causes in (
+            ("rejected_associations", {*rejected, "account"}),
+            ("aborted_associations", aborted),
+            ("refused_objects", refused),
+        )
         for cause in causes
         for source in ("ct1", "unlisted")
     }

@@ -303,7 +303,17 @@ def test_the_reserve_is_kept(tmp_path: Path) -> None:
         spool.store(study_instance_uid=STUDY, sop_instance_uid="1", header=b"", data=b"x")
     assert refusal.value.status == 0xA700
     assert spool.free_bytes() == 0
+    with pytest.raises(OutOfSpace, match="must stay free"):
+        spool.require_room()
     assert (spool.files(KEY), parts(tmp_path)) == ([], [])
+
+
+def test_room_is_there_where_it_cannot_be_asked_for(tmp_path: Path) -> None:
+    """Above the reserve, and where the folder is away: whoever writes to that is told what is wrong."""
+    spool = Spool(tmp_path)
+    spool.require_room()
+    spool.prepare()
+    spool.require_room()
 
 
 def test_the_reserve_is_kept_from_what_is_made_too(tmp_path: Path) -> None:

@@ -56,12 +56,15 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _prepare() -> None:
-    """Adopt orphans, hear of the parent's death, write no core files: they would hold images."""
+    """Adopt orphans, hear of the parent's death, write no core files, which would hold images; lift another limit."""
     libc = ctypes.CDLL(None)
     signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # The worker's own limit (`workers.memory`), of address space.
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def _watched(program: int, end: float, memory_bytes: int) -> tuple[str, int]:
