@@ -4,8 +4,8 @@ VENV := .venv
 VIEWERS := tests/viewers/node_modules/.package-lock.json
 BIN := $(VENV)/bin
 SPONDYL := $(BIN)/spondyl
-# Three processes a core of the machine that CI has: these tests wait for servers as much as they compute. What comes when,
-# and which tests go to one process together, is said in tests/sharing.py.
+# Three processes a core of the machine that CI has: these tests wait for servers as much as they compute. What comes
+# when, and which tests go to one process together, is said in tests/sharing.py.
 TOGETHER := -n 6 --dist loadfile --no-loadscope-reorder
 TIERS := tests/faults tests/e2e tests/integration tests/contract tests/accuracy tests/architecture
 # Containers often say that no compiled Python is kept: each of the hundreds of processes that tests start would compile

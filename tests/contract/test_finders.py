@@ -325,9 +325,7 @@ def test_a_finder_dies_with_its_worker(images: list[Path], tmp_path: Path) -> No
     (tmp_path / "run").mkdir()
     worker = subprocess.Popen([sys.executable, "-c", code])
     try:
-        wait_until(
-            lambda: pid.is_file() and pid.read_text(encoding="ascii") != "", "the finder runs", seconds=10, step=0.02
-        )
+        wait_until(lambda: pid.is_file() and pid.read_text(encoding="ascii") != "", "the finder runs", step=0.02)
         finder = int(pid.read_text(encoding="ascii"))
         assert not _gone(finder)
     finally:
