@@ -4,10 +4,13 @@ VENV := .venv
 VIEWERS := tests/viewers/node_modules/.package-lock.json
 BIN := $(VENV)/bin
 SPONDYL := $(BIN)/spondyl
-# Two processes a core of the machine that CI has: these tests wait for servers more than they compute. The longest come
-# first, and which tests go to one process together is said in tests/sharing.py.
-TOGETHER := -n 4 --dist loadfile --no-loadscope-reorder
+# Three processes a core of the machine that CI has: these tests wait for servers as much as they compute. What comes
+# when, and which tests go to one process together, is said in tests/sharing.py.
+TOGETHER := -n 6 --dist loadfile --no-loadscope-reorder
 TIERS := tests/faults tests/e2e tests/integration tests/contract tests/accuracy tests/architecture
+# Containers often say that no compiled Python is kept: each of the hundreds of processes that tests start would compile
+# all of ours again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test unit lint format coverage codes schemas conformance bench campaign servers viewers clean help
 
@@ -42,8 +45,7 @@ $(VIEWERS): tests/viewers/package.json tests/viewers/package-lock.json | servers
 lint: $(VENV)/.dev ## Check style, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/mypy --config-file pyproject.toml tests benchmarks
+	$(BIN)/mypy service workers sr_templates tests benchmarks
 	$(BIN)/lint-imports
 
 # Two at a time where one waits for the network or needs one core: apt and npm beside pip, mypy beside the tests of units.

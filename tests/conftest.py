@@ -12,7 +12,7 @@ from accuracy_table import pytest_terminal_summary, tell
 from hypothesis import settings
 from ledgers import empty_sqlite, ledger, ledger_url, shared_postgres, sqlite_url
 from servers import orthanc, postgres_server, postgres_url, storescp, valkey
-from sharing import pytest_xdist_make_scheduler
+from sharing import pytest_collection_modifyitems, pytest_xdist_make_scheduler
 
 __all__ = [
     "empty_sqlite",
@@ -21,6 +21,7 @@ __all__ = [
     "orthanc",
     "postgres_server",
     "postgres_url",
+    "pytest_collection_modifyitems",
     "pytest_terminal_summary",
     "pytest_xdist_make_scheduler",
     "shared_postgres",

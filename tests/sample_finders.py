@@ -1,4 +1,7 @@
-"""Finders that do what a finder can do, well or badly, and how a test installs them."""
+"""Finders that do what a finder can do, well or badly.
+
+Each is imported by a process of its own, many times a run: nothing here imports what a finder has no use for.
+"""
 
 import json
 import os
@@ -6,14 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Collection
+from typing import Final
 
-import pytest
-
-from service.config import Settings
 from workers.finders.protocol import CannotRun, FinderAnswer, FinderSetup, FinderTask, LandmarkFinder, NothingFound
 
 CT: Final = "1.2.840.10008.5.1.4.1.1.2"
@@ -184,28 +182,3 @@ NAMES: Final = {
     "lists-settings": "sample_finders:lists_settings",
     "not-there": "no_such_module:Finder",
 }
-
-
-def install(folder: Path, monkeypatch: pytest.MonkeyPatch, names: dict[str, str], *paths: Path) -> None:
-    """Make a distribution with these entry points, visible to this process and to those that it starts."""
-    site = folder / "site"
-    metadata = site / "sample_finders-1.dist-info"
-    metadata.mkdir(parents=True)
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: sample-finders\nVersion: 1\n", encoding="utf-8")
-    lines = ["[spondyl.landmark_finders]", *(f"{name} = {where}" for name, where in names.items())]
-    (metadata / "entry_points.txt").write_text("\n".join(lines), encoding="utf-8")
-    monkeypatch.syspath_prepend(site)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (site, *paths))))
-
-
-def settings(root: Path, **finder: Any) -> Settings:
-    """Return settings with this finder, its folder of state in `root`."""
-    return Settings.model_validate({"storage": {"root": str(root)}, "finder": finder})
-
-
-@contextmanager
-def executable(path: Path, text: str) -> Iterator[Path]:
-    """Give an executable file of this text."""
-    path.write_text(text, encoding="utf-8")
-    path.chmod(0o755)
-    yield path

@@ -5,10 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
+from finder_sites import executable, install, settings
 from pydicom import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 from report_samples import dx_lateral
-from sample_finders import executable, install, settings
 
 from service.config import load
 from sr_templates.findings import LandmarkSource

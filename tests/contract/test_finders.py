@@ -14,8 +14,9 @@ from typing import Any
 import psutil
 import pytest
 from annotated import annotation, graphic, presentation
+from finder_sites import install, settings
 from report_samples import STUDY, ct_slice, dx_lateral, patient_points
-from sample_finders import NAMES, PATIENT, install, settings
+from sample_finders import NAMES, PATIENT
 from servers import wait_until
 from spooled import write
 
@@ -316,7 +317,7 @@ def test_a_finder_dies_with_its_worker(images: list[Path], tmp_path: Path) -> No
     """A worker that is killed takes its finder along."""
     pid = tmp_path / "pid"
     code = (
-        "import sys; from pathlib import Path; from sample_finders import settings; from workers.finders.run import *\n"
+        "import sys; from pathlib import Path; from finder_sites import settings; from workers.finders.run import *\n"
         f"finder = settings(Path({str(tmp_path)!r}), name='sleeps', model={str(pid)!r}).finder\n"
         f"images = [Image(path=Path({str(images[0])!r}), sop_class_uid='1.2.840.10008.5.1.4.1.1.2')]\n"
         f"run(finder, Path({str(tmp_path / 'run')!r}), study='x', study_instance_uid='1.2', images=images)\n"
@@ -324,9 +325,7 @@ def test_a_finder_dies_with_its_worker(images: list[Path], tmp_path: Path) -> No
     (tmp_path / "run").mkdir()
     worker = subprocess.Popen([sys.executable, "-c", code])
     try:
-        wait_until(
-            lambda: pid.is_file() and pid.read_text(encoding="ascii") != "", "the finder runs", seconds=10, step=0.02
-        )
+        wait_until(lambda: pid.is_file() and pid.read_text(encoding="ascii") != "", "the finder runs", step=0.02)
         finder = int(pid.read_text(encoding="ascii"))
         assert not _gone(finder)
     finally:

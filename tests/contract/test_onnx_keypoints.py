@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from finder_sites import settings
 from keypoint_network import (
     CORNERS,
     INPUT,
@@ -18,7 +19,6 @@ from keypoint_network import (
     radiograph,
 )
 from report_samples import STUDY
-from sample_finders import settings
 
 from service.checks.check import Verdict
 from service.checks.finder import finder as finder_checks

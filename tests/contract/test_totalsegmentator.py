@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from finder_sites import executable, settings
 from pydicom import Dataset, FileMetaDataset, dcmread
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from report_samples import FRAME_OF_REFERENCE, STUDY, header
-from sample_finders import PATIENT, executable, settings
+from sample_finders import PATIENT
 
 from service import logs
 from sr_templates.findings import LandmarkSource

@@ -51,9 +51,10 @@ def test_planted_patient_data_appears_nowhere(orthanc: Orthanc, tmp_path: Path, 
         answers = [node.get(path)[1] for path in asked]
         refused = [node.get(f"/studies/{key}/{part}")[0] for part in ("reports/1", "pictures/1.png")]
         words = (("studies",), ("studies", uid), ("studies", "--json"), ("alert", "list"), ("doctor",))
-        answers += [str(node.command(*each)) for each in words]
+        shown = node.commands(*words)
 
-    said = "\n".join([node.log, *answers]).casefold()
+    shown.check_returncode()
+    said = "\n".join([node.log, *answers, str(shown)]).casefold()
     assert NAME.casefold() not in said
     assert IDENTIFIER.casefold() not in said
     assert ACCESSION.casefold() not in said

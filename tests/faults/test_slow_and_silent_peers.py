@@ -55,7 +55,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     limits = f"idle_timeout_s = {IDLE_S}\nmax_association_s = {LONGEST_S}\nmax_object_mb = 2\n"
     limited = text.replace("[node]\n", f"[node]\n{limits}").replace("[study]\n", "[study]\nmax_objects = 3\n")
     configured.config.write_text(limited, encoding="utf-8")
-    configured.command("migrate").check_returncode()
+    configured.migrate()
     with serving(configured, "listen") as running:
         yield running
 

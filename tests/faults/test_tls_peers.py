@@ -60,7 +60,7 @@ def node(files: Tls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runni
     table = "\n".join(f'{name} = "{path}"' for name, path in files.model_dump().items())
     text = configured.config.read_text(encoding="utf-8").replace("[node]\n", "[node]\nprocesses = 2\n")
     configured.config.write_text(f"{text}\n[node.tls]\n{table}\n", encoding="utf-8")
-    configured.command("migrate").check_returncode()
+    configured.migrate()
     with serving(configured, "listen") as running:
         saved = running.folder / "state" / "metrics"
         wait_until(lambda: len(list(saved.glob("*.prom"))) == 2, "both processes have saved their counts")

@@ -1,12 +1,15 @@
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from ledgers import arrive
 from nodes import SPONDYL
 from small_study import make_study_of
 
 from service.config_peers import Destination
-from workers.demo import DemoFailed, wait_for_node
+from service.ledger import Ledger
+from workers.demo import DemoFailed, _finished, wait_for_node
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +32,15 @@ def test_a_study_that_cannot_be_analysed_is_told(images: Path, tmp_path: Path) -
     assert "report:" not in shown.stdout
 
 
+def test_a_study_that_takes_too_long_is_said_with_its_state(sqlite_url: str) -> None:
+    """Beyond its patience the demo waits no longer, and names the state of the study."""
+    with closing(Ledger.open(sqlite_url)) as ledger:
+        arrive(ledger)
+        with pytest.raises(DemoFailed, match=r"^not done after 0\.1 s: receiving$"):
+            _finished(ledger, 0.1)
+
+
+@pytest.mark.long
 def test_a_demo_that_takes_too_long_says_how_far_it_came(images: Path, tmp_path: Path) -> None:
     """Beyond its patience the demo stops its node, exits 1, and says in which state the study was."""
     shown = _demo(tmp_path, str(images), "--keep", "kept", "--patience", "1")

@@ -27,7 +27,7 @@ def node(tmp_path: Path) -> Iterator[Running]:
     text = configured.config.read_text(encoding="utf-8")
     text = text.replace("[node]", f"[node]\nprocesses = {PROCESSES}\nmax_associations = 4")
     configured.config.write_text(text, encoding="utf-8")
-    configured.command("migrate").check_returncode()
+    configured.migrate()
     with serving(configured, "listen") as running:
         # The page has a file of each, so no count is lost or taken twice.
         saved = running.folder / "state" / "metrics"
@@ -92,7 +92,7 @@ def test_it_ends_when_told(tmp_path: Path) -> None:
     configured = write_config(tmp_path / "node", {})
     text = configured.config.read_text(encoding="utf-8").replace("[node]", "[node]\nprocesses = 2")
     configured.config.write_text(text, encoding="utf-8")
-    configured.command("migrate").check_returncode()
+    configured.migrate()
     with serving(configured, "listen") as running:
         wait_until(lambda: len(ears(running)) == 2, "both run")
         assert store(running.port) == 0

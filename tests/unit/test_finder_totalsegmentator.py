@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from finder_sites import executable
 from pydicom import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 from report_samples import CT, header
-from sample_finders import executable
 
 from workers.finders.protocol import CannotRun, FinderSetup, FinderTask, NoSuitableImage, NothingFound
 from workers.finders.totalsegmentator import CommandFailed, TotalSegmentator
