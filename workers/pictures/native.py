@@ -36,7 +36,9 @@ def native(header: Dataset, path: Path) -> npt.NDArray[np.integer] | None:
     # pydicom refuses an image that lacks one of these.
     names = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation")
     rows, columns, samples, allocated, stored, signed = (_number(header, name) for name in names)
-    if (samples, allocated) != (1, _BITS) or not 1 <= stored <= _BITS or signed not in _STORED_AS or not rows * columns:
+    if (samples, allocated) != (1, _BITS) or not 1 <= stored <= _BITS or signed not in _STORED_AS:
+        return None
+    if min(rows, columns) < 1:
         return None
     size = int(rows * columns) * _STORED_AS[signed].itemsize
     head += size.to_bytes(4, "little")
