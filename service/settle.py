@@ -5,6 +5,7 @@ with that of its newest revision. A study that an administrator ignored stays ig
 at again whenever objects come.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -25,23 +26,29 @@ from service.states import StudyState
 OWN_REPORT: Final = "own_report"
 #: The rule that takes out a study of which the spool holds nothing at all: its folder was lost.
 SPOOL_EMPTY: Final = "spool_empty"
+#: Where more studies wait, none of them is the one that somebody waits for: the next pass is soon enough.
+_FEW: Final = 8
 
 
 def is_complete(row: StudyRow, study: Study, now: float, *, quiet_s: float | None = None) -> bool:
-    """Whether a study is complete; `quiet_s` is its own quiet period, where it has one.
+    """Whether a study is complete; `quiet_s` is its own quiet period, where it has one."""
+    return complete_at(row, study, now, quiet_s=quiet_s) <= now
+
+
+def complete_at(row: StudyRow, study: Study, now: float, *, quiet_s: float | None = None) -> float:
+    """Return when a study is complete if nothing comes any more; infinity where nothing waits to be settled.
 
     Somebody asked not to wait; or nothing came in the quiet period and no association delivers it; or the hard limit
-    has passed since the first object that waits to be settled. False where nothing waits. Where the clock was set back
-    nobody knows how long it has been quiet: then it is complete as soon as no association delivers it.
+    has passed since the first object that waits to be settled. Where the clock was set back nobody knows how long it
+    has been quiet: then it is complete as soon as no association delivers it.
     """
     if row.unsettled_since is None:
-        return False
+        return math.inf
     if row.unsettled_since == AT_ONCE:
-        return True
-    enough_s = study.quiet_s if quiet_s is None else quiet_s
-    is_quiet = now - row.last_received_at >= enough_s or row.last_received_at - now > APART_S
-    quiet = is_quiet and row.held_until <= now
-    return quiet or now - row.unsettled_since >= study.max_wait_s
+        return AT_ONCE
+    is_ahead = row.last_received_at - now > APART_S
+    quiet_at = now if is_ahead else row.last_received_at + (study.quiet_s if quiet_s is None else quiet_s)
+    return min(max(quiet_at, row.held_until), row.unsettled_since + study.max_wait_s)
 
 
 class Action(Enum):
@@ -124,17 +131,25 @@ class Settler:
             self.ledger.jobs.enqueued(dispatch_all(self.dispatch, jobs), now=now)
         return len(jobs)
 
+    def due(self, now: float) -> float:
+        """Return when the next of the few studies that wait can be complete; infinity where that need not be known."""
+        rows = self.ledger.arrivals.unsettled(limit=_FEW + 1)
+        times = (complete_at(row, self.study, now, quiet_s=each) for row in rows for each in self._periods_s(row))
+        return min((at for at in times if at > now), default=math.inf) if len(rows) <= _FEW else math.inf
+
+    def _periods_s(self, row: StudyRow) -> set[float]:
+        """Return the quiet periods that a study can have, seconds."""
+        return {self.study.quiet_s} if self.rules is None else self.rules.quiet_periods_s(row.source)
+
     def _is_complete(self, row: StudyRow, now: float) -> bool:
         """Whether a study is complete.
 
         Its objects are looked at where its quiet period hangs on them, once the shortest that it can have has passed.
         """
-        if self.rules is None:
-            return is_complete(row, self.study, now)
-        periods = self.rules.quiet_periods_s(row.source)
+        periods = self._periods_s(row)
         if not is_complete(row, self.study, now, quiet_s=min(periods)):
             return False
-        if is_complete(row, self.study, now, quiet_s=max(periods)):
+        if self.rules is None or is_complete(row, self.study, now, quiet_s=max(periods)):
             return True
         quiet_s = self.rules.quiet_s(row.source, (row.key, row.arrivals), lambda: self.spool.files(row.key))
         return is_complete(row, self.study, now, quiet_s=quiet_s)

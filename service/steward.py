@@ -5,6 +5,7 @@ passes, so a steward that is killed costs nothing but time. Anything else that f
 longer `alive`, and the node with it.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -35,18 +36,21 @@ class Duty:
     run: Callable[[float], object]
     #: Whether there is nothing to do, which is cheaper to ask than to find.
     is_idle: Callable[[], bool] = lambda: False
+    #: When there is something to do before its turn, seconds since the epoch; given the time of the pass.
+    due: Callable[[float], float] = lambda _now: math.inf
 
     def attempt(self, now: float) -> float:
         """Do it once; return after how many seconds it is to be done again."""
         try:
-            if not self.is_idle():
-                self.run(now)
+            if self.is_idle():
+                return self.every_s
+            self.run(now)
+            return min(self.every_s, max(0.0, self.due(now) - now))
         except (SpondylError, OSError) as error:
             # An OSError's own text names a path; its strerror does not.
             why = error.strerror if isinstance(error, OSError) else str(error)
             log.warning("pass failed, it comes again", action="pass_failed", role=self.name, why=why)
             return min(self.every_s, AGAIN_S)
-        return self.every_s
 
 
 class Steward:
@@ -66,7 +70,7 @@ class Steward:
         self._clock = clock
         self._stopped = threading.Event()
         duties = [
-            Duty(name="settle", every_s=SETTLE_EVERY_S, run=settler.run, is_idle=is_still),
+            Duty(name="settle", every_s=SETTLE_EVERY_S, run=settler.run, is_idle=is_still, due=settler.due),
             Duty(
                 name="reconcile",
                 every_s=RECONCILE_EVERY_S,

@@ -1,33 +1,28 @@
 """Findings as a DICOM Structured Report: TID 1500 in one of three SOP classes, byte for byte reproducible.
 
 The report is UNVERIFIED and PRELIMINARY, lies in the study it measures, and refers to what it rests on. highdicom makes
-the templates and the common modules; the document around them is put together here, since highdicom's own SR classes
-copy and parse the finished tree once more, which takes longer than making it (benchmarks/report.py).
+the templates; the document around them is put together here, since highdicom's own SR classes copy and parse the
+finished tree once more, which takes longer than making it (benchmarks/report.py), and read 22 MB of tables in each
+process to learn that a report has a Content Date.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from highdicom import UID
-from highdicom.base import SOPClass
 from pydicom.dataset import Dataset
-from pydicom.uid import (
-    Comprehensive3DSRStorage,
-    ComprehensiveSRStorage,
-    EnhancedSRStorage,
-    ExplicitVRLittleEndian,
-)
+from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage
+from pydicom.valuerep import DA, TM
 
-from sr_templates import codes, headers, identity, uids
+from sr_templates import codes, headers, identity
 from sr_templates.content import report_content
 from sr_templates.context import Predecessor, ReportContext
 from sr_templates.encoding import to_bytes
-from sr_templates.envelope import scheme_of_ihe
+from sr_templates.envelope import add_equipment, add_file_meta, scheme_of_ihe
 from sr_templates.evidence import Instance, hierarchical, instance_of
 from sr_templates.findings import StudyFindings
 from sr_templates.objects import ObjectKind
-from sr_templates.seal import UNSEALED, seal
+from sr_templates.seal import seal
 
 __all__ = ["SOP_CLASSES", "Predecessor", "ReportContext", "build_report", "build_reports", "to_bytes"]
 
@@ -58,11 +53,8 @@ def build_reports(
         has_3d = sop_class_uid == Comprehensive3DSRStorage
         tree = trees.get(has_3d) or report_content(findings, context, has_3d=has_3d)
         trees[has_3d] = tree
-        source = headers.identity(context.evidence[0])
-        report = _common_modules(findings, context, source, sop_class_uid)
-        report.update(source)
+        report = _common_modules(findings, context, sop_class_uid)
         _add_document_modules(report, findings, replace(context, predecessors=tuple(earlier)))
-        _identify(report, findings, context)
         report.update(tree)
         yield seal(report, _KIND, uid_root=context.uid_root)
 
@@ -78,28 +70,23 @@ def _check(findings: StudyFindings, context: ReportContext, sop_class_uid: str) 
         raise ValueError("expected the headers of objects of the measured study as evidence, found others or none")
 
 
-def _common_modules(findings: StudyFindings, context: ReportContext, source: Dataset, sop_class_uid: str) -> Dataset:
-    """Return file meta, series, equipment and SOP common; patient and study still empty, for `source` to fill."""
+def _common_modules(findings: StudyFindings, context: ReportContext, sop_class_uid: str) -> Dataset:
+    """Return patient, study, series, equipment, SOP common and file meta; Series and SOP Instance UID come last."""
+    source = headers.identity(context.evidence[0])
+    report = Dataset()
+    report.SpecificCharacterSet = headers.CHARACTER_SET
+    report.update(source)
+    report.SOPClassUID, report.StudyInstanceUID = sop_class_uid, findings.study_instance_uid
+    report.Modality, report.InstanceNumber = "SR", context.revision
+    report.SeriesNumber, report.SeriesDescription = context.series_numbers[_KIND], context.series_descriptions[_KIND]
     moment = headers.local(context.started_at, source)
-    return SOPClass(
-        study_instance_uid=findings.study_instance_uid,
-        series_instance_uid=UNSEALED,
-        series_number=context.series_numbers[_KIND],
-        sop_instance_uid=UNSEALED,
-        sop_class_uid=sop_class_uid,
-        instance_number=context.revision,
-        modality="SR",
-        manufacturer=identity.MANUFACTURER,
-        manufacturer_model_name=identity.MODEL,
-        software_versions=findings.software,
-        transfer_syntax_uid=ExplicitVRLittleEndian,
-        patient_birth_date="",
-        institution_name=context.institution_name or None,
-        series_description=context.series_descriptions[_KIND],
-        content_date=moment.date(),
-        content_time=moment.time(),
-        specific_character_set=headers.CHARACTER_SET,
-    )
+    report.ContentDate = report.InstanceCreationDate = DA(moment.date())
+    report.ContentTime = report.InstanceCreationTime = TM(moment.time())
+    software = findings.software
+    add_equipment(report, software, uid_root=context.uid_root, institution_name=context.institution_name)
+    report.CodingSchemeIdentificationSequence = [_own_scheme(), scheme_of_ihe()]
+    add_file_meta(report, software)
+    return report
 
 
 def _add_document_modules(report: Dataset, findings: StudyFindings, context: ReportContext) -> None:
@@ -136,16 +123,6 @@ def _prior_report(findings: StudyFindings) -> Iterator[Instance]:
         )
 
 
-def _identify(report: Dataset, findings: StudyFindings, context: ReportContext) -> None:
-    """Say who made the report, and take out what highdicom reads from the clock or says of itself."""
-    report.InstanceCreationDate, report.InstanceCreationTime = report.ContentDate, report.ContentTime
-    report.file_meta.ImplementationClassUID = UID(identity.IMPLEMENTATION_CLASS_UID)
-    report.file_meta.ImplementationVersionName = identity.version_name(findings.software)
-    report.CodingSchemeIdentificationSequence = [_own_scheme(), scheme_of_ihe()]
-    device_uid = uids.device_uid(context.uid_root, software=findings.software)
-    report.ContributingEquipmentSequence = [_algorithm_as_equipment(report, device_uid)]
-
-
 def _own_scheme() -> Dataset:
     scheme = Dataset()
     scheme.CodingSchemeDesignator = codes.SCHEME
@@ -154,16 +131,3 @@ def _own_scheme() -> Dataset:
     scheme.CodingSchemeVersion = codes.SCHEME_VERSION
     scheme.CodingSchemeResponsibleOrganization = identity.MANUFACTURER
     return scheme
-
-
-def _algorithm_as_equipment(report: Dataset, device_uid: str) -> Dataset:
-    """Return the item that IHE AIR asks for, one for each algorithm; highdicom refuses its purpose code."""
-    purpose = Dataset()
-    purpose.CodeValue, purpose.CodingSchemeDesignator, purpose.CodeMeaning = codes.PROCESSING_ALGORITHM[:3]
-    item = Dataset()
-    item.PurposeOfReferenceCodeSequence = [purpose]
-    item.Manufacturer = report.Manufacturer
-    item.ManufacturerModelName = report.ManufacturerModelName
-    item.SoftwareVersions = report.SoftwareVersions
-    item.DeviceUID = device_uid
-    return item

@@ -14,8 +14,8 @@ from pydicom.uid import UID
 
 from sr_templates import uids
 
-#: Stands for both UIDs of an object until it is sealed, where a constructor asks for them.
-UNSEALED: Final = "2.25.0"
+#: Stands for the SOP Instance UID of an object until it is sealed.
+_UNSEALED: Final = "2.25.0"
 #: What the objects of a series share: General Series, General Equipment and Frame of Reference (PS3.3 C.7.3.1, C.7.5.1,
 #: C.7.4.1).
 _SHARED: Final = (
@@ -40,7 +40,7 @@ def seal(made: Dataset, kind: str, *, uid_root: str) -> Dataset:
     """
     study, shared = str(made.StudyInstanceUID), {keyword: str(made.get(keyword, "")) for keyword in _SHARED}
     made.SeriesInstanceUID = uids.series_uid(uid_root, study_instance_uid=study, kind=kind, shared=shared)
-    made.SOPInstanceUID = UNSEALED
+    made.SOPInstanceUID = _UNSEALED
     made.SOPInstanceUID = uids.derived_uid(uid_root, kind, digest(made))
     made.file_meta.MediaStorageSOPInstanceUID = UID(made.SOPInstanceUID)
     return made

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from ledgers import claim
-from report_samples import read_tables
 from spooled import file_of, store
 from two_studies import Heights, document, slice_of
 
@@ -40,7 +39,6 @@ def measuring_node(ledger_url: str, root: Path, *send: str, **changes: Any) -> I
     settings = Settings(storage=Storage(root=root), report=report, destinations=(pacs,))
     spool = Spool(root)
     spool.prepare()
-    read_tables()
     ledger = Ledger.open(ledger_url)
     dispatch = Dispatcher(celery_app(settings))
     yield Node(settings=settings, ledger=ledger, spool=spool, dispatch=dispatch, clock=lambda: NOW)

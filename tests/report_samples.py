@@ -213,15 +213,6 @@ def report(sample: Sample, sop_class_uid: str = COMPREHENSIVE_3D) -> Dataset:
     return build(findings(sample), context(sample), sop_class_uid)
 
 
-def read_tables() -> None:
-    """Have highdicom read its tables in this process.
-
-    A copy of it may write the report (workers.meanwhile), and would read them each time: a third of a second, three
-    times as long as the report itself takes.
-    """
-    report("patient")
-
-
 @cache
 def report_bytes(sample: Sample, sop_class_uid: str = COMPREHENSIVE_3D) -> bytes:
     """Return the report on a sample as a file."""

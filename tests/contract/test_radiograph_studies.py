@@ -14,7 +14,7 @@ from films import COLUMNS, PIXEL, ROWS, Shown, annotated, column, film, lines, r
 from plain_settings import REPORT_ALONE
 from pydicom.dataset import Dataset
 from radiographs import Stand
-from report_samples import STUDY, groups, read_tables
+from report_samples import STUDY, groups
 from spooled import write
 
 from sr_templates.findings import Deformity, LandmarkSource, StudyFindings, VertebraFinding
@@ -30,7 +30,6 @@ SHAPES = {
 
 
 def _measured(folder: Path, *objects: Dataset, supplied: bytes | None = None) -> Outcome:
-    read_tables()
     return measure_files(write(folder, *objects), settings=REPORT_ALONE, supplied=supplied)
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,6 +103,26 @@ def test_a_complete_study_is_measured(ledger: Ledger, spool: Spool, settler: Set
     assert (StudyState.QUEUED, 1, spool.fingerprint(KEY)) == (row.state, row.revision, row.fingerprint)
     job = ledger.admin.study("1.2.3").jobs[0]
     assert ([job.id], 130.0) == (broker.taken, job.enqueued_at)
+
+
+def test_the_next_pass_knows_when_it_is_due(ledger: Ledger, spool: Spool, settler: Settler) -> None:
+    """When the first of two studies is complete, then the second; never once nothing waits."""
+    for uid, at in (("1.2.3", 100.0), ("1.2.4", 110.0)):
+        store(spool, uid=uid, at=at)
+        ledger.arrivals.note(key=study_key(uid), study_instance_uid=uid, source="ct1", now=at, held_until=0.0)
+    due = [settler.due(now) for now in (110.0, 130.0)]
+    settler.run(140.0)
+
+    assert [130.0, 140.0, math.inf] == [*due, settler.due(140.0)]
+
+
+def test_of_many_studies_none_makes_a_pass_come_sooner(ledger: Ledger, settler: Settler) -> None:
+    """Nobody waits for one of them in particular: a pass for each would keep the node busy."""
+    for number in range(9):
+        uid = f"1.2.{number}"
+        ledger.arrivals.note(key=study_key(uid), study_instance_uid=uid, source="ct1", now=100.0, held_until=0.0)
+
+    assert math.inf == settler.due(110.0)
 
 
 def test_a_study_that_is_sent_twice_is_measured_once(ledger: Ledger, spool: Spool, settler: Settler) -> None:

@@ -1,5 +1,6 @@
 """Rules at work: from objects in the spool to what the ledger says of their studies."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,14 @@ def test_a_quiet_period_may_hang_on_source_and_rule(site: Site) -> None:
 
     five, ten = ["2.25.5"], ["2.25.5", "2.25.10"]
     assert [[], five, five, ten, ten, [*ten, "2.25.30"]] == queued
+
+
+def test_a_pass_is_due_whenever_a_quiet_period_may_end(site: Site) -> None:
+    """Which of those that a study can have is its own is only looked at then."""
+    site.follow({"name": "spines", "match": {"StudyDescription": "*spine*"}, "quiet_s": 10.0})
+    site.receive("spine", source="er")
+
+    assert [NOW + 5.0, NOW + 10.0, math.inf] == [site.settler.due(NOW + seconds) for seconds in (4.9, 5.0, 10.0)]
 
 
 def test_a_study_that_is_reported_goes_on_to_its_destinations(site: Site) -> None:

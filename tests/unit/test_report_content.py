@@ -63,3 +63,14 @@ def test_a_tracking_uid_of_the_findings_is_used() -> None:
 
     assert _tracking(build(named_so, context("image")))[0] == "1.2.10"
     assert _tracking(build(named_so, replace(context("image"), tracking={"T12": "1.2.9"})))[0] == "1.2.9"
+
+
+def test_a_report_needs_no_table_of_the_standard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of highdicom has 22 MB, and each copy of a process that writes a report would read it anew."""
+
+    def read() -> object:
+        raise AssertionError("the table is read")
+
+    monkeypatch.setattr("highdicom._standard_utils.get_module_attribute_map", read)
+
+    assert "SR" == build(findings("patient"), context("patient")).Modality

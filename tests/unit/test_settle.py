@@ -1,5 +1,6 @@
 """When a study is complete, and the verdict on it."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from service.config import Study
 from service.ledger import StudyRow
-from service.settle import Action, Verdict, is_complete, verdict
+from service.settle import Action, Verdict, complete_at, is_complete, verdict
 from service.states import StudyState
 
 RULE = Study(quiet_s=30, max_wait_s=3600)
@@ -66,6 +67,21 @@ def test_the_limit_counts_from_the_first_object_that_is_not_settled() -> None:
 def test_where_nothing_waits_nothing_is_complete() -> None:
     """A study that was settled and has got nothing since is not settled again."""
     assert not is_complete(replace(ROW, settled_at=1130.0, unsettled_since=None), RULE, 1e9)
+
+
+@pytest.mark.parametrize(
+    ("changes", "at"),
+    [
+        ({}, 1130.0),
+        ({"held_until": 1200.0}, 1200.0),
+        ({"last_received_at": 4590.0}, 4600.0),
+        ({"unsettled_since": None}, math.inf),
+        ({"unsettled_since": 0.0, "held_until": 9999.0}, 0.0),
+    ],
+)
+def test_when_a_study_will_be_complete_is_known(changes: dict[str, float | None], at: float) -> None:
+    """After its quiet period, once nobody holds it open, at the limit, never where nothing waits, at once if asked."""
+    assert at == complete_at(replace(ROW, **changes), RULE, 4590.0)  # type: ignore[arg-type]  # any of its fields
 
 
 def test_who_asks_to_settle_waits_for_nothing() -> None:

@@ -41,6 +41,14 @@ def test_a_frequent_duty_that_failed_comes_no_later_than_usual() -> None:
     assert 0.5 == Duty(name="settle", every_s=0.5, run=Pass(Unavailable())).attempt(100.0)
 
 
+@pytest.mark.parametrize(("due", "wait_s"), [(100.2, 0.2), (107.0, 0.5), (99.0, 0.0)])
+def test_a_duty_comes_when_there_is_something_to_do(due: float, wait_s: float) -> None:
+    """Before its turn, never later, and at once where that is over."""
+    duty = Duty(name="settle", every_s=0.5, run=Pass(), due=lambda _now: due)
+
+    assert wait_s == pytest.approx(duty.attempt(100.0))
+
+
 def test_a_bug_is_not_swallowed() -> None:
     """Anything that is not one of our errors ends the loop."""
     with pytest.raises(ZeroDivisionError):

@@ -20,6 +20,7 @@ from sr_templates import headers
 from sr_templates.projection import HALF_PIXEL
 from sr_templates.shown import rescale
 from sr_templates.slices import Array, Slice, slices_of
+from workers.pictures.native import native
 
 #: What a decoder that is missing, or that stumbles over damaged pixels, raises is not one family.
 UNREADABLE: Final = (
@@ -162,7 +163,8 @@ def decoded(header: Dataset, path: Path, frame: int = 1) -> npt.NDArray[np.gener
         with warnings.catch_warnings():
             # pydicom's warnings quote values, which may be a patient's.
             warnings.simplefilter("ignore")
-            return np.asarray(pixel_array(path, index=frame - 1 if several else None))
+            plain = native(header, path)
+            return np.asarray(pixel_array(path, index=frame - 1 if several else None)) if plain is None else plain
     except UNREADABLE:
         return None
 

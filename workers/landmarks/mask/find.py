@@ -31,7 +31,8 @@ def find(masks: Mapping[str, Volume]) -> list[VertebraLandmarks]:
     The masks are whole vertebrae or bodies; points lie in each vertebra's own midsagittal plane, LPS mm. Which object
     and frame of reference they belong to is not known here.
     """
-    looks = {level: look(masks[level]) for level in sorted(masks, key=ORDER.__getitem__)}
+    levels = sorted(masks, key=ORDER.__getitem__)
+    looks = dict(zip(levels, shared(lambda level: look(masks[level]), levels), strict=True))
     seen = {level: coarse for level, coarse in looks.items() if isinstance(coarse, Coarse)}
     results: dict[str, Found | Reason] = {
         level: coarse for level, coarse in looks.items() if isinstance(coarse, Reason)

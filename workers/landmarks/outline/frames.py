@@ -36,9 +36,10 @@ def lies_on_films(ds: Dataset, images: Images) -> bool:
     stands for nothing: a radiograph has none.
     """
     groups = (*_shared(ds), *headers.items(ds, "PerFrameFunctionalGroupsSequence"))
-    named = [_is_film(one, images) for group in (*groups, ds) for one in _references(group)]
+    # Looked at no further than it takes: there may be thousands.
+    named = (_is_film(one, images) for group in (*groups, ds) for one in _references(group))
     is_placed = any(headers.items(group, "PlanePositionSequence") for group in groups)
-    return all(named) and bool(named) if is_placed else any(named)
+    return next(named, False) and all(named) if is_placed else any(named)
 
 
 def shows_a_side(ds: Dataset, images: Images) -> bool:
