@@ -221,6 +221,15 @@ completions: Final = Table(
     #: Of the folder that needs nothing more, or is measured as it is; null while the archive is asked.
     Column("fingerprint", String(64)),
 )
+#: Asked for twice a second, however many studies were completed.
+_ASKED: Final = completions.c.fingerprint.is_(None)
+Index(
+    "ix_completions_asked",
+    completions.c.not_before,
+    completions.c.study_id,
+    sqlite_where=_ASKED,
+    postgresql_where=_ASKED,
+)
 
 commitments: Final = Table(
     "commitments",
