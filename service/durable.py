@@ -38,10 +38,10 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
 
 
-def touch(path: Path) -> None:
-    """Date a file by now; it and its name are durable when this returns, even where its writer was killed."""
+def touch(path: Path, at_ns: int) -> None:
+    """Date a file; it and its name are durable when this returns, even where its writer was killed."""
     with opened(path) as descriptor:
-        os.utime(descriptor)
+        os.utime(descriptor, ns=(at_ns, at_ns))
         os.fsync(descriptor)
     sync_folder(path.parent)
 

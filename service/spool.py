@@ -4,10 +4,11 @@
     <root>/spool/<key[:2]>/<key>/<SOP digest>-<content digest>.own.dcm    a report of ours that was routed back
     <root>/spool/<key[:2]>/<key>/reports/<name>                           a report that was made
     <root>/spool/<key[:2]>/<key>/landmarks/<content digest>.json          a landmarks document that was handed in
+    <root>/spool/dated                                                    empty: dated as late as anything in the spool
     <root>/incoming/<random>.part                                         being written, or a copy for a program
 
 A file appears under its name only when all of it is on the disk: written aside, on the disk, named (see `durable`).
-A file is dated by its last arrival, so of two versions of one SOP instance the one sent last counts.
+A file is dated by its last arrival, so of two versions of one SOP instance the one sent last counts (see `dating`).
 """
 
 import contextlib
@@ -19,11 +20,13 @@ import re
 import secrets
 import shutil
 import threading
-from collections.abc import Collection, Iterator, Mapping
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from service.dating import Dating
 from service.durable import is_still, opened, sync_folder, touch, write_all
 from service.errors import Misconfigured, OutOfSpace
 from service.logs import log
@@ -70,11 +73,19 @@ class Stored:
 class Spool:
     """The folder of one node; safe in several threads and processes at once."""
 
-    def __init__(self, root: Path, *, min_free_bytes: int = 0, sizes: StudySizes | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        min_free_bytes: int = 0,
+        sizes: StudySizes | None = None,
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
         self._objects = root / "spool"
         self._incoming = root / "incoming"
         self._min_free_bytes = min_free_bytes
         self._sizes = sizes
+        self._dating = Dating(self._objects / "dated", clock_ns)
         self._making = threading.Lock()
         #: Folders of which this process knows that their names are on the disk.
         self._made: set[Path] = set()
@@ -134,15 +145,18 @@ class Spool:
         One that is there already is kept whatever the study has by now.
         """
         key = study_key(study_instance_uid)
-        name = f"{_digest(sop_instance_uid.encode())}-{part.digest}{'.own' if own else ''}.dcm"
+        instance = _digest(sop_instance_uid.encode())
+        name = f"{instance}-{part.digest}{'.own' if own else ''}.dcm"
         with _no_room_is_out_of_space(), self._held_folder(key) as folder:
             path = folder / name
             new = not path.exists()
+            at_ns = self._dating.now(modified_ns for _, modified_ns in self._listing(key, instance))
             if new:
+                os.utime(part.descriptor, ns=(at_ns, at_ns))
                 with self._sizes.room(folder, part.size) if self._sizes and not own else contextlib.nullcontext():
                     part.publish(path)
             else:
-                touch(path)
+                touch(path, at_ns)
         return Stored(key=key, path=path, new=new)
 
     def files(self, key: str) -> list[Path]:
@@ -235,7 +249,13 @@ class Spool:
         path = self.document(key, _digest(data))
         with _no_room_is_out_of_space(), self._held_folder(key):
             self._make(path.parent)
-            new = self._keep(path, data)
+            new = not path.exists()
+            at_ns = self._dating.now(modified_ns for modified_ns, _ in self._documents(key))
+            if new:
+                self._check_room(len(data))
+                self._write(path, data, at_ns=at_ns)
+            else:
+                touch(path, at_ns)
         return Stored(key=key, path=path, new=new)
 
     def document(self, key: str, digest: str) -> Path:
@@ -251,7 +271,7 @@ class Spool:
 
     def secure_document(self, key: str, digest: str) -> None:
         """Make a document that is there durable: whoever wrote it may have been killed before it was."""
-        touch(self.document(key, digest))
+        touch(self.document(key, digest), self._dating.now(modified_ns for modified_ns, _ in self._documents(key)))
 
     def remove(self, key: str, *, unless_since: float | None = None) -> bool:
         """Remove a study's folder; tell whether it is gone.
@@ -281,11 +301,11 @@ class Spool:
             raise ValueError(f"not the key of a study: {key!r}")
         return self._objects.joinpath(key[:2], key)
 
-    def _listing(self, key: str) -> Iterator[tuple[str, int]]:
-        """Return (name, time of arrival in ns) of the objects of a study, our own reports left out."""
+    def _listing(self, key: str, instance: str = "") -> Iterator[tuple[str, int]]:
+        """Return (name, time of arrival in ns) of the objects of a study, or one of them; our own reports left out."""
         with contextlib.suppress(FileNotFoundError), os.scandir(self._folder(key)) as entries:
             for entry in entries:
-                if _OBJECT.fullmatch(entry.name):
+                if entry.name.startswith(instance) and _OBJECT.fullmatch(entry.name):
                     yield entry.name, entry.stat().st_mtime_ns
 
     def _documents(self, key: str) -> Iterator[tuple[int, str]]:
@@ -299,18 +319,6 @@ class Spool:
         """Return when the last object or landmarks document of a study came."""
         documents = (modified_ns / 1e9 for modified_ns, _ in self._documents(key))
         return max(self.newest(key) or 0.0, *documents, 0.0)
-
-    def _keep(self, path: Path, *contents: bytes | memoryview) -> bool:
-        """Make `contents` durable under `path`, which they name; where they are there already, date them by now.
-
-        Tell whether they are new.
-        """
-        if path.exists():
-            touch(path)
-            return False
-        self._check_room(sum(map(len, contents)))
-        self._write(path, *contents)
-        return True
 
     def _check_room(self, size: int) -> None:
         free = self.free_bytes()
@@ -353,10 +361,11 @@ class Spool:
             os.close(held)
         return None
 
-    def _write(self, path: Path, *contents: bytes | memoryview) -> None:
+    def _write(self, path: Path, content: bytes, *, at_ns: int | None = None) -> None:
         with self.receiving() as part:
-            for content in contents:
-                part.write(content)
+            part.write(content)
+            if at_ns is not None:
+                os.utime(part.descriptor, ns=(at_ns, at_ns))
             part.publish(path)
 
 

@@ -107,6 +107,44 @@ def test_of_two_versions_the_one_that_arrived_last_counts(spool: Spool, store: S
     assert spool.files(KEY) == [back.path]
 
 
+def test_the_version_that_came_last_counts_though_the_clock_went_back(tmp_path: Path) -> None:
+    """It is set back by an hour between two versions; each that comes afterwards counts, also one that was there."""
+    hour_ns = 3600 * 10**9
+    times = iter([10 * hour_ns, 9 * hour_ns, 9 * hour_ns + 1, 9 * hour_ns + 1, 11 * hour_ns])
+    spool = Spool(tmp_path, clock_ns=lambda: next(times))
+    spool.prepare()
+    for data in (b"wrong patient", b"corrected", b"wrong patient", b"corrected", b"as the clock has caught up"):
+        stored = spool.store(study_instance_uid=STUDY, sop_instance_uid="1", header=b"", data=data)
+        assert [data] == [path.read_bytes() for path in spool.files(KEY)]
+    assert 11 * hour_ns == stored.path.stat().st_mtime_ns
+
+
+def test_a_process_that_starts_after_the_clock_went_back_knows(tmp_path: Path) -> None:
+    """What is dated in the future is known by the spool itself; another instance is dated by the clock all the same."""
+    for now, data in ((7200, b"wrong patient"), (3600, b"corrected")):
+        spool = Spool(tmp_path, clock_ns=lambda now=now: now * 10**9)
+        spool.prepare()
+        spool.store(study_instance_uid=STUDY, sop_instance_uid="1", header=b"", data=data)
+    other = spool.store(study_instance_uid=STUDY, sop_instance_uid="2", header=b"", data=b"x")
+
+    assert b"corrected" in [path.read_bytes() for path in spool.files(KEY)]
+    assert 3600 == other.path.stat().st_mtime
+
+
+def test_only_where_the_clock_went_back_is_a_folder_looked_through(
+    spool: Spool, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A study of thousands of slices is not listed once a slice."""
+    store("1", b"x")
+
+    def listed(_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(os, "scandir", listed)
+    store("2", b"y")
+    store("1", b"x")
+
+
 def test_files_are_sorted_by_name(spool: Spool, store: Store) -> None:
     """The order of `files` does not depend on the order of arrival."""
     paths = [store(str(n), b"x").path for n in range(9)]
