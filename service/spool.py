@@ -283,6 +283,9 @@ class Spool:
             return True
         with opened(folder) as held:
             fcntl.flock(held, fcntl.LOCK_EX)
+            if not is_still(folder, held):
+                # Another process took it away first; whatever has its name now has come since.
+                return not folder.is_dir()
             if unless_since is not None and self._last_came(key) >= unless_since:
                 return False
             aside = folder.rename(self._incoming / f"{secrets.token_hex(16)}.part")

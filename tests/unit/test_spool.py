@@ -386,6 +386,29 @@ def test_remove_spares_a_study_that_has_just_arrived_again(spool: Spool, store: 
     assert spool.remove(KEY, unless_since=1000.1)
 
 
+def test_of_two_that_remove_a_study_the_second_takes_nothing_that_came_since(
+    spool: Spool, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waited for the lock of a folder that has gone; the study was sent again meanwhile, and acknowledged."""
+    store("1", b"x")
+    lock, others = fcntl.flock, [lambda: Spool(tmp_path / "root").remove(KEY), lambda: store("2", b"y")]
+
+    def overtaken(file: int, operation: int) -> None:
+        if operation == fcntl.LOCK_EX:
+            monkeypatch.setattr(fcntl, "flock", lock)
+            for other in others:
+                other()
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", overtaken)
+    assert not spool.remove(KEY)
+    assert [b"heady"] == [path.read_bytes() for path in spool.files(KEY)]
+
+    others.pop()
+    monkeypatch.setattr(fcntl, "flock", overtaken)
+    assert spool.remove(KEY)
+
+
 def test_objects_stored_while_a_study_is_removed_are_there_or_newer(spool: Spool) -> None:
     """Stores and removals at the same time: each store leaves a whole file or the folder went after it."""
     failures: list[BaseException] = []
