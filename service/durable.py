@@ -69,14 +69,15 @@ def publish(descriptor: int, aside: Path, path: Path) -> None:
 
     Both names must be on one file system.
     """
-    if not one_commit(descriptor) or not write_out(descriptor):
+    in_one = one_commit(descriptor) and write_out(descriptor)
+    if not in_one:
         os.fsync(descriptor)
-        aside.rename(path)
-        sync_folder(path.parent)
-        return
     aside.rename(path)
     try:
-        os.fsync(descriptor)
+        if in_one:
+            os.fsync(descriptor)
+        else:
+            sync_folder(path.parent)
     except OSError:
         # Another sender of the same object may have given its own file the name meanwhile, and been told so.
         if is_still(path, descriptor):
