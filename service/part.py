@@ -127,9 +127,12 @@ def drop_unless_held(left_over: Path) -> None:
 def _begin(folder: Path) -> tuple[int, Path] | None:
     """Return a new empty file and its lock, or None where `prepare` took it away before it was locked."""
     path = folder / f"{secrets.token_hex(16)}.part"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    if is_still(path, descriptor):
-        return descriptor, path
-    os.close(descriptor)
+    with contextlib.ExitStack() as unless_begun:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        unless_begun.callback(path.unlink, missing_ok=True)
+        unless_begun.callback(os.close, descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if is_still(path, descriptor):
+            unless_begun.pop_all()
+            return descriptor, path
     return None

@@ -1,5 +1,6 @@
 """The spool: what is stored, what counts as newest, and what a name may be."""
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -143,6 +144,26 @@ def test_only_where_the_clock_went_back_is_a_folder_looked_through(
     monkeypatch.setattr(os, "scandir", listed)
     store("2", b"y")
     store("1", b"x")
+
+
+@pytest.mark.parametrize("fails", ["a folder", "a file"])
+def test_a_lock_that_cannot_be_had_leaves_nothing_open(
+    spool: Spool, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    """A network disk without locks (ENOLCK): so many objects later the process can still open files."""
+    store("1", b"x")
+    lock, kind = fcntl.flock, {"a folder": fcntl.LOCK_SH, "a file": fcntl.LOCK_EX}[fails]
+
+    def fail(file: int, operation: int) -> None:
+        if operation == kind:
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(OSError, match="No locks"):
+        store("2", b"x")
+    assert (before, []) == (len(os.listdir("/proc/self/fd")), parts(tmp_path / "root"))
 
 
 def test_files_are_sorted_by_name(spool: Spool, store: Store) -> None:
