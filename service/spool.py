@@ -354,15 +354,17 @@ class Spool:
 
     def _hold(self, folder: Path) -> int | None:
         """Return a file descriptor that shares the lock of `folder`; None where it is to be made, or made again."""
-        with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as unless_held:
-            held = os.open(folder, os.O_RDONLY)
-            unless_held.callback(os.close, held)
-            # Asked once it is open: one that another thread is just making is not known yet.
-            if folder in self._made:
-                fcntl.flock(held, fcntl.LOCK_SH)
-                if is_still(folder, held):
-                    unless_held.pop_all()
-                    return held
+        with contextlib.suppress(FileNotFoundError):
+            descriptor, held = os.open(folder, os.O_RDONLY), False
+            try:
+                # Asked once it is open: one that another thread is just making is not known yet.
+                if folder in self._made:
+                    fcntl.flock(descriptor, fcntl.LOCK_SH)
+                    held = is_still(folder, descriptor)
+            finally:
+                if not held:
+                    os.close(descriptor)
+            return descriptor if held else None
         return None
 
     def _write(self, path: Path, content: bytes, *, at_ns: int | None = None) -> None:

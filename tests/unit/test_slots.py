@@ -29,10 +29,10 @@ def test_a_lock_that_cannot_be_had_leaves_nothing_open(tmp_path: Path, monkeypat
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", fail)
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(OSError, match="No locks"):
         Slots(tmp_path / "slots", 2).take("mine")
-    assert before == len(os.listdir("/proc/self/fd"))
+    assert before == len(list(Path("/proc/self/fd").iterdir()))
 
 
 def _take_all(folder: Path) -> None:

@@ -133,7 +133,7 @@ def test_a_process_that_starts_after_the_clock_went_back_knows(tmp_path: Path) -
 
 
 def test_only_where_the_clock_went_back_is_a_folder_looked_through(
-    spool: Spool, store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A study of thousands of slices is not listed once a slice."""
     store("1", b"x")
@@ -148,7 +148,7 @@ def test_only_where_the_clock_went_back_is_a_folder_looked_through(
 
 @pytest.mark.parametrize("fails", ["a folder", "a file"])
 def test_a_lock_that_cannot_be_had_leaves_nothing_open(
-    spool: Spool, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
     """A network disk without locks (ENOLCK): so many objects later the process can still open files."""
     store("1", b"x")
@@ -160,10 +160,10 @@ def test_a_lock_that_cannot_be_had_leaves_nothing_open(
         lock(file, operation)
 
     monkeypatch.setattr(fcntl, "flock", fail)
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(OSError, match="No locks"):
         store("2", b"x")
-    assert (before, []) == (len(os.listdir("/proc/self/fd")), parts(tmp_path / "root"))
+    assert (before, []) == (len(list(Path("/proc/self/fd").iterdir())), parts(tmp_path / "root"))
 
 
 def test_files_are_sorted_by_name(spool: Spool, store: Store) -> None:
