@@ -274,7 +274,13 @@ class Spool:
         touch(self.document(key, digest), self._dating.now(modified_ns for modified_ns, _ in self._documents(key)))
 
     def remove(self, key: str, *, unless_since: float | None = None) -> bool:
-        """Remove a study's folder; tell whether it is gone.
+        """Remove a study's folder; tell whether it is gone. See `take_out`."""
+        is_gone = self.take_out(key, unless_since=unless_since)
+        self.drop_taken_out()
+        return is_gone
+
+    def take_out(self, key: str, *, unless_since: float | None = None) -> bool:
+        """Take a study's folder out of the spool, which takes no time; tell whether it is gone.
 
         Not where an object or a landmarks document came at or after `unless_since`.
         """
@@ -288,11 +294,15 @@ class Spool:
                 return not folder.is_dir()
             if unless_since is not None and self._last_came(key) >= unless_since:
                 return False
-            aside = folder.rename(self._incoming / f"{secrets.token_hex(16)}.part")
+            folder.rename(self._incoming / f"{secrets.token_hex(16)}.part")
         sync_folder(folder.parent)
-        # What stays is dropped by the next `prepare`, which may also be at it already.
-        shutil.rmtree(aside, ignore_errors=True)
         return True
+
+    def drop_taken_out(self) -> None:
+        """Remove what lies in folders that were taken out; what stays is dropped by the next `prepare`."""
+        for part in self._incoming.iterdir():
+            if part.is_dir():
+                shutil.rmtree(part, ignore_errors=True)
 
     def free_bytes(self) -> int:
         """Return how many bytes may still be written, before the reserve is touched."""

@@ -157,7 +157,7 @@ class Admin:
             return [StudyRow(**record._asdict()) for record in connection.execute(wanted)]
 
     def forget_files(self, study_id: int, *, remove: Callable[[], bool], now: float) -> bool:
-        """Have `remove` take away a study's spool folder, and note it; tell whether it is gone.
+        """Have `remove` take away a study's spool folder, soon, and note it; tell whether it is gone.
 
         Nobody can ask for the study meanwhile: it is locked. Where somebody just has, or an object has come, or
         `remove` says that it could not, the files stay.
