@@ -456,10 +456,10 @@ def test_who_sends_does_not_wait_for_retention(
     _reported(ledger, spool, at=1000.0)
     tree, seen = shutil.rmtree, []
 
-    def remove(path: Path, **how: bool) -> None:
+    def remove(path: Path, *, ignore_errors: bool) -> None:
         arrive(ledger, "1.2.4", now=2000.0)
         seen.append(event_names(ledger)[-1])
-        tree(path, **how)
+        tree(path, ignore_errors=ignore_errors)
 
     monkeypatch.setattr(shutil, "rmtree", remove)
     assert 1 == remove_expired(ledger, spool, retention_days=30, now=1000.0 + 40 * DAY_S)

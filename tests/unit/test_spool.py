@@ -7,6 +7,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -123,7 +124,7 @@ def test_the_version_that_came_last_counts_though_the_clock_went_back(tmp_path: 
 def test_a_process_that_starts_after_the_clock_went_back_knows(tmp_path: Path) -> None:
     """What is dated in the future is known by the spool itself; another instance is dated by the clock all the same."""
     for now, data in ((7200, b"wrong patient"), (3600, b"corrected")):
-        spool = Spool(tmp_path, clock_ns=lambda now=now: now * 10**9)
+        spool = Spool(tmp_path, clock_ns=partial(int, now * 10**9))
         spool.prepare()
         spool.store(study_instance_uid=STUDY, sop_instance_uid="1", header=b"", data=data)
     other = spool.store(study_instance_uid=STUDY, sop_instance_uid="2", header=b"", data=b"x")
@@ -412,7 +413,8 @@ def test_of_two_that_remove_a_study_the_second_takes_nothing_that_came_since(
 ) -> None:
     """It waited for the lock of a folder that has gone; the study was sent again meanwhile, and acknowledged."""
     store("1", b"x")
-    lock, others = fcntl.flock, [lambda: Spool(tmp_path / "root").remove(KEY), lambda: store("2", b"y")]
+    lock = fcntl.flock
+    others: list[Callable[[], object]] = [lambda: Spool(tmp_path / "root").remove(KEY), lambda: store("2", b"y")]
 
     def overtaken(file: int, operation: int) -> None:
         if operation == fcntl.LOCK_EX:
