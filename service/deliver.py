@@ -21,7 +21,7 @@ from pynetdicom.presentation import PresentationContext
 from service import peer, sop_classes, stow
 from service.config import Settings
 from service.config_peers import Destination
-from service.errors import NotNow, NotTaken, PeerRefused, SpondylError, Unavailable
+from service.errors import NotNow, NotReached, NotTaken, PeerRefused, SpondylError, Unavailable
 from service.spool import Spool
 from service.store_status import check_status
 
@@ -73,7 +73,8 @@ class Deliverer:
         """Send one object, the first of these alternatives that the destination takes; return which.
 
         NotTaken where it takes none; PeerRefused; or Unavailable where it may be tried again (under the same UID),
-        NotNow, an Unavailable, where the destination itself is well.
+        NotNow, an Unavailable, where the destination itself is well; NotReached, another, where nothing was sent. They
+        say of which alternative.
         Unsendable where a file is no object of ours. Waits at most the destination's `timeout_s` for each answer.
         `again`: this is not the first try.
         """
@@ -134,11 +135,15 @@ class _Line:
             return self._store(association, alternatives)
         except NotNow:
             raise
-        except Unavailable:
+        except Unavailable as first:
             timed_out = time.monotonic() - start >= self._destination.timeout_s
             if not kept or timed_out or peer.is_open(association):
                 raise
-            return self._store(self._connected(), alternatives)
+            try:
+                return self._store(self._connected(), alternatives)
+            except NotReached as error:
+                # What is open is whether the first of the two has arrived.
+                raise first from error
 
     def close(self) -> None:
         with self._lock:
@@ -156,6 +161,9 @@ class _Line:
                 check_status(self._answer(association, what), self._destination.name)
             except NotTaken as refused:
                 why.add(str(refused))
+            except Unavailable as error:
+                error.of = path
+                raise
             else:
                 return path
         raise NotTaken(f"{self._destination.name} does not take this object: {', '.join(sorted(why))}")
@@ -165,7 +173,7 @@ class _Line:
             status: int | None = association.send_c_store(what).get("Status")
         except RuntimeError as error:
             # The association ended between our look at it and this call.
-            raise Unavailable(f"{self._destination.name} ended the association") from error
+            raise NotReached(f"{self._destination.name} ended the association") from error
         return status
 
     def _connected(self) -> Association:

@@ -5,6 +5,7 @@ Anything raised that is not one of these is a bug: it is logged with its traceba
 The docstring of a class is its default message.
 """
 
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -84,6 +85,10 @@ class Unavailable(SpondylError):
     """Something this node needs does not answer; a running node tries again by itself."""
 
     who = "nobody yet: it is tried again"
+    #: Whether what was asked may have been done all the same, without our hearing of it.
+    unsure = True
+    #: Of several alternatives the file that this is about; None where that is not known.
+    of: Path | None = None
 
     @property
     def who_now(self) -> str:
@@ -91,8 +96,18 @@ class Unavailable(SpondylError):
         return "whoever looks after what does not answer; then try again"
 
 
+class NotReached(Unavailable):
+    """Nobody was reached: nothing was asked, and nothing was sent."""
+
+    unsure = False
+
+
 class NotNow(Unavailable):
     """The destination answered, and does not store this object now: others it may take at once."""
+
+    def __init__(self, message: str = "", *, unsure: bool = False) -> None:
+        super().__init__(message)
+        self.unsure = unsure
 
 
 class PeerRefused(SpondylError):

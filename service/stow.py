@@ -53,10 +53,21 @@ def send(destination: Destination, paths: Sequence[Path], *, again: bool = False
     destination itself is well. `again`: an earlier try may have stored it without our hearing of it, and then no
     alternative, which has a UID of its own, may follow.
     """
+    going: list[Path] = []
+    try:
+        return _send(destination, paths, going, again=again)
+    except Unavailable as error:
+        error.of = going[-1] if going else None
+        raise
+
+
+def _send(destination: Destination, paths: Sequence[Path], going: list[Path], *, again: bool) -> Path:
+    """Do what `send` says; `going` is told what goes out."""
     why, start = set(), time.monotonic()
     with dicomweb.calling(destination) as client:
         for path in paths:
             _check_time(destination, start)
+            going.append(path)
             try:
                 _store(client, destination, path)
             except NotTaken as refused:
@@ -128,7 +139,8 @@ def _judge(destination: Destination, uid: str, status: int, body: bytes) -> None
         family = _Conflict if status == _CONFLICT else NotTaken
         raise family(f"{destination.name} answered STOW-RS with HTTP status {status}")
     if not any(_value(each, _UID) == uid for each in _items(module, _REFERENCED)):
-        raise NotNow(f"{destination.name} answered STOW-RS with HTTP status {status}, without a word on the object")
+        why = f"{destination.name} answered STOW-RS with HTTP status {status}, without a word on the object"
+        raise NotNow(why, unsure=True)
 
 
 def _is_there_already(destination: Destination, path: Path) -> bool | None:
@@ -151,7 +163,8 @@ def _is_there_already(destination: Destination, path: Path) -> bool | None:
     except PeerRefused:
         return None
     except Unavailable as error:
-        raise NotNow(f"{destination.name} refused the object, and may have it already: {error}") from error
+        why = f"{destination.name} refused the object, and may have it already: {error}"
+        raise NotNow(why, unsure=True) from error
 
 
 def _module(body: bytes) -> dict[str, Any]:
