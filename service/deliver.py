@@ -162,7 +162,7 @@ class _Line:
             except NotTaken as refused:
                 why.add(str(refused))
             except Unavailable as error:
-                error.of = path
+                error.of = path.name
                 raise
             else:
                 return path

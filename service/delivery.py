@@ -103,7 +103,7 @@ def _put_off(
 
 def _perhaps(claim: Claim, error: Unavailable) -> list[ReportRow]:
     """Return what the destination may have, though it did not say so."""
-    named = [each for each in claim.choices if error.of is None or each.file_name == error.of.name]
+    named = [each for each in claim.choices if error.of in {"", each.file_name}]
     return named if error.unsure else []
 
 

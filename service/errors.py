@@ -5,7 +5,6 @@ Anything raised that is not one of these is a bug: it is logged with its traceba
 The docstring of a class is its default message.
 """
 
-from pathlib import Path
 from typing import ClassVar
 
 
@@ -87,8 +86,8 @@ class Unavailable(SpondylError):
     who = "nobody yet: it is tried again"
     #: Whether what was asked may have been done all the same, without our hearing of it.
     unsure = True
-    #: Of several alternatives the file that this is about; None where that is not known.
-    of: Path | None = None
+    #: Of several alternatives the name of the file that this is about, where that is known.
+    of = ""
 
     @property
     def who_now(self) -> str:

@@ -57,7 +57,7 @@ def send(destination: Destination, paths: Sequence[Path], *, again: bool = False
     try:
         return _send(destination, paths, going, again=again)
     except Unavailable as error:
-        error.of = going[-1] if going else None
+        error.of = going[-1].name if going else ""
         raise
 
 

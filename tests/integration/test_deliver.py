@@ -424,7 +424,7 @@ def test_whether_it_may_be_there_is_known(
         state.status, state.aborts = status, aborts
         with pytest.raises(Unavailable) as told:
             deliverer.send(at(state.port), path)
-        found.append(told.value.unsure)
+        found.append((told.value.unsure, told.value.of))
 
     def nobody(*_: object, **__: object) -> None:
         raise NotReached
@@ -436,7 +436,7 @@ def test_whether_it_may_be_there_is_known(
         try_it(state, 0x0000, 1)
         try_it(state, 0x0000, 0)
 
-    assert [True, False, True, False] == found
+    assert [(True, path.name), (False, path.name), (True, path.name), (False, "")] == found
 
 
 def test_a_host_that_has_no_address_is_unavailable(deliverer: Deliverer, tmp_path: Path) -> None:

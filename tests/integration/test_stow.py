@@ -200,10 +200,12 @@ def test_what_is_not_stored_is_tried_again_or_somebody_must_act(
 )
 def test_whether_it_may_be_there_is_known(archive: WebArchive, report: Path, answer: Any, unsure: bool) -> None:
     """It may where nobody said that it is not: then it is a predecessor, and a rejection note names it."""
-    archive.answers = [answer]
+    other = report.with_name("other.dcm")
+    other.write_bytes(report.read_bytes())
+    archive.answers = [(409, module(failed=REPORT, reason=0x0122)), answer]
     with pytest.raises(Unavailable) as told:
-        stow.send(at(archive, proof="status"), [report])
-    assert unsure is told.value.unsure
+        stow.send(at(archive, proof="status"), [report, other])
+    assert (unsure, "other.dcm") == (told.value.unsure, told.value.of)
 
 
 def test_what_reached_nobody_is_not_there(archive: WebArchive, report: Path) -> None:
