@@ -73,7 +73,7 @@ def sqlite_file(engine: Engine) -> Path | None:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """Run a transaction that only reads. Unavailable where the ledger does not answer or is damaged; NotHeld."""
+    """Run a transaction that only reads. Raises Unavailable where it does not answer or is damaged, NotHeld."""
     with _failures_named(), engine.begin() as connection:
         yield connection
 
