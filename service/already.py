@@ -11,7 +11,7 @@ import pydicom
 from service import asking, qido
 from service.asking import Place
 from service.config_peers import Destination
-from service.errors import NotNow, NotTaken, PeerRefused, Unavailable
+from service.errors import NotNow, PeerRefused, Unavailable
 
 
 def is_there_already(destination: Destination, path: Path, *, calling_ae: str = "") -> bool | None:
@@ -35,9 +35,5 @@ def is_there_already(destination: Destination, path: Path, *, calling_ae: str = 
     except PeerRefused:
         return None
     except Unavailable as error:
-        raise NotNow(f"{destination.name} refused the object, and may have it already: {error}") from error
-
-
-def may_be_there(refused: NotTaken) -> NotTaken:
-    """Return a refusal after which no alternative goes: nobody can tell whether the object is there."""
-    return NotTaken(f"{refused}; it may have the object, of an earlier try")
+        why = f"{destination.name} refused the object, and may have it already: {error}"
+        raise NotNow(why, unsure=True) from error

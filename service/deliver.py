@@ -19,10 +19,19 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
 from service import peer, sop_classes, stow
-from service.already import is_there_already, may_be_there
+from service.already import is_there_already
 from service.config import Settings
 from service.config_peers import Destination
-from service.errors import ClassNotTaken, NotNow, NotTaken, PeerRefused, SpondylError, Unavailable
+from service.errors import (
+    ClassNotTaken,
+    MayBeThere,
+    NotNow,
+    NotReached,
+    NotTaken,
+    PeerRefused,
+    SpondylError,
+    Unavailable,
+)
 from service.spool import Spool
 from service.store_status import check_status
 
@@ -73,10 +82,11 @@ class Deliverer:
         """Send one object, the first of these alternatives that the destination takes; return which.
 
         NotTaken where it takes none; PeerRefused; or Unavailable where it may be tried again (under the same UID),
-        NotNow, an Unavailable, where the destination itself is well.
+        NotNow, an Unavailable, where the destination itself is well; NotReached, another, where nothing was sent. They
+        say of which alternative.
         Unsendable where a file is no object of ours. Waits at most the destination's `timeout_s` for each answer.
-        `again`: this is not the first try, so an object that is refused may be there, and no alternative, which has a
-        UID of its own, may follow it.
+        `again`: an earlier try ended without the destination's word, so an object that is refused may be there, and no
+        alternative, which has a UID of its own, may follow it.
         """
         if destination.protocol == "dicomweb":
             for path in paths:
@@ -92,10 +102,6 @@ class Deliverer:
             lines = list(self._lines.values())
         for line in lines:
             line.close()
-
-
-class _NotSent(Unavailable):
-    """The association had ended before anything of the object went out."""
 
 
 class _Line:
@@ -136,12 +142,16 @@ class _Line:
             return self._store(association, alternatives, start, again=again)
         except NotNow:
             raise
-        except Unavailable as error:
+        except Unavailable as first:
             timed_out = time.monotonic() - start >= self._destination.timeout_s
             if not kept or timed_out or peer.is_open(association):
                 raise
-            went = not isinstance(error, _NotSent)
-            return self._store(self._connected(), alternatives, start, again=again or went)
+            again = again or not isinstance(first, NotReached)
+            try:
+                return self._store(self._connected(), alternatives, start, again=again)
+            except NotReached as error:
+                # What is open is whether the first of the two has arrived.
+                raise first from error
 
     def close(self) -> None:
         with self._lock:
@@ -163,6 +173,9 @@ class _Line:
                 why.add(str(refused))
                 if again and not isinstance(refused, ClassNotTaken) and self._has(path, refused, start):
                     return path
+            except Unavailable as error:
+                error.of = path.name
+                raise
             else:
                 return path
         raise NotTaken(f"{self._destination.name} does not take this object: {', '.join(sorted(why))}")
@@ -171,10 +184,10 @@ class _Line:
         """Whether an object that is refused is there, of an earlier try; NotTaken where nobody can tell."""
         if time.monotonic() - start > self._destination.timeout_s:
             # Asking, and an alternative after it, must still fit into config.LONGEST_DELIVERY.
-            raise NotNow(f"{self._destination.name} takes too long to refuse")
+            raise NotNow(f"{self._destination.name} takes too long to refuse", unsure=True)
         there = is_there_already(self._destination, path, calling_ae=self._calling_ae)
         if there is None:
-            raise may_be_there(refused) from refused
+            raise MayBeThere(refused, of=path.name) from refused
         return there
 
     def _answer(self, association: Association, what: Path | pydicom.Dataset) -> int | None:
@@ -182,7 +195,7 @@ class _Line:
             status: int | None = association.send_c_store(what).get("Status")
         except RuntimeError as error:
             # The association ended between our look at it and this call.
-            raise _NotSent(f"{self._destination.name} ended the association") from error
+            raise NotReached(f"{self._destination.name} ended the association") from error
         return status
 
     def _connected(self) -> Association:

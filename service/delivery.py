@@ -6,14 +6,23 @@ Each destination has its own jobs, its own count of failures and its own wait: o
 that answers is well, whatever it answers: an object that it does not store holds up no other either.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from service import sop_classes
 from service.config import Settings
 from service.config_peers import Destination
 from service.deliver import Deliverer, Unsendable, backoff_s
-from service.errors import Misconfigured, NotNow, NotTaken, PeerRefused, Quarantined, SpondylError, Unavailable
+from service.errors import (
+    MayBeThere,
+    Misconfigured,
+    NotNow,
+    NotTaken,
+    PeerRefused,
+    Quarantined,
+    SpondylError,
+    Unavailable,
+)
 from service.ledger import Claim, Ledger, ReportRow
 from service.ledger.rows import REJECTION, SR
 from service.logs import log
@@ -42,7 +51,7 @@ def deliver(claim: Claim, ledger: Ledger, deliverer: Deliverer, settings: Settin
         _put_off(claim, ledger, deliverer, settings, error, clock())
     except NotTaken as error:
         if claim.choices[0].kind == SR:
-            _give_up(claim, ledger, error, clock())
+            _give_up(claim, ledger, error, clock(), perhaps=_perhaps(claim, error))
         else:
             _decline(claim, ledger, error, clock())
     except (PeerRefused, Misconfigured, Unsendable, Quarantined) as error:
@@ -66,7 +75,7 @@ def _send(claim: Claim, deliverer: Deliverer, destination: Destination) -> Repor
     if (finding := claim.choices[0].finding) is not None:
         raise Quarantined(f"held back, {claim.choices[0].kind}: {finding}")
     files = {deliverer.spool.report(claim.study.key, choice.file_name): choice for choice in claim.choices}
-    return files[deliverer.send(destination, *files, again=claim.job.attempts > 1)]
+    return files[deliverer.send(destination, *files, again=claim.unsure)]
 
 
 def _put_off(
@@ -82,15 +91,22 @@ def _put_off(
     wait_s = backoff_s(failures, deliverer.rng)
     if not answered:
         ledger.jobs.destination_failed(name, until=now + wait_s, why=why, now=now)
-    patience_h = settings.queue.delivery_patience_h
+    patience_h, perhaps = settings.queue.delivery_patience_h, _perhaps(claim, error)
     if now - claim.job.created_at > patience_h * _HOUR_S:
-        _give_up(claim, ledger, PeerRefused(f"for {patience_h:g} h: {why}"), now)
+        _give_up(claim, ledger, PeerRefused(f"for {patience_h:g} h: {why}"), now, perhaps=perhaps)
         return
-    if not ledger.jobs.postpone(claim, until=now + wait_s, why=why, answered=answered, now=now):
+    if not ledger.jobs.postpone(claim, until=now + wait_s, why=why, answered=answered, perhaps=perhaps, now=now):
         return
     log.warning(
         "delivery put off", action="delivery_postponed", **names_of(claim), retry_in_s=round(wait_s, 1), why=why
     )
+
+
+def _perhaps(claim: Claim, error: Unavailable | NotTaken) -> list[ReportRow]:
+    """Return what the destination may have, though it did not say so."""
+    if not (isinstance(error, MayBeThere) or (isinstance(error, Unavailable) and error.unsure)):
+        return []
+    return [each for each in claim.choices if error.of in {"", each.file_name}]
 
 
 def _decline(claim: Claim, ledger: Ledger, error: SpondylError, now: float) -> None:
@@ -98,7 +114,9 @@ def _decline(claim: Claim, ledger: Ledger, error: SpondylError, now: float) -> N
         log.info("object not taken", action="object_not_taken", **names_of(claim), why=str(error))
 
 
-def _give_up(claim: Claim, ledger: Ledger, error: SpondylError, now: float) -> None:
-    if not ledger.jobs.give_up(claim, who=error.who, why=str(error), now=now):
+def _give_up(
+    claim: Claim, ledger: Ledger, error: SpondylError, now: float, *, perhaps: Sequence[ReportRow] = ()
+) -> None:
+    if not ledger.jobs.give_up(claim, who=error.who, why=str(error), perhaps=perhaps, now=now):
         return
     log.error("delivery given up", action="delivery_failed", **names_of(claim), who=error.who, why=str(error))

@@ -14,7 +14,7 @@ from typing import Final
 import httpx
 
 from service.config_peers import Destination
-from service.errors import NotNow, PeerRefused, SpondylError, Unavailable
+from service.errors import NotNow, NotReached, PeerRefused, SpondylError, Unavailable
 from service.tls import calling_context
 
 #: DICOM JSON (PS3.18 annex F), which every answer is asked for in.
@@ -30,13 +30,16 @@ _PASSING: Final = frozenset({408, 425, 429})
 _NOBODY_THERE: Final = frozenset({502, 503, 504})
 _NOT_KNOWN: Final = 401
 _REDIRECTED: Final = range(300, 400)
+#: There was no connection.
+_NOT_REACHED: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.InvalidURL, httpx.UnsupportedProtocol)
 
 
 @contextmanager
 def calling(destination: Destination) -> Iterator[httpx.Client]:
     """Hold a client whose addresses are below the service root.
 
-    Raises Unavailable where nobody answers inside the block, and where a file of ours cannot be used.
+    Raises Unavailable where nobody answers inside the block, NotReached where nobody is there, and where a file of ours
+    cannot be used.
     """
     with httpx.Client(
         base_url=destination.dicomweb_url.rstrip("/"),
@@ -49,7 +52,8 @@ def calling(destination: Destination) -> Iterator[httpx.Client]:
         try:
             yield client
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Unavailable(f"{destination.name} does not answer at its dicomweb_url: {_words(error)}") from error
+            family = NotReached if isinstance(error, _NOT_REACHED) else Unavailable
+            raise family(f"{destination.name} does not answer at its dicomweb_url: {_words(error)}") from error
 
 
 def body_of(answer: httpx.Response, destination: Destination) -> bytes:
@@ -67,12 +71,15 @@ def refusal(destination: Destination, status: int, service: str) -> SpondylError
     """Return what a status says that is about no object: NotNow, Unavailable, or PeerRefused: somebody must act."""
     why = f"{destination.name} answered {service} with HTTP status {status}"
     if status == _NOT_KNOWN:
-        return Unavailable(f"{why}: it does not accept what stands in user and secret_file")
+        return NotReached(f"{why}: it does not accept what stands in user and secret_file")
     if status in _NOBODY_THERE:
         return Unavailable(f"{why}: nobody is there")
     if status in _REDIRECTED:
         return PeerRefused(f"{why}: it wants another dicomweb_url")
-    return NotNow(why) if status >= _SERVER_ERROR or status in _PASSING else PeerRefused(why)
+    if status >= _SERVER_ERROR or status in _PASSING:
+        # Whoever says 500 may have failed after it had done it.
+        return NotNow(why, unsure=status == _SERVER_ERROR)
+    return PeerRefused(why)
 
 
 def _context(destination: Destination) -> ssl.SSLContext:
@@ -98,13 +105,13 @@ class _Bearer(httpx.Auth):
 
 
 def _secret(path: Path, *, is_token: bool) -> str:
-    """Return the one line of a file; Unavailable, which never quotes it, where it is none."""
+    """Return the one line of a file; NotReached, which never quotes it, where it is none."""
     try:
         said = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise Unavailable(f"secret_file = {path}: cannot be read ({type(error).__name__})") from None
+        raise NotReached(f"secret_file = {path}: cannot be read ({type(error).__name__})") from None
     if not said or not said.isprintable() or (is_token and not said.isascii()):
-        raise Unavailable(f"secret_file = {path}: expected one line that can be printed")
+        raise NotReached(f"secret_file = {path}: expected one line that can be printed")
     return said
 
 

@@ -38,10 +38,10 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
 
 
-def touch(path: Path) -> None:
-    """Date a file by now; it and its name are durable when this returns, even where its writer was killed."""
+def touch(path: Path, at_ns: int) -> None:
+    """Date a file; it and its name are durable when this returns, even where its writer was killed."""
     with opened(path) as descriptor:
-        os.utime(descriptor)
+        os.utime(descriptor, ns=(at_ns, at_ns))
         os.fsync(descriptor)
     sync_folder(path.parent)
 
@@ -69,14 +69,15 @@ def publish(descriptor: int, aside: Path, path: Path) -> None:
 
     Both names must be on one file system.
     """
-    if not one_commit(descriptor) or not write_out(descriptor):
+    in_one = one_commit(descriptor) and write_out(descriptor)
+    if not in_one:
         os.fsync(descriptor)
-        aside.rename(path)
-        sync_folder(path.parent)
-        return
     aside.rename(path)
     try:
-        os.fsync(descriptor)
+        if in_one:
+            os.fsync(descriptor)
+        else:
+            sync_folder(path.parent)
     except OSError:
         # Another sender of the same object may have given its own file the name meanwhile, and been told so.
         if is_still(path, descriptor):

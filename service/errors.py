@@ -84,6 +84,10 @@ class Unavailable(SpondylError):
     """Something this node needs does not answer; a running node tries again by itself."""
 
     who = "nobody yet: it is tried again"
+    #: Whether what was asked may have been done all the same, without our hearing of it.
+    unsure = True
+    #: Of several alternatives the name of the file that this is about, where that is known.
+    of = ""
 
     @property
     def who_now(self) -> str:
@@ -91,8 +95,18 @@ class Unavailable(SpondylError):
         return "whoever looks after what does not answer; then try again"
 
 
+class NotReached(Unavailable):
+    """Nobody was reached: nothing was asked, and nothing was sent."""
+
+    unsure = False
+
+
 class NotNow(Unavailable):
     """The destination answered, and does not store this object now: others it may take at once."""
+
+    def __init__(self, message: str = "", *, unsure: bool = False) -> None:
+        super().__init__(message)
+        self.unsure = unsure
 
 
 class PeerRefused(SpondylError):
@@ -103,6 +117,15 @@ class PeerRefused(SpondylError):
 
 class NotTaken(PeerRefused):
     """The destination does not take this object: another alternative of it may do."""
+
+
+class MayBeThere(NotTaken):
+    """Refused, and nobody can tell whether it is there, of an earlier try: no alternative of it may go."""
+
+    def __init__(self, refused: NotTaken, *, of: str) -> None:
+        super().__init__(f"{refused}; it may have the object, of an earlier try")
+        #: Of the alternatives the name of the file that this is about.
+        self.of = of
 
 
 class ClassNotTaken(NotTaken):

@@ -127,9 +127,12 @@ def drop_unless_held(left_over: Path) -> None:
 def _begin(folder: Path) -> tuple[int, Path] | None:
     """Return a new empty file and its lock, or None where `prepare` took it away before it was locked."""
     path = folder / f"{secrets.token_hex(16)}.part"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    if is_still(path, descriptor):
-        return descriptor, path
-    os.close(descriptor)
-    return None
+    descriptor, begun = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        begun = is_still(path, descriptor)
+    finally:
+        if not begun:
+            os.close(descriptor)
+            path.unlink(missing_ok=True)
+    return (descriptor, path) if begun else None

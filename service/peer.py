@@ -15,7 +15,7 @@ from pynetdicom.transport import AddressInformation
 
 import service
 from service.config_peers import Destination
-from service.errors import PeerRefused, Unavailable
+from service.errors import NotReached, PeerRefused
 from service.sockets import LARGEST_SAID, BoundedSocket, prepare_socket
 from service.tls import calling_context
 
@@ -114,7 +114,7 @@ def call(
     roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
     largest: int = LARGEST_SAID,
 ) -> Association:
-    """Open an association; PeerRefused where it is refused for good, Unavailable where trying again may help.
+    """Open an association; PeerRefused where it is refused for good, NotReached where trying again may help.
 
     `roles`: where this side is not the user of a service (PS3.7 D.3.3.4). `largest`: of a data set that the peer sends,
     bytes; who sends more is hung up on.
@@ -141,7 +141,7 @@ def call(
             ],
         )
     except (OSError, UnicodeError) as error:
-        raise Unavailable(f"{destination.name}: no address is known for {destination.host!r}") from error
+        raise NotReached(f"{destination.name}: no address is known for {destination.host!r}") from error
     if not association.is_established:
         _raise_refusal(destination, association)
     return association
@@ -154,14 +154,12 @@ def _raise_refusal(destination: Destination, association: Association) -> None:
     answer = association.acceptor.primitive or association.dul.receive_pdu()
     if isinstance(answer, A_ASSOCIATE) and answer.result:
         why = f"{destination.name} rejected the association: {answer.result_str}, {answer.reason_str}"
-        raise PeerRefused(why) if answer.result == _REJECTED_PERMANENT else Unavailable(why)
+        raise PeerRefused(why) if answer.result == _REJECTED_PERMANENT else NotReached(why)
     if association.rejected_contexts:
         refused = ", ".join(sorted(refusals(association.rejected_contexts)))
         raise PeerRefused(f"{destination.name} accepted no presentation context: {refused}")
     over = "over TLS " if destination.tls else ""
-    raise Unavailable(
-        f"{destination.name} does not answer, or hangs up, {over}at {destination.host}:{destination.port}"
-    )
+    raise NotReached(f"{destination.name} does not answer, or hangs up, {over}at {destination.host}:{destination.port}")
 
 
 def refusals(contexts: Iterable[PresentationContext]) -> set[str]:

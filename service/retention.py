@@ -21,9 +21,11 @@ def remove_expired(ledger: Ledger, spool: Spool, *, retention_days: float, now: 
     before = now - retention_days * _DAY_S
     removed = 0
     for study in ledger.admin.expired(before=before):
-        remove = partial(spool.remove, study.key, unless_since=before)
+        take_out = partial(spool.take_out, study.key, unless_since=before)
         with tolerating_the_disk(study.key):
-            removed += _said(study.key, gone=ledger.admin.forget_files(study.id, remove=remove, now=now))
+            removed += _said(study.key, gone=ledger.admin.forget_files(study.id, remove=take_out, now=now))
+            # Nobody waits for the ledger while thousands of files are removed.
+            spool.drop_taken_out()
     for key in spool.keys():  # noqa: SIM118 - not a mapping
         with tolerating_the_disk(key):
             since = spool.only_own_reports_since(key)

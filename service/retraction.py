@@ -80,47 +80,47 @@ def retract(node: Node, uid: str, wish: Wish, *, by: Actor, make_note: NoteMaker
     """Take a study out and have every destination told that rejects what it has of ours.
 
     Asked for again it tells only those that have not got their note: nothing is rejected twice. NotAllowed where no
-    destination has anything (`ignore` takes such a study out), or an object is being sent at this moment. Workers are
-    woken at once, or where `wake` is false by the running node's reconciler.
+    destination has, or may have, anything (`ignore` takes such a study out), or an object is being sent at this moment.
+    Workers are woken at once, or where `wake` is false by the running node's reconciler.
     """
     study = node.ledger.admin.study(uid).study
     there = node.ledger.retractions.there(study.id)
     before = node.ledger.retractions.notes(study.id)
     if not there and not before:
         raise NotAllowed("no destination has an object of this study: there is nothing to take back, ignore it instead")
-    now = node.clock()
+    now, objects = node.clock(), {}
     if there:
         order = Order(reason=wish.reason, actor=by.name)
-        notes = _notes(node, study, there, wish, make_note, at=now, made=len(before))
+        moment, notes = datetime.fromtimestamp(now, UTC).astimezone(), []
+        for number, (rejected, names) in enumerate(_sets(node, study, there).items(), start=len(before) + 1):
+            report = make_note(node, study, rejected, wish, at=moment, number=number)
+            notes.append(Note(report=report, destinations=names))
+            objects[report.sop_instance_uid] = len(rejected)
         jobs = node.ledger.retractions.retract(study.id, notes, order, seen=there, now=now)
     else:
         jobs = node.ledger.retractions.send_again(study.id, Order(reason=wish.reason, actor=by.name), now=now)
     if wake and jobs and Paused.PROCESSING not in node.ledger.switches.paused():
         node.ledger.jobs.enqueued(dispatch_all(node.dispatch, jobs), now=node.clock())
     _note_it(node, study, by, jobs)
-    return _said(node, study.key, jobs, new=bool(there), objects={name: len(rows) for name, rows in there.items()})
+    return _said(node, study.key, jobs, new=bool(there), objects=objects)
 
 
-def _notes(
-    node: Node,
-    study: StudyRow,
-    there: dict[str, tuple[ReportRow, ...]],
-    wish: Wish,
-    make_note: NoteMaker,
-    *,
-    at: float,
-    made: int,
-) -> list[Note]:
-    """Return a note for each set of objects: destinations that have the same get the same."""
-    sets = list(dict.fromkeys(there.values()))
-    moment = datetime.fromtimestamp(at, UTC).astimezone()
-    return [
-        Note(
-            report=make_note(node, study, rejected, wish, at=moment, number=made + number),
-            destinations=[name for name, rows in there.items() if rows == rejected],
-        )
-        for number, rejected in enumerate(sets, start=1)
-    ]
+def _sets(
+    node: Node, study: StudyRow, there: dict[str, tuple[ReportRow, ...]]
+) -> dict[tuple[ReportRow, ...], list[str]]:
+    """Return by set of objects the destinations of its note: those that have the same get the same.
+
+    What a destination only may have goes into a note of its own: it may refuse one that names what it has not got.
+    """
+    sent = node.ledger.lists.sent(study.id)
+    uncertain = {(each.destination, each.sop_instance_uid) for each in sent if each.uncertain}
+    sets: dict[tuple[ReportRow, ...], list[str]] = {}
+    for name, rows in there.items():
+        for perhaps in (False, True):
+            part = tuple(row for row in rows if ((name, row.sop_instance_uid) in uncertain) is perhaps)
+            if part:
+                sets.setdefault(part, []).append(name)
+    return sets
 
 
 def _note_it(node: Node, study: StudyRow, by: Actor, jobs: Sequence[JobRow]) -> None:
@@ -135,7 +135,7 @@ def _said(node: Node, key: str, jobs: Sequence[JobRow], *, new: bool, objects: d
     told = (
         Told(
             destination=job.destination or "",
-            objects=objects.get(job.destination or "", 0),
+            objects=objects.get(uids.get(job.report_id or 0, ""), 0),
             note=uids.get(job.report_id or 0, ""),
         )
         for job in jobs

@@ -35,12 +35,13 @@ class Slots:
         make_folder(self._folder)
         for number in range(self._most):
             slot = os.open(self._folder / str(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            with contextlib.suppress(BlockingIOError):
+            with contextlib.suppress(BlockingIOError), contextlib.ExitStack() as unless_taken:
+                unless_taken.callback(os.close, slot)
                 fcntl.flock(slot, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                unless_taken.pop_all()
                 with self._lock:
                     self._held[holder] = slot
                 return True
-            os.close(slot)
         return False
 
     def give_back(self, holder: Hashable) -> None:

@@ -4,10 +4,11 @@
     <root>/spool/<key[:2]>/<key>/<SOP digest>-<content digest>.own.dcm    a report of ours that was routed back
     <root>/spool/<key[:2]>/<key>/reports/<name>                           a report that was made
     <root>/spool/<key[:2]>/<key>/landmarks/<content digest>.json          a landmarks document that was handed in
+    <root>/spool/dated                                                    empty: dated as late as anything in the spool
     <root>/incoming/<random>.part                                         being written, or a copy for a program
 
 A file appears under its name only when all of it is on the disk: written aside, on the disk, named (see `durable`).
-A file is dated by its last arrival, so of two versions of one SOP instance the one sent last counts.
+A file is dated by its last arrival, so of two versions of one SOP instance the one sent last counts (see `dating`).
 """
 
 import contextlib
@@ -19,11 +20,13 @@ import re
 import secrets
 import shutil
 import threading
-from collections.abc import Collection, Iterator, Mapping
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from service.dating import Dating
 from service.durable import is_still, opened, sync_folder, touch, write_all
 from service.errors import Misconfigured, OutOfSpace
 from service.logs import log
@@ -36,8 +39,7 @@ _KEY: Final = re.compile(r"[0-9a-f]{32}")
 _OBJECT: Final = re.compile(r"([0-9a-f]{32})-[0-9a-f]{32}\.dcm")
 _REPORT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _DOCUMENT: Final = re.compile(r"([0-9a-f]{32})\.json")
-#: What the system answers where there is no room: disk, quota, limit of the process; or a file system that an error
-#: has turned read-only. Trying again later is right for all of them.
+#: No room on the disk, in a quota or limit of ours; or an error turned the file system read-only. It may pass.
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 #: So many folders are remembered; more are written to at once nowhere.
 _REMEMBERED: Final = 1024
@@ -70,11 +72,19 @@ class Stored:
 class Spool:
     """The folder of one node; safe in several threads and processes at once."""
 
-    def __init__(self, root: Path, *, min_free_bytes: int = 0, sizes: StudySizes | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        min_free_bytes: int = 0,
+        sizes: StudySizes | None = None,
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
         self._objects = root / "spool"
         self._incoming = root / "incoming"
         self._min_free_bytes = min_free_bytes
         self._sizes = sizes
+        self._dating = Dating(self._objects / "dated", clock_ns)
         self._making = threading.Lock()
         #: Folders of which this process knows that their names are on the disk.
         self._made: set[Path] = set()
@@ -134,15 +144,18 @@ class Spool:
         One that is there already is kept whatever the study has by now.
         """
         key = study_key(study_instance_uid)
-        name = f"{_digest(sop_instance_uid.encode())}-{part.digest}{'.own' if own else ''}.dcm"
+        instance = _digest(sop_instance_uid.encode())
+        name = f"{instance}-{part.digest}{'.own' if own else ''}.dcm"
         with _no_room_is_out_of_space(), self._held_folder(key) as folder:
             path = folder / name
             new = not path.exists()
+            at_ns = self._dating.now(modified_ns for _, modified_ns in self._listing(key, instance))
             if new:
+                os.utime(part.descriptor, ns=(at_ns, at_ns))
                 with self._sizes.room(folder, part.size) if self._sizes and not own else contextlib.nullcontext():
                     part.publish(path)
             else:
-                touch(path)
+                touch(path, at_ns)
         return Stored(key=key, path=path, new=new)
 
     def files(self, key: str) -> list[Path]:
@@ -235,7 +248,13 @@ class Spool:
         path = self.document(key, _digest(data))
         with _no_room_is_out_of_space(), self._held_folder(key):
             self._make(path.parent)
-            new = self._keep(path, data)
+            new = not path.exists()
+            at_ns = self._dating.now(modified_ns for modified_ns, _ in self._documents(key))
+            if new:
+                self._check_room(len(data))
+                self._write(path, data, at_ns=at_ns)
+            else:
+                touch(path, at_ns)
         return Stored(key=key, path=path, new=new)
 
     def document(self, key: str, digest: str) -> Path:
@@ -251,10 +270,16 @@ class Spool:
 
     def secure_document(self, key: str, digest: str) -> None:
         """Make a document that is there durable: whoever wrote it may have been killed before it was."""
-        touch(self.document(key, digest))
+        touch(self.document(key, digest), self._dating.now(modified_ns for modified_ns, _ in self._documents(key)))
 
     def remove(self, key: str, *, unless_since: float | None = None) -> bool:
-        """Remove a study's folder; tell whether it is gone.
+        """Remove a study's folder; tell whether it is gone. See `take_out`."""
+        is_gone = self.take_out(key, unless_since=unless_since)
+        self.drop_taken_out()
+        return is_gone
+
+    def take_out(self, key: str, *, unless_since: float | None = None) -> bool:
+        """Take a study's folder out of the spool, which takes no time; tell whether it is gone.
 
         Not where an object or a landmarks document came at or after `unless_since`.
         """
@@ -263,12 +288,13 @@ class Spool:
             return True
         with opened(folder) as held:
             fcntl.flock(held, fcntl.LOCK_EX)
+            if not is_still(folder, held):
+                # Another process took it away first; whatever has its name now has come since.
+                return not folder.is_dir()
             if unless_since is not None and self._last_came(key) >= unless_since:
                 return False
-            aside = folder.rename(self._incoming / f"{secrets.token_hex(16)}.part")
+            folder.rename(self._incoming / f"{secrets.token_hex(16)}.part")
         sync_folder(folder.parent)
-        # What stays is dropped by the next `prepare`, which may also be at it already.
-        shutil.rmtree(aside, ignore_errors=True)
         return True
 
     def require_room(self) -> None:
@@ -276,6 +302,12 @@ class Spool:
         with contextlib.suppress(OSError):
             if not self.free_bytes():
                 raise OutOfSpace("no room: the disk has as little left as must stay free")
+
+    def drop_taken_out(self) -> None:
+        """Remove what lies in folders that were taken out; what stays is dropped by the next `prepare`."""
+        for part in self._incoming.iterdir():
+            if part.is_dir():
+                shutil.rmtree(part, ignore_errors=True)
 
     def free_bytes(self) -> int:
         """Return how many bytes may still be written, before the reserve is touched."""
@@ -287,11 +319,11 @@ class Spool:
             raise ValueError(f"not the key of a study: {key!r}")
         return self._objects.joinpath(key[:2], key)
 
-    def _listing(self, key: str) -> Iterator[tuple[str, int]]:
-        """Return (name, time of arrival in ns) of the objects of a study, our own reports left out."""
+    def _listing(self, key: str, instance: str = "") -> Iterator[tuple[str, int]]:
+        """Return (name, time of arrival in ns) of the objects of a study, or one of them; our own reports left out."""
         with contextlib.suppress(FileNotFoundError), os.scandir(self._folder(key)) as entries:
             for entry in entries:
-                if _OBJECT.fullmatch(entry.name):
+                if entry.name.startswith(instance) and _OBJECT.fullmatch(entry.name):
                     yield entry.name, entry.stat().st_mtime_ns
 
     def _documents(self, key: str) -> Iterator[tuple[int, str]]:
@@ -305,18 +337,6 @@ class Spool:
         """Return when the last object or landmarks document of a study came."""
         documents = (modified_ns / 1e9 for modified_ns, _ in self._documents(key))
         return max(self.newest(key) or 0.0, *documents, 0.0)
-
-    def _keep(self, path: Path, *contents: bytes | memoryview) -> bool:
-        """Make `contents` durable under `path`, which they name; where they are there already, date them by now.
-
-        Tell whether they are new.
-        """
-        if path.exists():
-            touch(path)
-            return False
-        self._check_room(sum(map(len, contents)))
-        self._write(path, *contents)
-        return True
 
     def _check_room(self, size: int) -> None:
         free = self.free_bytes()
@@ -350,19 +370,23 @@ class Spool:
     def _hold(self, folder: Path) -> int | None:
         """Return a file descriptor that shares the lock of `folder`; None where it is to be made, or made again."""
         with contextlib.suppress(FileNotFoundError):
-            held = os.open(folder, os.O_RDONLY)
-            # Asked once it is open: one that another thread is just making is not known yet.
-            if folder in self._made:
-                fcntl.flock(held, fcntl.LOCK_SH)
-                if is_still(folder, held):
-                    return held
-            os.close(held)
+            descriptor, held = os.open(folder, os.O_RDONLY), False
+            try:
+                # Asked once it is open: one that another thread is just making is not known yet.
+                if folder in self._made:
+                    fcntl.flock(descriptor, fcntl.LOCK_SH)
+                    held = is_still(folder, descriptor)
+            finally:
+                if not held:
+                    os.close(descriptor)
+            return descriptor if held else None
         return None
 
-    def _write(self, path: Path, *contents: bytes | memoryview) -> None:
+    def _write(self, path: Path, content: bytes, *, at_ns: int | None = None) -> None:
         with self.receiving() as part:
-            for content in contents:
-                part.write(content)
+            part.write(content)
+            if at_ns is not None:
+                os.utime(part.descriptor, ns=(at_ns, at_ns))
             part.publish(path)
 
 

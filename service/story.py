@@ -51,7 +51,7 @@ class Object:
     state: str
     attempts: int
     delivered_at: float | None
-    #: What the destination answered; empty where it has not got it.
+    #: What the destination answered, or that it may have it; empty where it has not got it.
     proof: str
     error: str | None
 
@@ -67,7 +67,8 @@ def objects(detail: StudyDetail, sent: Sequence[SentObject]) -> list[Object]:
     proofs = {(each.sop_instance_uid, each.destination): each for each in sent}
     found = []
     for row in reversed(detail.deliveries):
-        proof = proofs.get((row.sop_instance_uid, row.destination)) if row.state is JobState.DONE else None
+        proof = proofs.get((row.sop_instance_uid, row.destination))
+        is_said = proof is not None and (proof.uncertain or row.state is JobState.DONE)
         found.append(
             Object(
                 kind=row.kind,
@@ -77,7 +78,7 @@ def objects(detail: StudyDetail, sent: Sequence[SentObject]) -> list[Object]:
                 state=row.state.value,
                 attempts=row.attempts,
                 delivered_at=row.delivered_at,
-                proof=proof.detail if proof else "",
+                proof=proof.detail if proof and is_said else "",
                 error=row.error,
             )
         )

@@ -16,9 +16,9 @@ from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 
 from service import dicomweb
-from service.already import is_there_already, may_be_there
+from service.already import is_there_already
 from service.config_peers import Destination
-from service.errors import NotNow, NotTaken, PeerRefused
+from service.errors import MayBeThere, NotNow, NotTaken, PeerRefused, Unavailable
 from service.store_status import check_status
 
 #: PS3.18 table I.1-1, in the DICOM JSON model: Failed SOP Sequence, Other Failures Sequence, Referenced SOP Sequence.
@@ -52,10 +52,21 @@ def send(destination: Destination, paths: Sequence[Path], *, again: bool = False
     destination itself is well. `again`: an earlier try may have stored it without our hearing of it, and then no
     alternative, which has a UID of its own, may follow.
     """
+    going: list[Path] = []
+    try:
+        return _send(destination, paths, going, again=again)
+    except Unavailable as error:
+        error.of = going[-1].name if going else ""
+        raise
+
+
+def _send(destination: Destination, paths: Sequence[Path], going: list[Path], *, again: bool) -> Path:
+    """Do what `send` says; `going` is told what goes out."""
     why, start = set(), time.monotonic()
     with dicomweb.calling(destination) as client:
         for path in paths:
             _check_time(destination, start)
+            going.append(path)
             try:
                 _store(client, destination, path)
             except NotTaken as refused:
@@ -63,7 +74,7 @@ def send(destination: Destination, paths: Sequence[Path], *, again: bool = False
                 _check_time(destination, start)
                 there = is_there_already(destination, path)
                 if there is None and again and isinstance(refused, _Conflict):
-                    raise may_be_there(refused) from refused
+                    raise MayBeThere(refused, of=path.name) from refused
                 if not there:
                     continue
             return path
@@ -127,7 +138,8 @@ def _judge(destination: Destination, uid: str, status: int, body: bytes) -> None
         family = _Conflict if status == _CONFLICT else NotTaken
         raise family(f"{destination.name} answered STOW-RS with HTTP status {status}")
     if not any(_value(each, _UID) == uid for each in _items(module, _REFERENCED)):
-        raise NotNow(f"{destination.name} answered STOW-RS with HTTP status {status}, without a word on the object")
+        why = f"{destination.name} answered STOW-RS with HTTP status {status}, without a word on the object"
+        raise NotNow(why, unsure=True)
 
 
 def _module(body: bytes) -> dict[str, Any]:

@@ -79,17 +79,28 @@ class Role:
         log.info("role stopped", action="role_stopped", role=self.name, exit_code=code)
 
     def _start(self) -> None:
-        self.process = subprocess.Popen(leashed(self.command), stdin=subprocess.DEVNULL)  # noqa: S603 - our own program
-        self.starts += 1
         self.started_at = self.clock()
+        try:
+            self.process = subprocess.Popen(leashed(self.command), stdin=subprocess.DEVNULL)  # noqa: S603 - our own
+        except OSError as error:
+            # Too many processes or files, no memory: that passes, and the other roles go on.
+            wait_s = self._put_off()
+            log.error("role not started", action="role_died", role=self.name, why=error.strerror, retry_in_s=wait_s)
+            return
+        self.starts += 1
         log.info("role started", action="role_started", role=self.name, pid=self.process.pid)
 
     def _died(self, code: int) -> None:
         self.process = None
+        wait_s = self._put_off()
+        log.error("role died", action="role_died", role=self.name, exit_code=code, retry_in_s=wait_s)
+
+    def _put_off(self) -> float:
+        """Have it started again later, the later the more often it has died; return in how many seconds."""
         self.deaths = 1 if self.clock() - self.started_at >= STEADY_S else self.deaths + 1
         wait_s = min(FIRST_WAIT_S * 2.0 ** (self.deaths - 1), LONGEST_WAIT_S)
         self.start_at = self.clock() + wait_s
-        log.error("role died", action="role_died", role=self.name, exit_code=code, retry_in_s=wait_s)
+        return wait_s
 
 
 @only_for_us()

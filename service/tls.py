@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from service.config_peers import Tls
-from service.errors import Misconfigured, Unavailable
+from service.errors import Misconfigured, NotReached
 from service.logs import log
 
 #: RFC 9325 4.2: TLS_ECDHE_{RSA,ECDSA}_WITH_AES_{128_GCM_SHA256,256_GCM_SHA384}. TLS 1.3 has suites of its own.
@@ -85,12 +85,12 @@ class Renewed:
 def calling_context(tls: Tls, *, over: Literal["dicom", "https"] = "dicom") -> ssl.SSLContext:
     """Return the TLS side of a call that is made now; see `Renewed`.
 
-    Unavailable where the files cannot be used and this process has no older ones: what is to be sent waits for them.
+    NotReached where the files cannot be used and this process has no older ones: what is to be sent waits for them.
     """
     try:
         return _calling(tls, over).context()
     except Misconfigured as error:
-        raise Unavailable(str(error)) from error
+        raise NotReached(str(error)) from error
 
 
 @functools.cache

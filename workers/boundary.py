@@ -69,12 +69,13 @@ def _fault(
 def _postpone(node: Node, claim: Claim, rng: random.Random, *, why: str, fault: bool = False) -> None:
     wait_s = backoff_s(claim.job.attempts - 1, rng)
     now = node.clock()
-    if node.ledger.jobs.postpone(claim, until=now + wait_s, why=why, fault=fault, now=now):
+    # Whatever ended a delivery here, it may have sent its object before.
+    if node.ledger.jobs.postpone(claim, until=now + wait_s, why=why, fault=fault, perhaps=claim.choices, now=now):
         log.warning("job postponed", action="job_postponed", **_names(claim), why=why, retry_in_s=round(wait_s, 1))
 
 
 def _give_up(node: Node, claim: Claim, *, who: str, why: str) -> None:
-    if node.ledger.jobs.give_up(claim, who=who, why=why, now=node.clock()):
+    if node.ledger.jobs.give_up(claim, who=who, why=why, perhaps=claim.choices, now=node.clock()):
         log.error("job given up", action="job_given_up", **_names(claim), who=who, why=why)
 
 

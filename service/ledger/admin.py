@@ -8,14 +8,14 @@ from sqlalchemy import Connection, Engine, case, exists, func, select, update
 from service.errors import Unknown
 from service.ledger import again
 from service.ledger.engine import reading, writing
-from service.ledger.moves import ADMIN, JOB, NODE, STUDY, cancel_jobs, locked, move_study, note_event
+from service.ledger.moves import ADMIN, JOB, NODE, STUDY, cancel_unwanted, locked, move_study, note_event
 from service.ledger.priors import resting_on
 from service.ledger.removed import REMOVED
 from service.ledger.retractions import stands
 from service.ledger.rows import AT_ONCE, SR, DeliveryRow, Earlier, EventRow, JobRow, ReportRow, StudyDetail, StudyRow
 from service.ledger.tables import attempts, columns, deliveries, events, jobs, outputs, reports, revisions, studies
 from service.messages import JobKind
-from service.states import FINAL, OPEN, JobState, StudyEvent, StudyState
+from service.states import FINAL, JobState, StudyEvent, StudyState
 
 
 @dataclass(frozen=True)
@@ -103,12 +103,13 @@ class Admin:
     def ignore(self, uid_or_key: str, *, why: str, now: float, actor: str = ADMIN) -> list[str]:
         """Take a study out for good: its jobs are cancelled, and objects that still come change nothing.
 
-        What a destination has of it stays there; no later study is compared with it any more. Return the Study
-        Instance UIDs of those that were: measured again, they are not. NotAllowed where the study is out already.
+        What a destination has of it, or is being sent at this moment, stays there; no later study is compared with it
+        any more. Return the Study Instance UIDs of those that were: measured again, they are not. NotAllowed where the
+        study is out already.
         """
         with writing(self.engine) as connection:
             study = locked(connection, _find(connection, uid_or_key).id)
-            cancel_jobs(connection, study.id, OPEN, now=now)
+            cancel_unwanted(connection, study.id, now=now)
             out = {"reason": why, "who": ADMIN, "unsettled_since": None}
             move_study(connection, study, StudyEvent.IGNORED, now=now, actor=actor, detail=why, **out)
             return resting_on(connection, study.study_instance_uid)
@@ -120,27 +121,32 @@ class Admin:
             return bool(connection.scalar(select(made)))
 
     def last_report(self, study_id: int, *, before_revision: int, destinations: Collection[str] = ()) -> Earlier | None:
-        """Return what an earlier revision was reported with: the newest whose report reached a destination.
+        """Return what an earlier revision was reported with: the newest whose report a destination has, or may have.
 
-        Beside it of each destination the report that it has, which may be an older one; of `destinations` alone where
-        one of them has any. What was taken back does not count.
+        Beside it of each destination the report that it has, which may be an older one, and those after it that it may
+        have; of `destinations` alone where one of them has any. What was taken back does not count.
         """
         earlier = reports.c.study_id == study_id, reports.c.revision < before_revision, reports.c.kind == SR
-        arrived = select(deliveries.c.destination, *columns(reports, ReportRow)).join(reports)
+        whose = deliveries.c.destination, deliveries.c.uncertain
+        arrived = select(*whose, *columns(reports, ReportRow)).join(reports)
         arrived = arrived.where(*earlier, stands(study_id))
         with reading(self.engine) as connection:
-            found = [record._asdict() for record in connection.execute(arrived.order_by(reports.c.id))]
-            if not found:
+            has: dict[str, list[ReportRow]] = {}
+            for record in connection.execute(arrived.order_by(reports.c.id)):
+                each = record._asdict()
+                name, uncertain = each.pop("destination"), each.pop("uncertain")
+                # What is there took the place of what came before it; what may be there did not.
+                has[name] = [*(has.get(name, []) if uncertain else []), ReportRow(**each)]
+            if not has:
                 return None
-            has = {each.pop("destination"): ReportRow(**each) for each in found}
-            newest = max(row.id for row in has.values())
+            newest = max(row.id for rows in has.values() for row in rows)
             made_by = select(func.max(outputs.c.job_id)).join(jobs, jobs.c.id == outputs.c.job_id)
             made_by = made_by.where(outputs.c.report_id == newest, jobs.c.revision < before_revision)
             its = outputs.c.job_id == made_by.scalar_subquery()
             made = select(*columns(reports, ReportRow)).join(outputs).where(its).order_by(reports.c.id)
             rows = tuple(ReportRow(**record._asdict()) for record in connection.execute(made))
-        wanted = [row for name, row in has.items() if name in destinations] or list(has.values())
-        replaced = {row.id: row for row in sorted(wanted, key=lambda row: -row.id)}
+        wanted = [rows for name, rows in has.items() if name in destinations] or has.values()
+        replaced = {row.id: row for row in sorted((row for rows in wanted for row in rows), key=lambda row: -row.id)}
         return Earlier(made=rows, arrived=tuple(replaced.values()))
 
     def expired(self, *, before: float, limit: int = 100) -> list[StudyRow]:
@@ -157,7 +163,7 @@ class Admin:
             return [StudyRow(**record._asdict()) for record in connection.execute(wanted)]
 
     def forget_files(self, study_id: int, *, remove: Callable[[], bool], now: float) -> bool:
-        """Have `remove` take away a study's spool folder, and note it; tell whether it is gone.
+        """Have `remove` take away a study's spool folder, soon, and note it; tell whether it is gone.
 
         Nobody can ask for the study meanwhile: it is locked. Where somebody just has, or an object has come, or
         `remove` says that it could not, the files stay.
@@ -195,7 +201,7 @@ def _deliveries(connection: Connection, study_id: int) -> tuple[DeliveryRow, ...
             jobs.c.not_before,
             jobs.c.error,
             case((jobs.c.state == JobState.DONE, attempts.c.ended_at)).label("delivered_at"),
-            deliveries.c.detail.label("proof"),
+            case((~deliveries.c.uncertain, deliveries.c.detail)).label("proof"),
         )
         .join(reports, reports.c.id == jobs.c.report_id)
         .join(deliveries, said, isouter=True)

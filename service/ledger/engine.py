@@ -5,6 +5,7 @@ write lock when it begins (BEGIN IMMEDIATE), so what it read before it wrote sti
 a writing transaction locks the study it changes first, see `moves.locked`.
 """
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DataError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DataError, InterfaceError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from service.errors import Misconfigured, NotHeld, Unavailable
@@ -72,7 +73,7 @@ def sqlite_file(engine: Engine) -> Path | None:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """Run a transaction that only reads. Unavailable where the ledger does not answer, NotHeld as it says."""
+    """Run a transaction that only reads. Raises Unavailable where it does not answer or is damaged, NotHeld."""
     with _failures_named(), engine.begin() as connection:
         yield connection
 
@@ -99,6 +100,12 @@ def _failures_named() -> Iterator[None]:
     except DataError as error:
         # PostgreSQL alone: a NUL, or a number beyond its column. What it says may quote the value.
         raise NotHeld from error
+    except DatabaseError as error:
+        if type(error.orig) is not sqlite3.DatabaseError:
+            raise
+        raise Unavailable(
+            f"the ledger is damaged: {error.orig}; stop the node and restore it (docs/operating.md, section 9)"
+        ) from error
     except PoolTimeoutError as error:
         raise Unavailable("the ledger does not answer: all connections are in use") from error
 

@@ -10,8 +10,9 @@ from service.ledger import circuit, outcomes
 from service.ledger.engine import reading, writing
 from service.ledger.moves import JOB, find_job, locked, move_job, move_study, unchanged_since
 from service.ledger.rows import SR, Claim, JobRow, NewReport, ReportRow
+from service.ledger.sent import choices, is_unsure
 from service.ledger.switches import Paused, is_paused
-from service.ledger.tables import columns, destinations, jobs, outputs, reports, revisions, studies
+from service.ledger.tables import destinations, jobs, revisions, studies
 from service.messages import JobKind
 from service.states import HELD, IDLE, JobEvent, JobState, StudyEvent
 
@@ -41,7 +42,11 @@ class Jobs:
                 detail = f"attempt {running.attempts}"
                 study = move_study(connection, study, StudyEvent.CLAIMED, now=now, actor=worker, detail=detail)
             return Claim(
-                job=running, study=study, choices=_choices(connection, running), **_revision(connection, running)
+                job=running,
+                study=study,
+                choices=choices(connection, running),
+                unsure=is_unsure(connection, running),
+                **_revision(connection, running),
             )
 
     def renew(self, claim: Claim, *, now: float, lease_s: float) -> bool:
@@ -51,19 +56,33 @@ class Jobs:
             return connection.execute(renewed).rowcount == 1
 
     def postpone(
-        self, claim: Claim, *, until: float, why: str, fault: bool = False, answered: bool = False, now: float
+        self,
+        claim: Claim,
+        *,
+        until: float,
+        why: str,
+        fault: bool = False,
+        answered: bool = False,
+        perhaps: Sequence[ReportRow] = (),
+        now: float,
     ) -> bool:
         """Hand the job back for later: a passing failure, or a fault of ours, which is counted.
 
         Where its destination `answered` that destination is well: its circuit closes, and others pass at once.
+        `perhaps`: what of its alternatives may be there; it is sent again, unless nobody wants it any more.
         """
         with writing(self.engine) as connection:
-            return outcomes.postponed(connection, claim, until=until, why=why, fault=fault, answered=answered, now=now)
+            return outcomes.postponed(
+                connection, claim, until=until, why=why, fault=fault, answered=answered, perhaps=perhaps, now=now
+            )
 
-    def give_up(self, claim: Claim, *, who: str, why: str, now: float) -> bool:
-        """End the job for good; its study fails, for a delivery only once no other one of its report is open."""
+    def give_up(self, claim: Claim, *, who: str, why: str, perhaps: Sequence[ReportRow] = (), now: float) -> bool:
+        """End the job for good; its study fails, for a delivery only once no other one of its report is open.
+
+        `perhaps` as in `postpone`.
+        """
         with writing(self.engine) as connection:
-            return outcomes.given_up(connection, claim, who=who, why=why, now=now)
+            return outcomes.given_up(connection, claim, who=who, why=why, perhaps=perhaps, now=now)
 
     def finish_measure(
         self,
@@ -232,22 +251,3 @@ def _revision(connection: Connection, job: JobRow) -> dict[str, Any]:
         "document_since": None if found.document is None else since,
         "anew": before is not None and before[1:] == found[1:],
     }
-
-
-def _choices(connection: Connection, job: JobRow) -> tuple[ReportRow, ...]:
-    """Return what a delivery may send: its object, then the alternatives that were made with it, in their order.
-
-    Sent again, the one that was stored comes first: the destination has it, and gets the same bytes.
-    """
-    if job.report_id is None:
-        return ()
-    made_by = select(func.max(outputs.c.job_id)).where(outputs.c.report_id == job.report_id, outputs.c.job_id < job.id)
-    made = select(outputs.c.report_id).where(outputs.c.job_id == made_by.scalar_subquery())
-    alternative = reports.c.id.in_(made) & (reports.c.kind == SR)
-    mine = select(reports.c.kind).where(reports.c.id == job.report_id).scalar_subquery()
-    wanted = select(*columns(reports, ReportRow)).where(
-        or_(reports.c.id == job.report_id, alternative & (mine == SR) & reports.c.finding.is_(None))
-    )
-    preferred = case((reports.c.id == job.report_id, 0), else_=1)
-    found = connection.execute(wanted.order_by(preferred, reports.c.choice))
-    return tuple(ReportRow(**record._asdict()) for record in found)

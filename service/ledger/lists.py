@@ -80,7 +80,7 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True)
 class SentObject:
-    """One object, one destination that has it, and what proves it."""
+    """One object, one destination that has it, or may have, and what says so."""
 
     revision: int
     kind: str
@@ -89,6 +89,7 @@ class SentObject:
     destination: str
     delivered_at: float
     detail: str
+    uncertain: bool = False
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ class Lists:
             return [Attempt(**record._asdict()) for record in connection.execute(wanted)]
 
     def sent(self, study_id: int) -> list[SentObject]:
-        """Return which object of a study reached which destination, and the proof; the newest revision first."""
+        """Return which object of a study a destination has, or may have, and the proof; the newest revision first."""
         wanted = (
             select(
                 reports.c.revision,
@@ -199,6 +200,7 @@ class Lists:
                 deliveries.c.destination,
                 deliveries.c.delivered_at,
                 deliveries.c.detail,
+                deliveries.c.uncertain,
             )
             .join(deliveries, deliveries.c.report_id == reports.c.id)
             .where(reports.c.study_id == study_id)

@@ -89,16 +89,12 @@ def begin_revision(
     detail: str = "",
     **values: object,
 ) -> JobRow:
-    """Enter a new revision of a locked study and its measure job; jobs of older revisions that wait are cancelled.
-
-    So are those that wait for proof: what they brought is replaced. A measuring that still runs is cancelled too: its
-    result is no longer wanted. A delivery that runs may end.
+    """Enter a new revision of a locked study and its measure job; what is under way is no longer wanted.
 
     `made_of` is the fingerprint of its objects and the digest of its landmarks document; `values` are further columns
     of the study.
     """
-    cancel_jobs(connection, study.id, IDLE, now=now)
-    cancel_jobs(connection, study.id, {JobState.RUNNING}, kinds={JobKind.MEASURE}, now=now)
+    cancel_unwanted(connection, study.id, now=now)
     fingerprint, document = made_of
     sources = {"fingerprint": fingerprint, "document": document}
     number = study.revision + 1
@@ -155,6 +151,15 @@ def newest_deliveries(connection: Connection, measuring: int) -> list[JobRow]:
     last = select(func.max(jobs.c.id)).select_from(sent).where(its).group_by(jobs.c.destination, slot)
     wanted = select(*JOB).where(jobs.c.id.in_(last)).order_by(jobs.c.id)
     return [JobRow(**record._asdict()) for record in connection.execute(wanted)]
+
+
+def cancel_unwanted(connection: Connection, study_id: int, *, now: float) -> None:
+    """Cancel the jobs of a locked study that wait, for proof as well, and a measuring that runs.
+
+    A delivery that runs may end: what it brings must be known to be there.
+    """
+    cancel_jobs(connection, study_id, IDLE, now=now)
+    cancel_jobs(connection, study_id, {JobState.RUNNING}, kinds={JobKind.MEASURE}, now=now)
 
 
 def cancel_jobs(

@@ -11,7 +11,6 @@ from sqlalchemy import Connection, insert, select, update
 
 from service.errors import SpondylError
 from service.ledger import circuit
-from service.ledger.engine import inserting
 from service.ledger.moves import (
     NODE,
     add_job,
@@ -24,7 +23,8 @@ from service.ledger.moves import (
     note_event,
 )
 from service.ledger.rows import REJECTION, SAGITTAL, SR, Claim, JobRow, NewReport, ReportRow, StudyRow
-from service.ledger.tables import deliveries, jobs, outputs, reports, revisions
+from service.ledger.sent import arrived, choices, may_have_arrived
+from service.ledger.tables import jobs, outputs, reports, revisions
 from service.messages import JobKind
 from service.states import OPEN, JobEvent, JobState, StudyEvent, StudyState
 
@@ -117,15 +117,6 @@ def delivered(connection: Connection, claim: Claim, *, detail: str, stored: Repo
     return True
 
 
-def arrived(connection: Connection, job: JobRow, *, detail: str, now: float) -> None:
-    """Write down that a destination said that it stored what `job` brought; it is well, so its circuit closes."""
-    fact = inserting(connection, deliveries).values(
-        report_id=job.report_id, destination=job.destination, delivered_at=now, detail=detail
-    )
-    connection.execute(fact.on_conflict_do_nothing())
-    circuit.close(connection, [job.destination or ""])
-
-
 def declined(connection: Connection, claim: Claim, *, why: str, now: float) -> bool:
     """End a delivery of what its destination does not take and need not; it answered, so its circuit closes."""
     study = locked(connection, claim.study.id)
@@ -149,30 +140,38 @@ def postponed(
     why: str,
     fault: bool = False,
     answered: bool = False,
+    perhaps: Sequence[ReportRow] = (),
     now: float,
 ) -> bool:
-    """Hand a job back for later; `fault` counts against it, `answered` closes its destination's circuit."""
+    """Hand a job back for later; `fault` counts against it, `answered` closes its destination's circuit.
+
+    `perhaps`: what may be there.
+    """
     study = locked(connection, claim.study.id)
-    if claim.job.revision != study.revision:
-        return move_job(connection, claim.job, JobEvent.CANCELLED, now=now, error=why) is not None
-    faults = claim.job.faults + fault
-    job = move_job(connection, claim.job, JobEvent.POSTPONED, now=now, error=why, not_before=until, faults=faults)
+    event, news = JobEvent.POSTPONED, {"not_before": until, "faults": claim.job.faults + fault}
+    if not is_wanted(connection, study, claim.job):
+        event, news = JobEvent.CANCELLED, {}
+    job = move_job(connection, claim.job, event, now=now, error=why, **news)
     if job is None:
         return False
+    may_have_arrived(connection, claim.job, perhaps, why=why, now=now)
     if answered:
         circuit.close(connection, [job.destination or ""])
-    if job.kind is JobKind.MEASURE:
+    if job.kind is JobKind.MEASURE and event is JobEvent.POSTPONED:
         actor = claim.job.worker or NODE
         move_study(connection, study, StudyEvent.RELEASED, now=now, actor=actor, detail=why)
     return True
 
 
-def given_up(connection: Connection, claim: Claim, *, who: str, why: str, now: float) -> bool:
-    """End a job for good: `who` must act."""
+def given_up(
+    connection: Connection, claim: Claim, *, who: str, why: str, perhaps: Sequence[ReportRow] = (), now: float
+) -> bool:
+    """End a job for good: `who` must act. `perhaps`: what may be there."""
     study = locked(connection, claim.study.id)
     job = move_job(connection, claim.job, JobEvent.GAVE_UP, now=now, error=why, who=who)
     if job is None:
         return False
+    may_have_arrived(connection, claim.job, perhaps, why=why, now=now)
     fail(connection, study, job, who=who, why=why, now=now)
     return True
 
@@ -180,25 +179,33 @@ def given_up(connection: Connection, claim: Claim, *, who: str, why: str, now: f
 def lost(connection: Connection, job: JobRow, *, max_attempts: int, now: float) -> JobRow | None:
     """End the try of a worker that was not heard of: the job waits again, or has failed after so many deaths.
 
-    None where the worker was heard of after all.
+    None where the worker was heard of after all. What it was sending may be there.
     """
     study = locked(connection, job.study_id)
     losses = (connection.scalar(select(jobs.c.losses).where(jobs.c.id == job.id)) or 0) + 1
     why = f"the worker died {losses} time{'s' if losses > 1 else ''}"
-    ended = jobs.c.lease_until < now
-    if job.revision != study.revision:
-        return move_job(connection, job, JobEvent.CANCELLED, ended, now=now, error=why)
-    if losses >= max_attempts:
-        failed = move_job(
-            connection, job, JobEvent.GAVE_UP, ended, now=now, error=why, who=SpondylError.who, losses=losses
-        )
-        if failed is not None:
-            fail(connection, study, failed, who=SpondylError.who, why=why, now=now)
-        return failed
-    waiting = move_job(connection, job, JobEvent.LOST, ended, now=now, error=why, losses=losses)
-    if waiting is not None and job.kind is JobKind.MEASURE:
+    event, news = JobEvent.LOST, {"losses": losses}
+    if not is_wanted(connection, study, job):
+        event, news = JobEvent.CANCELLED, {}
+    elif losses >= max_attempts:
+        event, news = JobEvent.GAVE_UP, {"losses": losses, "who": SpondylError.who}
+    ended = move_job(connection, job, event, jobs.c.lease_until < now, now=now, error=why, **news)
+    if ended is None:
+        return None
+    # Which of its alternatives it was, only the dead could say.
+    may_have_arrived(connection, job, choices(connection, job), why=why, now=now)
+    if event is JobEvent.GAVE_UP:
+        fail(connection, study, ended, who=SpondylError.who, why=why, now=now)
+    elif event is JobEvent.LOST and job.kind is JobKind.MEASURE:
         move_study(connection, study, StudyEvent.RELEASED, now=now, detail=why)
-    return waiting
+    return ended
+
+
+def is_wanted(connection: Connection, study: StudyRow, job: JobRow) -> bool:
+    """Whether another try of a job is of use: of a study that was taken out only that of its rejection note is."""
+    if job.revision != study.revision or study.state is not StudyState.IGNORED:
+        return job.revision == study.revision
+    return connection.scalar(select(reports.c.kind).where(reports.c.id == job.report_id)) == REJECTION
 
 
 def fail(connection: Connection, study: StudyRow, job: JobRow, *, who: str, why: str, now: float) -> None:

@@ -205,7 +205,8 @@ def _agrees(column: ColumnElement[str], stated: str) -> ColumnElement[bool]:
 
 def _report(study_id: int) -> Select[tuple[object, ...]]:
     arrived = reports.join(deliveries, deliveries.c.report_id == reports.c.id, isouter=True)
-    order = reports.c.revision.desc(), deliveries.c.id.is_(None), reports.c.choice, reports.c.id.desc()
+    certain_first = func.coalesce(deliveries.c.uncertain, true())
+    order = reports.c.revision.desc(), certain_first, reports.c.choice, reports.c.id.desc()
     sendable = reports.c.study_id == study_id, reports.c.kind == SR, reports.c.finding.is_(None), stands(study_id)
     return select(*columns(reports, ReportRow)).select_from(arrived).where(*sendable).order_by(*order).limit(1)
 

@@ -13,8 +13,9 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 from service.ledger import circuit
 from service.ledger.engine import reading, writing
 from service.ledger.moves import JOB, NODE, find_job, locked, move_job, note_event
-from service.ledger.outcomes import arrived, conclude, fail
+from service.ledger.outcomes import conclude, fail, is_wanted
 from service.ledger.rows import Claim, JobRow, ReportRow, StudyRow
+from service.ledger.sent import arrived
 from service.ledger.tables import commitments, deliveries, jobs, reports, studies
 from service.states import JobEvent, JobState
 
@@ -100,11 +101,10 @@ class Proofs:
             return True
 
     def missing(self, job: JobRow, *, until: float, why: str, now: float) -> bool:
-        """Have an object sent again at `until`: its destination has not got it. Not where it is of an old revision."""
+        """Have an object sent again at `until`: its destination has not got it. Not where nobody wants it any more."""
         with writing(self.engine) as connection:
             study = locked(connection, job.study_id)
-            wanted = job.revision == study.revision
-            event = JobEvent.MISSING if wanted else JobEvent.CANCELLED
+            event = JobEvent.MISSING if is_wanted(connection, study, job) else JobEvent.CANCELLED
             again = move_job(connection, job, event, now=now, error=why, not_before=until)
             if again is None:
                 return False

@@ -27,7 +27,8 @@ def report_stands(connection: Connection, study: StudyRow) -> bool:
     What is sent again after so long is often less than it was, and points that were handed in went as well.
     """
     arrived = deliveries.join(reports, reports.c.id == deliveries.c.report_id)
-    has_one = select(exists().select_from(arrived).where(reports.c.study_id == study.id, reports.c.kind == SR))
+    its = (reports.c.study_id == study.id) & (reports.c.kind == SR)
+    has_one = select(exists().select_from(arrived).where(its, ~deliveries.c.uncertain))
     return (
         study.state in {StudyState.REPORTED, StudyState.FAILED}
         and _last(connection, study.id, REMOVED) > _last(connection, study.id, *_MADE, *_ASKED)

@@ -45,7 +45,7 @@ class Retractions:
     engine: Engine
 
     def there(self, study_id: int) -> dict[str, tuple[ReportRow, ...]]:
-        """Return by destination the objects of a study that it said it stored, and that no note has named yet."""
+        """Return by destination the objects of a study that it has, or may have, and that no note has named yet."""
         with reading(self.engine) as connection:
             return _there(connection, study_id)
 

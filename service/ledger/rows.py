@@ -133,6 +133,8 @@ class Claim:
     anew: bool = False
     #: What a delivery may send, the preferred one first: alternatives of one kind.
     choices: tuple[ReportRow, ...] = ()
+    #: Whether its destination may have one of them already: a try ended without its word.
+    unsure: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

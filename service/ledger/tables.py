@@ -4,10 +4,10 @@ A study has revisions (what was found complete at one time), a revision has jobs
 attempts (who tried). A measure job makes objects (`reports`), or finds that those of an earlier one say the same:
 `outputs` says which objects it ended with. A delivery job brings one of them to one destination; of the alternatives of
 the structured report it brings the one that the destination takes. Effort stands in `jobs`; `deliveries` holds facts
-alone: this object reached that destination, the first time. `commitments` says what a destination was asked to commit
-to and has not answered. `completions` says what is still to be fetched from its source's archive before a study is
-measured. `destinations` is the circuit of each destination. `events` says what happened to a study,
-written in the transaction that made it happen.
+alone: this object reached that destination, the first time, or a try has left that open. `commitments` says what a
+destination was asked to commit to and has not answered. `completions` says what is still to be fetched from its
+source's archive before a study is measured. `destinations` is the circuit of each destination. `events` says what
+happened to a study, written in the transaction that made it happen.
 
 Times are float seconds since the epoch, UTC.
 """
@@ -203,6 +203,8 @@ deliveries: Final = Table(
     Column("delivered_at", Float(53), nullable=False),
     #: What says so: the status of the C-STORE, and what proved it afterwards.
     Column("detail", Text, nullable=False),
+    #: Nobody knows whether it did: a try ended without its word, at `delivered_at`.
+    Column("uncertain", Boolean, nullable=False, server_default=false()),
     #: When the destination proved that it has it; null where the site trusts the status, or proof is awaited.
     Column("proven_at", Float(53)),
     UniqueConstraint("report_id", "destination"),

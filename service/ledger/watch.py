@@ -71,7 +71,7 @@ class Watch:
             .join(reports, reports.c.study_id == studies.c.id)
             .join(deliveries, deliveries.c.report_id == reports.c.id)
             .where(studies.c.last_received_at >= since, studies.c.state == StudyState.REPORTED)
-            .where(reports.c.revision == studies.c.revision)
+            .where(reports.c.revision == studies.c.revision, ~deliveries.c.uncertain)
             .group_by(studies.c.id, studies.c.last_received_at)
         )
         with reading(self.engine) as connection:
@@ -111,7 +111,8 @@ class Watch:
         circuit = select(destinations.c.failures, destinations.c.not_before, destinations.c.error)
         waits = jobs.c.state == JobState.WAITING, jobs.c.destination == name
         waiting = select(func.count(), func.min(jobs.c.created_at)).where(*waits)
-        last = select(func.max(deliveries.c.delivered_at)).where(deliveries.c.destination == name)
+        certain = deliveries.c.destination == name, ~deliveries.c.uncertain
+        last = select(func.max(deliveries.c.delivered_at)).where(*certain)
         with reading(self.engine) as connection:
             record = connection.execute(circuit.where(destinations.c.name == name)).one_or_none()
             number, oldest = connection.execute(waiting).one()

@@ -4,6 +4,7 @@ import errno
 import io
 import math
 import os
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -467,6 +468,23 @@ def test_retention_takes_no_object_that_the_ledger_does_not_know(ledger: Ledger,
 
     assert 0 == remove_expired(ledger, spool, retention_days=30, now=now)
     assert 2 == len(spool.files(KEY))
+
+
+def test_who_sends_does_not_wait_for_retention(
+    ledger: Ledger, spool: Spool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Thousands of files are removed once the ledger is free for others: SQLite has one lock for all of it."""
+    _reported(ledger, spool, at=1000.0)
+    tree, seen = shutil.rmtree, []
+
+    def remove(path: Path, *, ignore_errors: bool) -> None:
+        arrive(ledger, "1.2.4", now=2000.0)
+        seen.append(event_names(ledger)[-1])
+        tree(path, ignore_errors=ignore_errors)
+
+    monkeypatch.setattr(shutil, "rmtree", remove)
+    assert 1 == remove_expired(ledger, spool, retention_days=30, now=1000.0 + 40 * DAY_S)
+    assert (["spool removed"], []) == (seen, list((tmp_path / "node" / "incoming").iterdir()))
 
 
 def test_retention_takes_no_files_of_a_study_that_somebody_has_just_asked_for(

@@ -32,7 +32,7 @@ from service.asking import FIND
 from service.config import Settings
 from service.config_peers import Destination, Tls
 from service.deliver import Deliverer, Unsendable
-from service.errors import NotTaken, PeerRefused, Unavailable
+from service.errors import NotReached, NotTaken, PeerRefused, Unavailable
 from service.spool import Spool
 
 REPORT, REPORT_3D = sop_classes.REPORTS["comprehensive"], sop_classes.REPORTS["comprehensive_3d"]
@@ -472,6 +472,31 @@ def test_a_peer_that_is_down_is_unavailable_at_once(deliverer: Deliverer, tmp_pa
     with pytest.raises(Unavailable, match=r"does not answer, or hangs up, at 127\.0\.0\.1:"):
         deliverer.send(at(free_port()), report(tmp_path / "r.dcm"))
     assert time.monotonic() - start < 1.5
+
+
+def test_whether_it_may_be_there_is_known(
+    deliverer: Deliverer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not where nobody was reached, or the answer says so; it may where there was none, whatever became of a retry."""
+    path, found = report(tmp_path / "r.dcm"), []
+
+    def try_it(state: Pacs, status: int, aborts: int) -> None:
+        state.status, state.aborts = status, aborts
+        with pytest.raises(Unavailable) as told:
+            deliverer.send(at(state.port), path)
+        found.append((told.value.unsure, told.value.of))
+
+    def nobody(*_: object, **__: object) -> None:
+        raise NotReached
+
+    with pacs() as state:
+        try_it(state, 0x0000, 1)
+        try_it(state, 0xA700, 0)
+        monkeypatch.setattr(peer, "call", nobody)
+        try_it(state, 0x0000, 1)
+        try_it(state, 0x0000, 0)
+
+    assert [(True, path.name), (False, path.name), (True, path.name), (False, "")] == found
 
 
 def test_a_host_that_has_no_address_is_unavailable(deliverer: Deliverer, tmp_path: Path) -> None:

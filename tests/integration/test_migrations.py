@@ -21,7 +21,7 @@ from service.ledger.engine import open_engine, reading, writing
 from service.ledger.tables import metadata
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-NEWEST = "0006"
+NEWEST = "0007"
 MIGRATE = "import sys; from service.ledger import migrate; print(*migrate(sys.argv[1]))"
 
 

@@ -566,6 +566,16 @@ def test_the_makers_name_counts_while_the_ledger_is_away(
 # ---- the ledger
 
 
+def test_an_object_is_stored_though_the_ledger_is_damaged(ear: Ear) -> None:
+    """Its sender is told that it is durable, which it is; the ledger hears of it once somebody has restored it."""
+    ear.ledger.engine.dispose()
+    file = ear.root / "ledger.sqlite"
+    file.write_bytes(bytes([0x55]) * file.stat().st_size)
+
+    assert (0x0000, "") == send(ear, dataset())
+    assert 1 == len(ear.stored())
+
+
 @pytest.fixture
 def held_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a study held so long that no test sees the end of it by itself."""

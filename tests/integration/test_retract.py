@@ -7,7 +7,7 @@ from pathlib import Path
 import pydicom
 import pytest
 import structlog
-from ledgers import deliver, measure, study_of
+from ledgers import claim, deliver, measure, new_report, study_of
 from pydantic import SecretStr
 from servers import free_port
 from typer.testing import CliRunner
@@ -72,6 +72,28 @@ def test_the_button_takes_back_what_arrived(node: Node) -> None:
         note.PatientBirthDate,
         note.StudyDate,
     )
+
+
+def test_what_may_have_arrived_is_shown_and_taken_back_by_a_note_of_its_own(node: Node) -> None:
+    """A PACS may refuse a note that names what it has not got: of what it has, another tells it."""
+    client = Client(app_of(node))
+    report, overlay = measure(node.ledger, objects=[new_report(), new_report("2.25.2", kind="gsps")])
+    held = claim(node.ledger, report)
+    assert node.ledger.jobs.postpone(held, until=NOW, why="pacs gave no answer", perhaps=held.choices, now=NOW)
+    path = f"/studies/{study_of(node.ledger).key}"
+    page = client.get(path, headers=ANNA).text
+    assert ("may have been stored: pacs gave no answer" in page, "Take back" in page) == (True, True)
+    deliver(node.ledger, overlay)
+
+    answer = client.post(f"/api/v1/studies/{UID}/retract", headers=ANNA, json={"title": "quality"})
+    told = [(each["destination"], each["objects"]) for each in answer.json()["told"]]
+    assert [("pacs", 1), ("pacs", 1)] == told
+    study = study_of(node.ledger)
+    notes = [
+        pydicom.dcmread(node.spool.report(study.key, row.file_name)) for row in node.ledger.retractions.notes(study.id)
+    ]
+    named = [str(note.CurrentRequestedProcedureEvidenceSequence[0]) for note in notes]
+    assert [(False, True), (True, False)] == [("2.25.1\n" in each, "2.25.2\n" in each) for each in named]
 
 
 def test_the_api_and_the_command_say_who_is_told_and_do_it_once(node: Node) -> None:

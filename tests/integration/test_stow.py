@@ -11,14 +11,14 @@ import pytest
 from ledgers import empty_sqlite, sqlite_url, study_of
 from proving import REPORT, Proving, proving, report_bytes
 from pydicom.uid import generate_uid
-from servers import run_orthanc
+from servers import free_port, run_orthanc
 from sinks import make_certificate
 from structlog.testing import capture_logs
 from web_archive import WebArchive, module, web_archive
 
 from service import sending, stow
 from service.config_peers import Destination
-from service.errors import NotNow, NotTaken, PeerRefused, SpondylError, Unavailable
+from service.errors import NotNow, NotReached, NotTaken, PeerRefused, SpondylError, Unavailable
 from service.proving import FILING_S
 
 __all__ = ["empty_sqlite", "sqlite_url"]
@@ -163,7 +163,7 @@ def test_stored_is_what_the_answer_says_of_the_object(
         ((507, b""), NotNow, "HTTP status 507"),
         ((503, b""), Unavailable, "HTTP status 503: nobody is there"),
         ((429, b""), NotNow, "HTTP status 429"),
-        ((401, b""), Unavailable, "does not accept what stands in user and secret_file"),
+        ((401, b""), NotReached, "does not accept what stands in user and secret_file"),
         ("hang up", Unavailable, "does not answer at its dicomweb_url: RemoteProtocolError"),
         ((403, b""), PeerRefused, "HTTP status 403"),
         ((404, b""), PeerRefused, "HTTP status 404"),
@@ -184,6 +184,35 @@ def test_what_is_not_stored_is_tried_again_or_somebody_must_act(
     with pytest.raises(SpondylError) as told:
         stow.send(at(archive, proof="status"), [report])
     assert (family, True) == (type(told.value), words in str(told.value))
+
+
+@pytest.mark.parametrize(
+    ("answer", "unsure"),
+    [
+        ("hang up", True),
+        ((200, b""), True),
+        ((500, b""), True),
+        ((504, b""), True),
+        ((200, module(failed=REPORT, reason=0x0110)), False),
+        ((507, b""), False),
+        ((401, b""), False),
+    ],
+)
+def test_whether_it_may_be_there_is_known(archive: WebArchive, report: Path, answer: Any, unsure: bool) -> None:
+    """It may where nobody said that it is not: then it is a predecessor, and a rejection note names it."""
+    other = report.with_name("other.dcm")
+    other.write_bytes(report.read_bytes())
+    archive.answers = [(409, module(failed=REPORT, reason=0x0122)), answer]
+    with pytest.raises(Unavailable) as told:
+        stow.send(at(archive, proof="status"), [report, other])
+    assert (unsure, "other.dcm") == (told.value.unsure, told.value.of)
+
+
+def test_what_reached_nobody_is_not_there(archive: WebArchive, report: Path) -> None:
+    """No connection, no object."""
+    nobody = at(archive, proof="status").model_copy(update={"dicomweb_url": f"http://127.0.0.1:{free_port()}/"})
+    with pytest.raises(NotReached):
+        stow.send(nobody, [report])
 
 
 @pytest.mark.parametrize(("answer", "state"), [((507, b""), "waiting"), ("hang up", "waiting"), ((400, b""), "failed")])

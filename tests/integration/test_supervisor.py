@@ -1,6 +1,7 @@
 """`spondyl serve` for real: all roles come up, come back, and go together."""
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from typing import Any
 import psutil
 import pytest
 from servers import free_port, wait_until
+from structlog.testing import capture_logs
 
 from service import supervisor
 from service.config import load
@@ -235,6 +237,28 @@ def test_a_role_that_keeps_dying_is_started_less_and_less_often() -> None:
     clock.now += STEADY_S
     dead(role)
     assert role.start_at - clock.now == FIRST_WAIT_S
+
+
+def test_a_role_that_cannot_be_started_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine has no process to give (EAGAIN): the others go on, and it waits as after a death."""
+    clock = Clock()
+    role = Role(name="listen", command=[sys.executable, "-c", "raise SystemExit(3)"], clock=clock)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    with monkeypatch.context() as machine, capture_logs() as said:
+        machine.setattr(subprocess, "Popen", refuse)
+        for wait_s in (FIRST_WAIT_S, 2 * FIRST_WAIT_S):
+            assert role.tend() is None
+            assert wait_s == role.start_at - clock.now
+            clock.now = role.start_at
+    assert ["Resource temporarily unavailable"] * 2 == [line["why"] for line in said]
+
+    # What has never run is still judged by its first run.
+    role.tend()
+    assert role.process is not None
+    assert role.cannot_run(role.process.wait())
 
 
 def test_a_role_that_does_not_stop_is_killed() -> None:

@@ -6,7 +6,7 @@ import logging
 import random
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -17,7 +17,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from service import logs
 from service.config import Queue, Settings
 from service.errors import Misconfigured, OutOfSpace, PeerRefused, SpondylError, Unavailable
-from service.ledger import Claim, JobRow, StudyRow
+from service.ledger import Claim, JobRow, ReportRow, StudyRow
 from service.messages import JobKind
 from service.states import JobState, StudyState
 from service.wiring import Node
@@ -61,6 +61,9 @@ JOB = JobRow(
     created_at=0.0,
 )
 
+#: What a delivery may send: nobody looks into it here.
+CHOICES = cast("tuple[ReportRow, ...]", ("a report",))
+
 
 @dataclass
 class Jobs:
@@ -79,18 +82,25 @@ class Jobs:
         if self.down:
             raise Unavailable("the ledger does not answer")
         job = replace(JOB, attempts=self.attempts, faults=self.faults)
-        return Claim(job=job, study=STUDY, started_at=0.0) if self.claimable and job_id == JOB.id else None
+        return (
+            Claim(job=job, study=STUDY, started_at=0.0, choices=CHOICES)
+            if self.claimable and job_id == JOB.id
+            else None
+        )
 
-    def postpone(self, _claim: Claim, *, until: float, why: str, fault: bool = False, now: float) -> bool:
-        """Remember."""
+    def postpone(
+        self, _claim: Claim, *, until: float, why: str, fault: bool, perhaps: Sequence[ReportRow], now: float
+    ) -> bool:
+        """Remember; whatever ended a delivery, its object may have arrived."""
+        assert perhaps == CHOICES
         if self.down:
             raise Unavailable("the ledger does not answer")
         self.decided.append(("postponed", why, until - now, fault))
         return True
 
-    def give_up(self, _claim: Claim, *, who: str, why: str, now: float) -> bool:
-        """Remember."""
-        assert now == NOW
+    def give_up(self, _claim: Claim, *, who: str, why: str, perhaps: Sequence[ReportRow], now: float) -> bool:
+        """Remember; as `postpone`."""
+        assert (now, perhaps) == (NOW, CHOICES)
         self.decided.append(("given up", who, why))
         return True
 

@@ -13,7 +13,7 @@ from service.config import Settings
 from service.config_peers import Destination
 from service.deliver import Deliverer, Unsendable, backoff_s
 from service.delivery import OPTIONAL_TRIES, deliver
-from service.errors import Misconfigured, NotNow, NotTaken, PeerRefused, SpondylError, Unavailable
+from service.errors import Misconfigured, NotNow, NotReached, NotTaken, PeerRefused, SpondylError, Unavailable
 from service.ledger import DeliveryRow, JobRow, Ledger
 from service.spool import Spool
 from service.states import JobState, StudyState
@@ -161,6 +161,19 @@ def test_another_destination_is_not_affected(ledger: Ledger, played: Played, set
     played.failures.clear()
     assert attempt(ledger, played, settings, pacs, now=NOW + 301).state is JobState.DONE
     assert study_of(ledger).state is StudyState.REPORTED
+
+
+def test_what_may_be_there_is_what_was_being_sent(ledger: Ledger, played: Played, settings: Settings) -> None:
+    """The alternative that went out, where that is known, else all of them; none where nobody was reached."""
+    [job] = measure(ledger, objects=[new_report(f"2.25.{choice}", choice=choice) for choice in range(3)])
+    found = []
+    for number, error in enumerate((NotReached("down"), NotNow("0xA700"), Unavailable("?"), Unavailable("?"))):
+        error.of = "2.25.1.dcm" if number == 2 else ""
+        played.failures["pacs"] = error
+        attempt(ledger, played, settings, job, now=NOW + number * 301)
+        found.append([each.sop_instance_uid for each in ledger.lists.sent(study_of(ledger).id)])
+
+    assert [[], [], ["2.25.1"], ["2.25.0", "2.25.1", "2.25.2"]] == found
 
 
 def test_patience_ends(ledger: Ledger, played: Played, settings: Settings) -> None:

@@ -48,12 +48,32 @@ def test_what_is_not_durable_has_no_name(tmp_path: Path, monkeypatch: pytest.Mon
     assert not (tmp_path / "named").exists()
 
 
+@pytest.mark.usefixtures("_commits")
+def test_a_name_that_is_not_durable_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk fails once the file has its name: the sender is told so, and nothing stands under the name."""
+    descriptor, aside = begun(tmp_path)
+    sync = os.fsync
+
+    def fail(file: int) -> None:
+        if (tmp_path / "named").exists():
+            raise OSError(5, "Input/output error")
+        sync(file)
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        durable.publish(descriptor, aside, tmp_path / "named")
+    os.close(descriptor)
+    assert not (tmp_path / "named").exists()
+
+
+@pytest.mark.usefixtures("_commits")
 def test_what_another_sender_published_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Our fsync fails after another gave its file the same name: that one was told that its object is durable."""
-    monkeypatch.setattr(durable, "one_commit", lambda _: True)
     descriptor, aside = begun(tmp_path)
 
     def overtaken(_: int) -> None:
+        if aside.exists():
+            return
         other = tmp_path / "other"
         other.write_bytes(b"y")
         other.rename(tmp_path / "named")

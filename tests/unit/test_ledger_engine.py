@@ -4,10 +4,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from ledgers import arrive, migrated
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from service.errors import Misconfigured, Unavailable
-from service.ledger.engine import open_engine, reading, sqlite_file
+from service.ledger import Ledger, migrate
+from service.ledger.engine import open_engine, reading, sqlite_file, writing
 
 
 @pytest.mark.parametrize("url", ["postgresql://u@h/d", "postgresql+psycopg://u@h/d", "postgresql+psycopg2://u@h/d"])
@@ -56,6 +59,33 @@ def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(Misconfigured, match=r"spondyl\[postgres\]"):
         open_engine("postgresql://u@h/d")
+
+
+@pytest.mark.parametrize(("kept", "said"), [(4096, "malformed"), (0, "not a database")])
+def test_a_damaged_file_does_not_answer_and_says_what_to_do(tmp_path: Path, kept: int, said: str) -> None:
+    """Bytes of a bad disk behind the first page, or in it: no bug of ours, and somebody must restore the ledger."""
+    url = migrated(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    ledger = Ledger.open(url)
+    arrive(ledger)
+    ledger.close()
+    file = tmp_path / "ledger.sqlite"
+    content = file.read_bytes()
+    file.write_bytes(content[:kept] + bytes([0x55]) * (len(content) - kept))
+
+    with pytest.raises(Unavailable, match=rf"^the ledger is damaged: .*{said}.*restore it.*operating\.md, section 9"):
+        arrive(Ledger.open(url))
+    with pytest.raises(Unavailable, match="restore it"):
+        migrate(url)
+
+
+def test_what_breaks_a_constraint_is_a_bug(tmp_path: Path) -> None:
+    """It is no damage: neither is it tried again, nor does anybody restore anything."""
+    engine = open_engine(f"sqlite:///{tmp_path / 'x.sqlite'}")
+    with writing(engine) as connection:
+        connection.exec_driver_sql("CREATE TABLE t (x UNIQUE)")
+    with pytest.raises(IntegrityError), writing(engine) as connection:
+        connection.exec_driver_sql("INSERT INTO t VALUES (1), (1)")
+    engine.dispose()
 
 
 def test_all_connections_in_use_is_a_passing_failure(tmp_path: Path) -> None:

@@ -1,8 +1,13 @@
 """Slots: so many over all processes, and none lost with its holder."""
 
+import errno
+import fcntl
 import multiprocessing
+import os
 import time
 from pathlib import Path
+
+import pytest
 
 from service.slots import Slots
 
@@ -15,6 +20,19 @@ def test_no_more_than_there_are(tmp_path: Path) -> None:
     slots.give_back(0)
     assert slots.take(3)
     assert not slots.take(4)
+
+
+def test_a_lock_that_cannot_be_had_leaves_nothing_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network disk without locks (ENOLCK): so many callers later the process can still open files."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(OSError, match="No locks"):
+        Slots(tmp_path / "slots", 2).take("mine")
+    assert before == len(list(Path("/proc/self/fd").iterdir()))
 
 
 def _take_all(folder: Path) -> None:

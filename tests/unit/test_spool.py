@@ -1,11 +1,13 @@
 """The spool: what is stored, what counts as newest, and what a name may be."""
 
+import errno
 import fcntl
 import hashlib
 import os
 import stat
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -105,6 +107,64 @@ def test_of_two_versions_the_one_that_arrived_last_counts(spool: Spool, store: S
 
     back = store("1", b"old", at=1002.0)
     assert spool.files(KEY) == [back.path]
+
+
+def test_the_version_that_came_last_counts_though_the_clock_went_back(tmp_path: Path) -> None:
+    """It is set back by an hour between two versions; each that comes afterwards counts, also one that was there."""
+    hour_ns = 3600 * 10**9
+    times = iter([10 * hour_ns, 9 * hour_ns, 9 * hour_ns + 1, 9 * hour_ns + 1, 11 * hour_ns])
+    spool = Spool(tmp_path, clock_ns=lambda: next(times))
+    spool.prepare()
+    for data in (b"wrong patient", b"corrected", b"wrong patient", b"corrected", b"as the clock has caught up"):
+        stored = spool.store(study_instance_uid=STUDY, sop_instance_uid="1", header=b"", data=data)
+        assert [data] == [path.read_bytes() for path in spool.files(KEY)]
+    assert 11 * hour_ns == stored.path.stat().st_mtime_ns
+
+
+def test_a_process_that_starts_after_the_clock_went_back_knows(tmp_path: Path) -> None:
+    """What is dated in the future is known by the spool itself; another instance is dated by the clock all the same."""
+    for now, data in ((7200, b"wrong patient"), (3600, b"corrected")):
+        spool = Spool(tmp_path, clock_ns=partial(int, now * 10**9))
+        spool.prepare()
+        spool.store(study_instance_uid=STUDY, sop_instance_uid="1", header=b"", data=data)
+    other = spool.store(study_instance_uid=STUDY, sop_instance_uid="2", header=b"", data=b"x")
+
+    assert b"corrected" in [path.read_bytes() for path in spool.files(KEY)]
+    assert 3600 == other.path.stat().st_mtime
+
+
+def test_only_where_the_clock_went_back_is_a_folder_looked_through(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A study of thousands of slices is not listed once a slice."""
+    store("1", b"x")
+
+    def listed(_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(os, "scandir", listed)
+    store("2", b"y")
+    store("1", b"x")
+
+
+@pytest.mark.parametrize("fails", ["a folder", "a file"])
+def test_a_lock_that_cannot_be_had_leaves_nothing_open(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    """A network disk without locks (ENOLCK): so many objects later the process can still open files."""
+    store("1", b"x")
+    lock, kind = fcntl.flock, {"a folder": fcntl.LOCK_SH, "a file": fcntl.LOCK_EX}[fails]
+
+    def fail(file: int, operation: int) -> None:
+        if operation == kind:
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(OSError, match="No locks"):
+        store("2", b"x")
+    assert (before, []) == (len(list(Path("/proc/self/fd").iterdir())), parts(tmp_path / "root"))
 
 
 def test_files_are_sorted_by_name(spool: Spool, store: Store) -> None:
@@ -356,6 +416,30 @@ def test_remove_spares_a_study_that_has_just_arrived_again(spool: Spool, store: 
     assert not spool.remove(KEY, unless_since=1000.0)
     assert len(spool.files(KEY)) == 1
     assert spool.remove(KEY, unless_since=1000.1)
+
+
+def test_of_two_that_remove_a_study_the_second_takes_nothing_that_came_since(
+    spool: Spool, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waited for the lock of a folder that has gone; the study was sent again meanwhile, and acknowledged."""
+    store("1", b"x")
+    lock = fcntl.flock
+    others: list[Callable[[], object]] = [lambda: Spool(tmp_path / "root").remove(KEY), lambda: store("2", b"y")]
+
+    def overtaken(file: int, operation: int) -> None:
+        if operation == fcntl.LOCK_EX:
+            monkeypatch.setattr(fcntl, "flock", lock)
+            for other in others:
+                other()
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", overtaken)
+    assert not spool.remove(KEY)
+    assert [b"heady"] == [path.read_bytes() for path in spool.files(KEY)]
+
+    others.pop()
+    monkeypatch.setattr(fcntl, "flock", overtaken)
+    assert spool.remove(KEY)
 
 
 def test_objects_stored_while_a_study_is_removed_are_there_or_newer(spool: Spool) -> None:

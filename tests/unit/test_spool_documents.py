@@ -62,6 +62,18 @@ def test_the_document_that_came_last_is_the_newest(spool: Spool) -> None:
     assert [b"1", b"2"] == [spool.document(KEY, digest).read_bytes() for digest in (first, second)]
 
 
+def test_the_document_that_came_last_counts_though_the_clock_went_back(tmp_path: Path) -> None:
+    """It is set back by an hour between two: new ones and one that was there count as they come."""
+    times = iter([7200, 3600, 3601, 3602])
+    spool = Spool(tmp_path, clock_ns=lambda: next(times) * 10**9)
+    spool.prepare()
+    for data in (b"1", b"2", b"1"):
+        assert spool.write_document(KEY, data).path.stem == spool.newest_document(KEY)
+    second = hashlib.sha256(b"2").hexdigest()[:32]
+    spool.secure_document(KEY, second)
+    assert second == spool.newest_document(KEY)
+
+
 def test_what_is_no_document_of_ours_is_passed_over(spool: Spool) -> None:
     """An editor's leftover in the folder is never measured with."""
     digest = put(spool, b"1", at=1000.0)
