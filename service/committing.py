@@ -42,8 +42,8 @@ _RESOURCE_LIMITATION: Final = 0x0213
 _MOST_REFERENCES: Final = 10_000
 #: So many reports wait to be brought back.
 _MOST_REPORTS: Final = 100
-#: PS3.5 7.5: what begins an item, in both byte orders.
-_ITEMS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
+#: PS3.5 7.5: what begins an item, in the byte order of `commitment.SYNTAXES`.
+_ITEM: Final = b"\xfe\xff\x00\xe0"
 #: PS3.7 annex C, of an N-EVENT-REPORT: processing failure, resource limitation.
 _PASSING: Final = frozenset({0x0110, 0x0213})
 #: A report on an association of its own is tried again after so long, seconds; then the caller must ask again.
@@ -189,8 +189,7 @@ class Committing:
 
 def _has_too_many(information: BytesIO | None) -> bool:
     """Whether Action Information has more items than may be asked for; looked at before anything is decoded."""
-    encoded = information.getvalue() if information else b""
-    return any(encoded.count(item) > _MOST_REFERENCES for item in _ITEMS)
+    return information is not None and information.getvalue().count(_ITEM) > _MOST_REFERENCES
 
 
 def _say_unreported(to: str, error: Exception) -> None:
