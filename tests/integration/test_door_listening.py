@@ -58,7 +58,7 @@ def ear(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     spool.prepare()
     ledger = Ledger.open(sqlite_url)
     started = Ear(ledger=ledger)
-    door = Door(ledger.switches, ledger.callers, lambda: started.now)
+    door = Door(ledger.switches, ledger.callers, lambda: started.now, lambda: started.now)
     listener = Listener(settings=settings, spool=spool, ledger=ledger, metrics=Metrics(settings), door=door)
     listener.start()
     started.port = listener.port
