@@ -1,7 +1,8 @@
 """TLS as BCP 195 asks for it (RFC 9325; DICOM PS3.15 B.12), with certificates that may be renewed under a running node.
 
-TLS 1.2 with the four suites that RFC 9325 section 4.2 recommends, or TLS 1.3; both sides show a certificate, on every
-connection: no session is resumed, so a CA that was taken out lets nobody in any more.
+TLS 1.2 with the four suites that RFC 9325 section 4.2 recommends, or TLS 1.3; both sides show a certificate. A session
+ends with its connection and with the files it was made with, so a CA that was taken out lets nobody in any more. Until
+then OpenSSL resumes one of TLS 1.2 by its ID, which Python cannot forbid; there are no tickets.
 """
 
 import functools
@@ -111,7 +112,7 @@ def _loaded(context: ssl.SSLContext, tls: Tls) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_mode = ssl.CERT_REQUIRED
     context.set_ciphers(f"{_SUITES}:{_LEVEL}")
-    # RFC 9325 3.3 (no compression), 3.4 (resumption), 3.5 (renegotiation).
+    # RFC 9325 3.3 (no compression), 3.4 (resumption: no tickets), 3.5 (renegotiation).
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION
     if context.protocol == ssl.PROTOCOL_TLS_SERVER:
         context.num_tickets = 0
