@@ -1,5 +1,6 @@
 """Storage commitment for what was sent to us: the spool answers, truthfully, on whichever association can be had."""
 
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -124,6 +125,22 @@ def test_what_is_asked_for_is_digested_once(tmp_path: Path, monkeypatch: pytest.
     wanted = [Reference(sop_class_uid=SR_CLASS, sop_instance_uid=f"2.25.{number}") for number in range(5)]
     committing.report("2.25.77", wanted)
     assert digest.call_count == 5
+
+
+def test_the_whole_spool_is_read_for_one_request_at_a_time(tmp_path: Path) -> None:
+    """Whoever asks for what is not here waits for whoever did before; what just came is answered for meanwhile."""
+    spool = Spool(tmp_path)
+    spool.prepare()
+    kept = spool.store(study_instance_uid=STUDY, sop_instance_uid=REPORT, header=report_bytes(), data=b"")
+    ledger = SimpleNamespace(recent=lambda limit: [kept.key][:limit])
+    committing = Committing(settings=Settings(), spool=spool, ledger=ledger)
+    here, not_here = (Reference(sop_class_uid=SR_CLASS, sop_instance_uid=uid) for uid in (REPORT, "2.25.9"))
+    with ThreadPoolExecutor() as pool:
+        with committing.searching:
+            waits = pool.submit(committing.report, "2.25.77", [not_here])
+            assert committing.report("2.25.78", [here])[0] == 1
+            assert not waits.done()
+        assert waits.result(timeout=20)[0] == 2
 
 
 def test_a_caller_that_is_a_destination_is_called_back(sqlite_url: str, tmp_path: Path) -> None:

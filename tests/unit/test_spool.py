@@ -5,8 +5,10 @@ import hashlib
 import os
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -105,6 +107,25 @@ def test_of_two_versions_the_one_that_arrived_last_counts(spool: Spool, store: S
 
     back = store("1", b"old", at=1002.0)
     assert spool.files(KEY) == [back.path]
+
+
+def test_only_what_is_asked_for_is_looked_at(spool: Spool, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To find one of many objects their names are read, and of the others nothing else."""
+    stored = [store(f"1.{number}", b"data") for number in range(5)]
+    looked_at = []
+    scandir = os.scandir
+
+    @contextmanager
+    def watched(folder: Path) -> Iterator[list[SimpleNamespace]]:
+        def entry(each: os.DirEntry[str]) -> SimpleNamespace:
+            return SimpleNamespace(name=each.name, stat=lambda: looked_at.append(each.name) or each.stat())
+
+        with scandir(folder) as entries:
+            yield [entry(each) for each in entries]
+
+    monkeypatch.setattr(os, "scandir", watched)
+    assert {"1.3": stored[3].path} == spool.among(stored[3].key, ["1.3", "1.9"])
+    assert [stored[3].path.name] == looked_at
 
 
 def test_files_are_sorted_by_name(spool: Spool, store: Store) -> None:
