@@ -31,7 +31,7 @@ def server_context(tls: Tls) -> ssl.SSLContext:
 
 
 def client_context(tls: Tls) -> ssl.SSLContext:
-    """Return the TLS side of a call: the peer must present a certificate of the CA. Misconfigured.
+    """Return the TLS side of a call by DICOM: the peer must present a certificate of the CA. Misconfigured.
 
     The name in it is not compared: DICOM nodes are configured by bare addresses, which their certificates seldom
     name. Who holds a certificate of `ca_file` is trusted, so that file should hold the site's own CA alone.
@@ -39,6 +39,11 @@ def client_context(tls: Tls) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     return _loaded(context, tls)
+
+
+def web_context(tls: Tls) -> ssl.SSLContext:
+    """Return the TLS side of a call by HTTPS: as by DICOM, and the certificate must name the host (RFC 9110 4.3.4)."""
+    return _loaded(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), tls)
 
 
 class Renewed:
@@ -95,9 +100,9 @@ def calling_context(tls: Tls, *, over: Literal["dicom", "https"] = "dicom") -> s
 
 
 @functools.cache
-def _calling(tls: Tls, _: str) -> Renewed:
+def _calling(tls: Tls, over: str) -> Renewed:
     # A library may set what it says over HTTPS, so DICOM has a side of its own.
-    return Renewed(client_context, tls)
+    return Renewed(web_context if over == "https" else client_context, tls)
 
 
 def _seen(file: Path) -> tuple[int, int, int] | None:
