@@ -59,7 +59,7 @@ class Wire:
         self.wait_at_most(timeout_s)
 
     def wait_at_most(self, timeout_s: float) -> None:
-        """Bound each read and each write by so many seconds."""
+        """Bound each read and each write by so many seconds, however lively the peer is meanwhile."""
         self._timeout_s = timeout_s
         with contextlib.suppress(OSError):
             if self._tls:

@@ -45,6 +45,26 @@ def test_silence_is_bounded(ends: tuple[Wire, socket.socket], said: bytes) -> No
     assert 0.09 < time.monotonic() - start < 1
 
 
+def test_a_read_takes_no_longer_for_a_peer_that_drips(ends: tuple[Wire, socket.socket]) -> None:
+    """Bytes that come all the time, and too few: what is read at once is there in time, or the peer counts as silent."""
+    wire, far = ends
+    over = threading.Event()
+
+    def drip() -> None:
+        while not over.wait(0.01):
+            far.sendall(b"x")
+
+    sender = threading.Thread(target=drip)
+    sender.start()
+    start = time.monotonic()
+    with pytest.raises(Silent):
+        wire.read_into(memoryview(bytearray(1000)))
+    took = time.monotonic() - start
+    over.set()
+    sender.join()
+    assert 0.09 < took < 1
+
+
 @pytest.mark.parametrize("said", [b"", b"half"])
 def test_who_hangs_up_has_left(ends: tuple[Wire, socket.socket], said: bytes) -> None:
     """The end of the connection before all of it came is told from silence."""
