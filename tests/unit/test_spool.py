@@ -112,13 +112,17 @@ def test_of_two_versions_the_one_that_arrived_last_counts(spool: Spool, store: S
 def test_only_what_is_asked_for_is_looked_at(spool: Spool, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """To find one of many objects their names are read, and of the others nothing else."""
     stored = [store(f"1.{number}", b"data") for number in range(5)]
-    looked_at = []
+    looked_at: list[str] = []
     scandir = os.scandir
 
     @contextmanager
     def watched(folder: Path) -> Iterator[list[SimpleNamespace]]:
         def entry(each: os.DirEntry[str]) -> SimpleNamespace:
-            return SimpleNamespace(name=each.name, stat=lambda: looked_at.append(each.name) or each.stat())
+            def stat_of_it() -> os.stat_result:
+                looked_at.append(each.name)
+                return each.stat()
+
+            return SimpleNamespace(name=each.name, stat=stat_of_it)
 
         with scandir(folder) as entries:
             yield [entry(each) for each in entries]

@@ -46,7 +46,7 @@ def test_silence_is_bounded(ends: tuple[Wire, socket.socket], said: bytes) -> No
 
 
 def test_a_read_takes_no_longer_for_a_peer_that_drips(ends: tuple[Wire, socket.socket]) -> None:
-    """Bytes that come all the time, and too few: what is read at once is there in time, or the peer counts as silent."""
+    """Bytes that come all the time, and too few: what is read at once is there in time, or it is silence."""
     wire, far = ends
     over = threading.Event()
 
@@ -91,6 +91,32 @@ def test_no_wire_lasts_for_longer_than_it_may() -> None:
         with pytest.raises(Overdue):
             read_on()
         assert 0.05 <= time.monotonic() - start < 1
+
+
+def test_no_wire_sends_for_longer_than_it_may() -> None:
+    """A peer that reads just enough to keep us going is cut off at the same time; the last word still goes."""
+    near, far = socket.socketpair()
+    with near, far:
+        wire = Wire(near, timeout_s=5, most_s=0.1)
+        over = threading.Event()
+
+        def sip() -> None:
+            while not over.wait(0.01):
+                far.recv(20_000)
+
+        reader = threading.Thread(target=sip)
+        reader.start()
+        start = time.monotonic()
+        try:
+            for said in (bytes(10_000_000), b"more"):
+                with pytest.raises(Overdue):
+                    wire.send(said)
+            took = time.monotonic() - start
+            wire.send(b"bye", last_word=True)
+        finally:
+            over.set()
+            reader.join()
+        assert 0.1 <= took < 2
 
 
 def test_who_reads_nothing_has_left(ends: tuple[Wire, socket.socket]) -> None:
