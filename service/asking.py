@@ -4,6 +4,7 @@ What is asked here goes over an association of its own: a peer that answers a qu
 what is stored over the one that is kept open.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Final
 from pydicom.dataset import Dataset
 from pynetdicom import build_context, evt
 from pynetdicom.association import Association
+from pynetdicom.pdu import P_DATA_TF
 
 from service import commitment, peer, sop_classes
 from service.commitment import Reference, Report
@@ -66,12 +68,17 @@ def commit(
     waits. Raises PeerRefused, NotNow or Unavailable.
     """
     heard: list[Report] = []
+    answered = threading.Event()
     with peer.calling(destination, [commitment.context()], calling_ae=calling_ae) as association:
         association.bind(evt.EVT_N_EVENT_REPORT, _on_report, [heard])
+        association.bind(evt.EVT_PDU_SENT, _on_sent, [heard, answered])
         _request(association, destination, reference, transaction_uid)
         end = time.monotonic() + WAIT_S
         while not heard and time.monotonic() < end and peer.is_open(association) and awaited():
             time.sleep(_TICK_S)
+        if heard:
+            # pynetdicom answers in a thread of its own: a release that overtook it would leave the peer without.
+            answered.wait(WAIT_S)
     return next((report for report in heard if report.transaction_uid == transaction_uid), None)
 
 
@@ -93,6 +100,12 @@ def _request(association: Association, destination: Destination, reference: Refe
 def _on_report(event: evt.Event, heard: list[Report]) -> tuple[int, Dataset | None]:
     heard.append(commitment.read_event(event.event_information))
     return _SUCCESS, None
+
+
+def _on_sent(event: evt.Event, heard: list[Report], answered: threading.Event) -> None:
+    # The request went before: what is sent after a report is the answer to it.
+    if heard and isinstance(event.pdu, P_DATA_TF):
+        answered.set()
 
 
 def find(destination: Destination, place: Place, *, calling_ae: str) -> bool:

@@ -23,6 +23,8 @@ from service.errors import Refused
 #: PS3.4 J.3.5: Storage Commitment Push Model SOP Class, and its well-known instance.
 PUSH_MODEL: Final = "1.2.840.10008.1.20.1"
 PUSH_MODEL_INSTANCE: Final = "1.2.840.10008.1.20.1.1"
+#: What it is spoken in. Not deflated: what a request is inflated to is known only once it is.
+SYNTAXES: Final = sop_classes.UNCOMPRESSED[:2]
 #: Transaction UID (0008,1195).
 _TRANSACTION: Final = 0x0008_1195
 #: PS3.4 table J.3-1: the one action, request storage commitment.
@@ -69,7 +71,7 @@ class Report:
 
 def context() -> PresentationContext:
     """Return the presentation context of the push model."""
-    return build_context(PUSH_MODEL, list(sop_classes.UNCOMPRESSED[:2]))
+    return build_context(PUSH_MODEL, list(SYNTAXES))
 
 
 def action_information(transaction_uid: str, references: Iterable[Reference]) -> Dataset:

@@ -5,10 +5,12 @@ answer is found anew, so whoever did not get it asks again. It goes on an associ
 title is a destination's, else on the one that asked.
 """
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
+from pathlib import Path
 from typing import Final, Protocol
 
 from pydicom.dataset import Dataset
@@ -40,10 +42,12 @@ _NOT_AUTHORISED: Final = 0x0124
 _RESOURCE_LIMITATION: Final = 0x0213
 #: So many objects may be asked for in one request; a request of more is decoded for seconds.
 _MOST_REFERENCES: Final = 10_000
+#: So many studies are looked through before all others are.
+_RECENT: Final = 200
 #: So many reports wait to be brought back.
 _MOST_REPORTS: Final = 100
-#: PS3.5 7.5: what begins an item, in both byte orders.
-_ITEMS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
+#: PS3.5 7.5: what begins an item, in the byte order of `commitment.SYNTAXES`.
+_ITEM: Final = b"\xfe\xff\x00\xe0"
 #: PS3.7 annex C, of an N-EVENT-REPORT: processing failure, resource limitation.
 _PASSING: Final = frozenset({0x0110, 0x0213})
 #: A report on an association of its own is tried again after so long, seconds; then the caller must ask again.
@@ -66,6 +70,8 @@ class Committing:
     ledger: LedgerOfKeys
     #: The reports that go on associations of their own.
     reports: Tries = field(default_factory=lambda: Tries(_MOST_REPORTS))
+    #: Held by whoever looks through the whole spool.
+    searching: threading.Lock = field(default_factory=threading.Lock)
 
     def on_action(self, event: evt.Event) -> tuple[int, Dataset | None]:
         """Return the status of the response to an N-ACTION-RQ; the report follows."""
@@ -106,38 +112,37 @@ class Committing:
 
     def report(self, transaction_uid: str, references: Sequence[Reference]) -> tuple[int, Dataset]:
         """Return (event type, Event Information) that the spool gives cause for."""
-        missing = dict(self._missing(references))
+        missing = self._missing(references)
         committed = [each for each in references if each.sop_instance_uid not in missing]
         failed = [(each, missing[each.sop_instance_uid]) for each in references if each.sop_instance_uid in missing]
         log.info("storage commitment answered", action="commitment_given", committed=len(committed), failed=len(failed))
         kind = commitment.SOME_FAILED if failed else commitment.ALL_STORED
         return kind, commitment.event_information(transaction_uid, committed=committed, failed=failed)
 
-    def _missing(self, references: Sequence[Reference]) -> Iterator[tuple[str, int]]:
-        """Yield (SOP Instance UID, Failure Reason) of what is not here as it is named."""
+    def _missing(self, references: Sequence[Reference]) -> dict[str, int]:
+        """Return by SOP Instance UID the Failure Reason of what is not here as it is named."""
         wanted = {each.sop_instance_uid: each.sop_class_uid for each in references}
         left = digests(wanted)
-        for key in self._keys():
-            found = self.spool.among_digests(key, left)
-            if found:
-                left = {digest: uid for digest, uid in left.items() if uid not in found}
-            for uid, path in found.items():
-                try:
-                    kept = str(read_file_meta_info(path).get("MediaStorageSOPClassUID"))
-                except (OSError, InvalidDicomError):
-                    kept = ""
-                if kept != wanted[uid]:
-                    yield uid, CLASS_INSTANCE_CONFLICT if kept else NO_SUCH_OBJECT
-            if not left:
-                return
-        yield from ((uid, NO_SUCH_OBJECT) for uid in left.values())
+        # Who asks has mostly just sent.
+        recent = self.ledger.recent(limit=_RECENT)
+        unlike = self._take(recent, left, wanted)
+        if left:
+            # Every folder is read: for one request at a time, however many ask for what is not here.
+            with self.searching:
+                unlike |= self._take(set(self.spool.keys()).difference(recent), left, wanted)
+        return unlike | dict.fromkeys(left.values(), NO_SUCH_OBJECT)
 
-    def _keys(self) -> Iterator[str]:
-        """Yield every study's key, those first that got objects last: who asks has mostly just sent."""
-        recent = self.ledger.recent(limit=200)
-        yield from recent
-        looked_at = set(recent)
-        yield from (key for key in self.spool.keys() if key not in looked_at)  # noqa: SIM118 - not a mapping
+    def _take(self, keys: Iterable[str], left: dict[str, str], wanted: Mapping[str, str]) -> dict[str, int]:
+        """Take out of `left`, UIDs by their digests, what lies in these studies; return what of it is another."""
+        unlike: dict[str, int] = {}
+        for key in keys:
+            here = self.spool.among_digests(key, left)
+            for digest in [digest for digest, uid in left.items() if uid in here] if here else ():
+                del left[digest]
+            unlike |= {uid: reason for uid, path in here.items() if (reason := _unlike(path, wanted[uid]))}
+            if not left:
+                break
+        return unlike
 
     def _here(
         self,
@@ -187,10 +192,18 @@ class Committing:
             raise NotNow(why) if status in _PASSING else PeerRefused(why)
 
 
+def _unlike(path: Path, sop_class_uid: str) -> int | None:
+    """Return the Failure Reason of an object that is not of this SOP class, None where it is."""
+    try:
+        kept = str(read_file_meta_info(path).get("MediaStorageSOPClassUID"))
+    except (OSError, InvalidDicomError):
+        return NO_SUCH_OBJECT
+    return None if kept == sop_class_uid else CLASS_INSTANCE_CONFLICT
+
+
 def _has_too_many(information: BytesIO | None) -> bool:
     """Whether Action Information has more items than may be asked for; looked at before anything is decoded."""
-    encoded = information.getvalue() if information else b""
-    return any(encoded.count(item) > _MOST_REFERENCES for item in _ITEMS)
+    return information is not None and information.getvalue().count(_ITEM) > _MOST_REFERENCES
 
 
 def _say_unreported(to: str, error: Exception) -> None:

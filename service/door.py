@@ -5,6 +5,7 @@ thread that renews the holds, of each caller once.
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final, Protocol
@@ -47,10 +48,18 @@ class LedgerOfCallers(Protocol):
 class Door:
     """One listener's door. Safe in several threads."""
 
-    def __init__(self, switches: LedgerOfSwitches, callers: LedgerOfCallers, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        switches: LedgerOfSwitches,
+        callers: LedgerOfCallers,
+        clock: Callable[[], float],
+        elapsed: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take the clock that callers are noted by, and one that is never set: how often the ledger is asked."""
         self._switches = switches
         self._callers = callers
         self._clock = clock
+        self._elapsed = elapsed
         self._lock = threading.Lock()
         self._closed = False
         self._asked_at = float("-inf")
@@ -58,7 +67,7 @@ class Door:
 
     def require_open(self) -> None:
         """Raise Closed while the intake is paused; where the ledger does not answer, what it said last counts."""
-        now = self._clock()
+        now = self._elapsed()
         with self._lock:
             ask = now - self._asked_at >= ASK_EVERY_S
             if ask:

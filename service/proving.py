@@ -142,6 +142,10 @@ def hear(transaction_uid: str, read: Callable[[], Report], decisions: Decisions,
     is not read.
     """
     asked = decisions.ledger.proofs.of_transaction(transaction_uid)
+    if asked is None and decisions.ledger.proofs.is_settled(transaction_uid):
+        # Asked twice and answered twice: the destination did as it was asked.
+        log.info("a storage commitment was settled before", action="commitment_late", **caller)
+        return True
     if asked is None:
         log.warning("nobody asked for this storage commitment", action="commitment_unknown", **caller)
         return False

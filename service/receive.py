@@ -213,9 +213,8 @@ def application_entity(settings: Settings) -> AE:
     entity.acse_timeout = min(node.idle_timeout_s, _LONGEST_REQUEST_S)
     entity.add_supported_context(sop_classes.VERIFICATION, list(sop_classes.UNCOMPRESSED))
     if node.storage_commitment or reporters(settings):
-        push_model, syntaxes = commitment.PUSH_MODEL, list(sop_classes.UNCOMPRESSED)
         # A destination that reports takes the role of SCP in an association it asks for (PS3.4 J.3.3, PS3.7 D.3.3.4).
-        entity.add_supported_context(push_model, syntaxes, scu_role=True, scp_role=True)
+        entity.add_supported_context(commitment.PUSH_MODEL, list(commitment.SYNTAXES), scu_role=True, scp_role=True)
     for sop_class in sop_classes.ACCEPTED:
         entity.add_supported_context(sop_class, list(sop_classes.transfer_syntaxes(sop_class)))
     return entity

@@ -10,16 +10,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from pydicom.uid import UID
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_messages import DIMSEMessage
-from pynetdicom.dimse_primitives import C_CANCEL
+from pynetdicom.dimse_primitives import C_CANCEL, DimseServiceType
 from pynetdicom.pdu_primitives import A_ASSOCIATE, P_DATA
 
 from service.command_set import C_STORE_RQ, N_ACTION_RQ, store_response
 from service.logs import log
 from service.p_data import Message, Messages, Released
-from service.upper_layer import INVALID_PARAMETER, MALFORMED, TooLarge, UpperLayer, Violation
+from service.upper_layer import INVALID_PARAMETER, MALFORMED, UNEXPECTED_PARAMETER, TooLarge, UpperLayer, Violation
 from service.wire import Left, Over, Overdue, Silent, Wire
 
 #: What the data set of a message other than C-STORE may have, bytes. It is decoded here, which takes a hundred times
@@ -198,6 +199,14 @@ class ReceivingAssociation(Association):
         evt.trigger(self, evt.EVT_DIMSE_RECV, {"message": decoded})
         if message.command.field & _IS_RESPONSE:
             return  # to what was done afterwards; whatever it says, the peer has heard of it
+        self._serve_in_its_context(message, request)
+
+    def _serve_in_its_context(self, message: Message, request: DimseServiceType) -> None:
+        """Serve a request; then do what that left to be done."""
+        context = self._accepted_cx[message.context_id]
+        if message.command.has_data_set and _class_of(request) != context.abstract_syntax:
+            # pynetdicom would serve it by its own UID, in the transfer syntax of whatever context it came in.
+            raise Violation(UNEXPECTED_PARAMETER)
         self._serve_request(request, message.context_id)
         while self.afterwards and self.is_established:
             self.afterwards.pop(0)()
@@ -239,3 +248,9 @@ class ReceivingAssociation(Association):
     def _ended(self, event: evt.NotificationEvent) -> None:
         self.is_established = False
         evt.trigger(self, event, {})
+
+
+def _class_of(request: DimseServiceType) -> UID | None:
+    """Return the SOP class of a request: Requested where it has one, else Affected (PS3.7 9.3, 10.3)."""
+    named: UID | None = getattr(request, "RequestedSOPClassUID", None) or getattr(request, "AffectedSOPClassUID", None)
+    return named

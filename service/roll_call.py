@@ -51,7 +51,8 @@ def present(root: Path, *, now: float | None = None) -> list[Present]:
     found = []
     for file in sorted(_folder(root).glob(f"*{_SUFFIX}")):
         try:
-            if moment - file.stat().st_mtime > GONE_S:
+            # Dated later than now: by a clock that was set back. Who is there dates its file anew in a moment.
+            if abs(moment - file.stat().st_mtime) > GONE_S:
                 continue
             found.append(Present(**json.loads(file.read_text(encoding="utf-8"))))
         except (FileNotFoundError, ValueError, TypeError):

@@ -149,7 +149,7 @@ class Spool:
         with _no_room_is_out_of_space(), self._held_folder(key) as folder:
             path = folder / name
             new = not path.exists()
-            at_ns = self._dating.now(modified_ns for _, modified_ns in self._listing(key, instance))
+            at_ns = self._dating.now(modified_ns for _, modified_ns in self._listing(key, of=(instance,)))
             if new:
                 os.utime(part.descriptor, ns=(at_ns, at_ns))
                 with self._sizes.room(folder, part.size) if self._sizes and not own else contextlib.nullcontext():
@@ -158,10 +158,10 @@ class Spool:
                 touch(path, at_ns)
         return Stored(key=key, path=path, new=new)
 
-    def files(self, key: str) -> list[Path]:
-        """Return the objects of a study, of every SOP instance the version that arrived last, sorted by name."""
+    def files(self, key: str, *, of: Collection[str] | None = None) -> list[Path]:
+        """Return the objects of a study, of each (or of these `digests`) the version that arrived last, by their names."""
         newest: dict[str, tuple[int, str]] = {}
-        for name, modified_ns in self._listing(key):
+        for name, modified_ns in self._listing(key, of=of):
             instance = name[:32]
             newest[instance] = max(newest.get(instance, (0, "")), (modified_ns, name))
         return sorted(self._folder(key) / name for _, name in newest.values())
@@ -181,7 +181,7 @@ class Spool:
 
     def among_digests(self, key: str, names: Mapping[str, str]) -> dict[str, Path]:
         """As `among`, with the `digests` of the instances: where many studies are looked through."""
-        kept = (*self._folder(key).glob("*.own.dcm"), *self.files(key))
+        kept = (*self._folder(key).glob("*.own.dcm"), *self.files(key, of=names))
         return {names[path.name[:32]]: path for path in kept if path.name[:32] in names}
 
     def fingerprint(self, key: str) -> str:
@@ -319,11 +319,11 @@ class Spool:
             raise ValueError(f"not the key of a study: {key!r}")
         return self._objects.joinpath(key[:2], key)
 
-    def _listing(self, key: str, instance: str = "") -> Iterator[tuple[str, int]]:
-        """Return (name, time of arrival in ns) of the objects of a study, or one of them; our own reports left out."""
+    def _listing(self, key: str, *, of: Collection[str] | None = None) -> Iterator[tuple[str, int]]:
+        """Return (name, time of arrival in ns) of the objects of a study, our own reports left out; see `files`."""
         with contextlib.suppress(FileNotFoundError), os.scandir(self._folder(key)) as entries:
             for entry in entries:
-                if entry.name.startswith(instance) and _OBJECT.fullmatch(entry.name):
+                if _OBJECT.fullmatch(entry.name) and (of is None or entry.name[:32] in of):
                     yield entry.name, entry.stat().st_mtime_ns
 
     def _documents(self, key: str) -> Iterator[tuple[int, str]]:

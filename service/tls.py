@@ -1,7 +1,8 @@
 """TLS as BCP 195 asks for it (RFC 9325; DICOM PS3.15 B.12), with certificates that may be renewed under a running node.
 
-TLS 1.2 with the four suites that RFC 9325 section 4.2 recommends, or TLS 1.3; both sides show a certificate, on every
-connection: no session is resumed, so a CA that was taken out lets nobody in any more.
+TLS 1.2 with the four suites that RFC 9325 section 4.2 recommends, or TLS 1.3; both sides show a certificate. A session
+ends with its connection and with the files it was made with, so a CA that was taken out lets nobody in any more. Until
+then OpenSSL resumes one of TLS 1.2 by its ID, which Python cannot forbid; there are no tickets.
 """
 
 import functools
@@ -30,7 +31,7 @@ def server_context(tls: Tls) -> ssl.SSLContext:
 
 
 def client_context(tls: Tls) -> ssl.SSLContext:
-    """Return the TLS side of a call: the peer must present a certificate of the CA. Misconfigured.
+    """Return the TLS side of a call by DICOM: the peer must present a certificate of the CA. Misconfigured.
 
     The name in it is not compared: DICOM nodes are configured by bare addresses, which their certificates seldom
     name. Who holds a certificate of `ca_file` is trusted, so that file should hold the site's own CA alone.
@@ -38,6 +39,11 @@ def client_context(tls: Tls) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     return _loaded(context, tls)
+
+
+def web_context(tls: Tls) -> ssl.SSLContext:
+    """Return the TLS side of a call by HTTPS: as by DICOM, and the certificate must name the host (RFC 9110 4.3.4)."""
+    return _loaded(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), tls)
 
 
 class Renewed:
@@ -94,9 +100,9 @@ def calling_context(tls: Tls, *, over: Literal["dicom", "https"] = "dicom") -> s
 
 
 @functools.cache
-def _calling(tls: Tls, _: str) -> Renewed:
+def _calling(tls: Tls, over: str) -> Renewed:
     # A library may set what it says over HTTPS, so DICOM has a side of its own.
-    return Renewed(client_context, tls)
+    return Renewed(web_context if over == "https" else client_context, tls)
 
 
 def _seen(file: Path) -> tuple[int, int, int] | None:
@@ -111,7 +117,7 @@ def _loaded(context: ssl.SSLContext, tls: Tls) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_mode = ssl.CERT_REQUIRED
     context.set_ciphers(f"{_SUITES}:{_LEVEL}")
-    # RFC 9325 3.3 (no compression), 3.4 (resumption), 3.5 (renegotiation).
+    # RFC 9325 3.3 (no compression), 3.4 (resumption: no tickets), 3.5 (renegotiation).
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION
     if context.protocol == ssl.PROTOCOL_TLS_SERVER:
         context.num_tickets = 0

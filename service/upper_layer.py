@@ -101,7 +101,7 @@ class UpperLayer(DULServiceProvider):
         if isinstance(primitive, A_ASSOCIATE):
             self._answer = encoded
         else:
-            self._send(encoded)
+            self._send(encoded, last_word=not isinstance(primitive, P_DATA))
 
     def answer(self) -> None:
         """Send the answer to the A-ASSOCIATE-RQ."""
@@ -136,13 +136,14 @@ class UpperLayer(DULServiceProvider):
         pdu = A_ABORT_RQ()
         pdu.source = 0x02
         pdu.reason_diagnostic = reason
-        self._send(pdu.encode())
+        self._send(pdu.encode(), last_word=True)
 
-    def _send(self, encoded: bytes) -> None:  # type: ignore[override]  # pynetdicom's takes a PDU; nobody calls it here
+    # pynetdicom's takes a PDU; nobody calls it here.
+    def _send(self, encoded: bytes, *, last_word: bool = False) -> None:  # type: ignore[override]
         try:
-            self.wire.send(encoded)
-        except Left:
-            self.wire.stop_reading()
+            self.wire.send(encoded, last_word=last_word)
+        except Left as left:
+            self.wire.stop_reading(type(left))
 
 
 def _pdu(

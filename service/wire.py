@@ -19,6 +19,8 @@ from typing import Final
 LAST_WORD_S: Final = 1.0
 #: So much is read at once, bytes, where less was asked for. What a PDU announces takes no memory before it comes.
 _AHEAD: Final = 4 * 1024
+#: So much is sent at once, bytes: the kernel waits until it has all of it, and the time is looked at in between.
+_AT_ONCE: Final = 64 * 1024
 _TIMEVAL: Final = struct.Struct("ll")
 
 
@@ -42,7 +44,7 @@ class Wire:
     """One connected socket, read by one thread; `send` and `stop_reading` may be called by any."""
 
     def __init__(self, connection: socket.socket, *, timeout_s: float, most_s: float = math.inf) -> None:
-        """Take a socket; reads end with Overdue once `most_s` seconds have passed."""
+        """Take a socket; what is read and sent ends with Overdue once `most_s` seconds have passed."""
         self._socket = connection
         # A TLS socket decrypts record by record, so it is asked until all is there.
         self._tls = isinstance(connection, ssl.SSLSocket)
@@ -52,14 +54,15 @@ class Wire:
         self._ahead = self._buffer[:0]
         self._sending = threading.Lock()
         self._timeout_s = timeout_s
-        self._over = False
+        #: Why nothing is read any more.
+        self._over: type[Left] | None = None
         self._ends_at = time.monotonic() + most_s
         with contextlib.suppress(OSError):  # the peer may be gone already: the first read says so
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.wait_at_most(timeout_s)
 
     def wait_at_most(self, timeout_s: float) -> None:
-        """Bound each read and each write by so many seconds."""
+        """Bound each read and each write by so many seconds, however lively the peer is meanwhile."""
         self._timeout_s = timeout_s
         with contextlib.suppress(OSError):
             if self._tls:
@@ -97,7 +100,7 @@ class Wire:
     def _take(self, room: memoryview) -> int:
         """Fill `room` as far as what was read ahead goes; return how far."""
         if self._over:
-            raise Left
+            raise self._over
         count = min(len(room), len(self._ahead))
         room[:count], self._ahead = self._ahead[:count], self._ahead[count:]
         return count
@@ -105,7 +108,7 @@ class Wire:
     def _receive(self, room: memoryview, flags: int, began: float) -> int:
         """Read into `room` once; return how many bytes came, one at least."""
         if self._over:
-            raise Left
+            raise self._over
         try:
             count = self._socket.recv_into(room, len(room), flags)
         except (BlockingIOError, TimeoutError) as error:
@@ -121,21 +124,26 @@ class Wire:
             raise Overdue
         return count
 
-    def send(self, said: bytes) -> None:
-        """Send all of it; Left where the peer has hung up or does not read."""
+    def send(self, said: bytes, *, last_word: bool = False) -> None:
+        """Send all of it; Left where the peer has hung up or does not read, Overdue but for the last word."""
         # Another thread may hold the line for a peer that does not read; its time is limited, too.
         if not self._sending.acquire(timeout=self._timeout_s):
             raise Left
         try:
-            self._socket.sendall(said)
+            rest = memoryview(said)
+            while rest:
+                # A peer may read just as much as keeps us going.
+                if not last_word and time.monotonic() > self._ends_at:
+                    raise Overdue
+                rest = rest[self._socket.send(rest[:_AT_ONCE]) :]
         except (OSError, ValueError) as error:
             raise Left from error
         finally:
             self._sending.release()
 
-    def stop_reading(self) -> None:
+    def stop_reading(self, why: type[Left] = Left) -> None:
         """Have whoever reads just now, and later, find that the peer has left."""
-        self._over = True
+        self._over = why
         with contextlib.suppress(OSError):
             # A TLS socket would forget its keys, and what is sent after that would not be encrypted.
             socket.socket.shutdown(self._socket, socket.SHUT_RD)

@@ -70,7 +70,7 @@ def quiet_ear(root: Path, *, min_free_bytes: int = 0, door: Door | None = None, 
     reporter = {"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": 1, "proof": "commitment"}
     document = {"node": {"port": 0, "idle_timeout_s": 20.0} | node, "destinations": [reporter]}
     settings = Settings.model_validate(document)
-    proofs = SimpleNamespace(of_transaction=lambda _: None)
+    proofs = SimpleNamespace(of_transaction=lambda _: None, is_settled=lambda _: False)
     hearing = Hearing(SimpleNamespace(settings=settings, ledger=SimpleNamespace(proofs=proofs)))  # type: ignore[arg-type]
     listener = Listener(settings=settings, spool=spool, ledger=ledger, metrics=counted, hearing=hearing, door=door)
     listener.start()

@@ -18,12 +18,15 @@ from typing import Any, BinaryIO
 
 from servers import program
 
+#: The names of this machine, as a certificate says them.
+HERE = "DNS:localhost,IP:127.0.0.1"
 
-def make_certificate(folder: Path, name: str = "here", *, days: int = 2) -> tuple[Path, Path]:
+
+def make_certificate(folder: Path, name: str = "here", *, days: int = 2, of: str = HERE) -> tuple[Path, Path]:
     """Make a certificate that signs itself, for this machine; of 0 days it has expired. Return it and its key."""
     certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
     kind = ("-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", str(days or 1))
-    named = ("-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
+    named = ("-subj", f"/CN={name}", "-addext", f"subjectAltName={of}")
     command = [program("openssl"), "req", *kind, *named, "-keyout", str(key), "-out", str(certificate)]
     subprocess.run(command, check=True, capture_output=True)
     if not days:

@@ -68,7 +68,13 @@ class Memory:
         return {"seen": self.seen, "told": told, "sent": self.sent}
 
     def notice(self, found: Look, now: float) -> None:
-        """Note since when each problem is there."""
+        """Note since when each problem is there; what is dated later than now was so by a clock that went back."""
+        self.seen = {key: min(at, now) for key, at in self.seen.items()}
+        self.sent = {way: min(at, now) for way, at in self.sent.items()}
+        self.told = {
+            way: {key: Told(at=min(each.at, now), number=each.number) for key, each in keys.items()}
+            for way, keys in self.told.items()
+        }
         keys = {problem.key for problem in found.problems}
         stays = {key: since for key, since in self.seen.items() if key in keys or _is_unknown(key, found)}
         self.seen = dict.fromkeys(keys, now) | stays
@@ -118,6 +124,7 @@ class Watch:
             memory = Memory.read(file.read_text(encoding="utf-8", errors="replace") if file.exists() else "")
             found = look(self._node)
             memory.notice(found, now)
+            self._not_before = {way: min(at, now + AGAIN_S) for way, at in self._not_before.items()}
             for way, send in self._ways.items():
                 message = memory.message(way, found, self._alerts, node=name_of(self._node.settings), now=now)
                 if message is None or now < self._not_before.get(way, now):

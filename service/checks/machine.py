@@ -153,7 +153,8 @@ def _node_listens(settings: Settings) -> str | None:
         timeout_s=_TIMEOUT_S,
         tls=node.tls,
     )
-    caller = settings.sources[0].ae_titles[0] if settings.sources else node.ae_title
+    # A source that sends by STOW-RS alone has no title.
+    caller = next((title for source in settings.sources for title in source.ae_titles), node.ae_title)
     try:
         with peer.calling(myself, [build_context(sop_classes.VERIFICATION)], calling_ae=caller) as association:
             found = association.acceptor.implementation_class_uid

@@ -2,7 +2,7 @@
 
 A delivery in state `stored` waits for proof; one worker at a time asks (`proving`). The answer may come to whoever
 asked, or to any listener on an association of the destination's own: both write here, under the job as they read it,
-so of two answers one counts. Everything but `of_transaction` tells whether the job was still as it was read.
+so of two answers one counts. What writes tells whether the job was still as it was read.
 """
 
 from dataclasses import dataclass
@@ -86,6 +86,12 @@ class Proofs:
         row = JobRow(**dict(zip((column.name for column in JOB), job, strict=True)))
         return Asked(job=row, study=study, kind=kind, sop_instance_uid=sop_instance_uid)
 
+    def is_settled(self, transaction_uid: str) -> bool:
+        """Whether something was asked for in a transaction whose delivery has ended meanwhile."""
+        wanted = select(commitments.c.job_id).where(commitments.c.transaction_uid == transaction_uid)
+        with reading(self.engine) as connection:
+            return connection.scalar(wanted) is not None
+
     def proven(self, job: JobRow, *, by: str, now: float) -> bool:
         """Close a delivery: its destination has the object, says what `by` names."""
         with writing(self.engine) as connection:
@@ -108,7 +114,8 @@ class Proofs:
             again = move_job(connection, job, event, now=now, error=why, not_before=until)
             if again is None:
                 return False
-            _forget(connection, job)
+            # It is stored anew: an answer to what was asked before is no proof of that.
+            connection.execute(delete(commitments).where(commitments.c.job_id == job.id))
             circuit.close(connection, [job.destination or ""])
             _note(connection, study, job, MISSING, why, now=now)
             return True
@@ -129,7 +136,6 @@ class Proofs:
             failed = move_job(connection, job, JobEvent.GAVE_UP, now=now, error=why, who=who)
             if failed is None:
                 return False
-            _forget(connection, job)
             fail(connection, study, failed, who=who, why=why, now=now)
             return True
 
@@ -140,14 +146,8 @@ def _is_held(connection: Connection, claim: Claim) -> bool:
 
 
 def _settled(connection: Connection, study: StudyRow, job: JobRow, *, now: float) -> None:
-    _forget(connection, job)
     circuit.close(connection, [job.destination or ""])
     conclude(connection, study, job, now=now)
-
-
-def _forget(connection: Connection, job: JobRow) -> None:
-    """Forget what a destination was asked: an answer that still comes is of an object that was settled without it."""
-    connection.execute(delete(commitments).where(commitments.c.job_id == job.id))
 
 
 def _note(connection: Connection, study: StudyRow, job: JobRow, event: str, detail: str, *, now: float) -> None:

@@ -89,6 +89,7 @@ def test_what_is_missing_is_sent_again(ledger: Ledger, job: JobRow) -> None:
 
     assert (JobState.WAITING, StudyState.DELIVERING) == states(ledger)
     assert ledger.proofs.of_transaction("2.25.7") is None
+    assert not ledger.proofs.is_settled("2.25.7")
     assert ledger.jobs.next_delivery("pacs", now=229.0) is None
     again = claim(ledger, job, now=230.0)
     assert (JobState.RUNNING, "2.25.1") == (again.job.state, again.choices[0].sop_instance_uid)
@@ -128,6 +129,18 @@ def test_the_last_proof_completes_the_study(ledger: Ledger) -> None:
         if each.state is JobState.WAITING:
             assert ledger.jobs.finish_delivery(claim(ledger, each, now=220.0), detail="0x0000", now=220.0)
     assert StudyState.REPORTED is study_of(ledger).state
+
+
+@pytest.mark.parametrize("outcome", ["proven", "refused"])
+def test_a_question_outlives_its_delivery(ledger: Ledger, job: JobRow, outcome: str) -> None:
+    """Once a delivery is settled no answer counts, and whoever still answers is known to have been asked."""
+    held = ask(ledger, job, "2.25.7")
+    if outcome == "proven":
+        assert ledger.proofs.proven(held.job, by="C-FIND", now=220.0)
+    else:
+        assert ledger.proofs.refused(held.job, who="somebody", why="0x0122", now=220.0)
+    assert ledger.proofs.of_transaction("2.25.7") is None
+    assert [True, False] == [ledger.proofs.is_settled(uid) for uid in ("2.25.7", "2.25.8")]
 
 
 def test_a_new_revision_ends_the_wait(ledger: Ledger, job: JobRow) -> None:

@@ -240,6 +240,20 @@ def test_a_message_that_did_not_go_is_sent_later(node: Node, mails: MailSink, ho
     assert (1, 2) == (len(mails.mails), len(hook.posts))
 
 
+def test_a_message_that_did_not_go_does_not_wait_for_the_clock(node: Node, hook: WebSink) -> None:
+    """What could not be sent is tried again after AGAIN_S, also where the clock went back by a day meanwhile."""
+    _fail(node)
+    hook.status = 503
+    watching = Watch(node)
+    for seconds in (0.0, SURE_S):
+        watching.run(NOW + seconds)
+    hook.status = 204
+    for seconds in (0.0, SURE_S, AGAIN_S):
+        watching.run(NOW - 86_400.0 + seconds)
+
+    assert 2 == len(hook.posts)
+
+
 def test_a_second_steward_tells_nothing_twice(node: Node, hook: WebSink) -> None:
     """While one looks, another leaves it to that."""
     _fail(node)

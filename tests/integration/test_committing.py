@@ -1,5 +1,6 @@
 """Storage commitment for what was sent to us: the spool answers, truthfully, on whichever association can be had."""
 
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +10,9 @@ from unittest.mock import Mock
 import pytest
 from ledgers import empty_sqlite, sqlite_url
 from proving import REPORT, SR_CLASS, STUDY, Proving, archive, proving, report_bytes
-from pydicom.uid import CTImageStorage
+from pydicom.dataset import Dataset
+from pydicom.uid import UID, CTImageStorage, DeflatedExplicitVRLittleEndian
+from pynetdicom import AE, build_context
 from pynetdicom.dimse_primitives import N_ACTION
 from pynetdicom.dsutils import encode
 from servers import free_port, run_orthanc, wait_until
@@ -17,7 +20,7 @@ from structlog.testing import capture_logs
 
 import service.spool
 from service import asking
-from service.commitment import PUSH_MODEL_INSTANCE, Reference, Report, action_information
+from service.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, Reference, Report, action_information
 from service.committing import Committing
 from service.config import Settings
 from service.config_peers import Destination
@@ -94,6 +97,21 @@ def test_more_than_can_be_answered_is_refused(tmp_path: Path) -> None:
     ]
 
 
+def test_no_request_is_inflated(sqlite_url: str, tmp_path: Path) -> None:
+    """400,000 items deflate to 5 kB: the push model is not spoken so, nor in the context of a class that may be."""
+    request = Dataset()
+    request.TransactionUID, request.ReferencedSOPSequence = "2.25.77", [Dataset() for _ in range(20_000)]
+    with proving(sqlite_url, tmp_path / "state", NOBODY, node={"port": 0, **ASKED}) as node:
+        caller = AE(ae_title="CT1")
+        contexts = [build_context(sop_class, DeflatedExplicitVRLittleEndian) for sop_class in (PUSH_MODEL, SR_CLASS)]
+        association = caller.associate("127.0.0.1", node.port, contexts=contexts, ae_title="SPONDYL")
+        assert [PUSH_MODEL] == [context.abstract_syntax for context in association.rejected_contexts]
+        # pynetdicom's `meta_uid` names the context that a request goes in.
+        answer, _ = association.send_n_action(request, 1, PUSH_MODEL, PUSH_MODEL_INSTANCE, meta_uid=UID(SR_CLASS))
+        wait_until(lambda: association.is_aborted, "the node ended the association")
+        assert answer.get("Status") is None
+
+
 def test_what_is_asked_for_is_digested_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many studies are looked through."""
     spool = Spool(tmp_path)
@@ -107,6 +125,22 @@ def test_what_is_asked_for_is_digested_once(tmp_path: Path, monkeypatch: pytest.
     wanted = [Reference(sop_class_uid=SR_CLASS, sop_instance_uid=f"2.25.{number}") for number in range(5)]
     committing.report("2.25.77", wanted)
     assert digest.call_count == 5
+
+
+def test_the_whole_spool_is_read_for_one_request_at_a_time(tmp_path: Path) -> None:
+    """Whoever asks for what is not here waits for whoever did before; what just came is answered for meanwhile."""
+    spool = Spool(tmp_path)
+    spool.prepare()
+    kept = spool.store(study_instance_uid=STUDY, sop_instance_uid=REPORT, header=report_bytes(), data=b"")
+    ledger = SimpleNamespace(recent=lambda limit: [kept.key][:limit])
+    committing = Committing(settings=Settings(), spool=spool, ledger=ledger)
+    here, not_here = (Reference(sop_class_uid=SR_CLASS, sop_instance_uid=uid) for uid in (REPORT, "2.25.9"))
+    with ThreadPoolExecutor() as pool:
+        with committing.searching:
+            waits = pool.submit(committing.report, "2.25.77", [not_here])
+            assert committing.report("2.25.78", [here])[0] == 1
+            assert not waits.done()
+        assert waits.result(timeout=20)[0] == 2
 
 
 def test_a_caller_that_is_a_destination_is_called_back(sqlite_url: str, tmp_path: Path) -> None:

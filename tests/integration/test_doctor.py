@@ -111,9 +111,10 @@ def test_a_port_that_another_dicom_node_holds(document: dict[str, Any]) -> None:
     assert check.verdict is Verdict.FAILED
 
 
-def test_our_own_listener_is_no_fault(document: dict[str, Any]) -> None:
-    """Where this node listens already, the port is taken by the right one."""
-    settings = Settings.model_validate(document)
+@pytest.mark.parametrize("sources", [[], [{"name": "web", "ae_titles": []}, {"name": "ct1", "ae_titles": ["CT1"]}]])
+def test_our_own_listener_is_no_fault(document: dict[str, Any], sources: list[dict[str, Any]]) -> None:
+    """Where this node listens already, the port is taken by the right one; also where a source sends by STOW-RS."""
+    settings = Settings.model_validate(document | {"sources": sources})
     with open_node(settings) as node:
         listener = Listener(
             settings=settings, spool=node.spool, ledger=node.ledger, clock=node.clock, metrics=Metrics(settings)

@@ -102,7 +102,7 @@ def ear(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     ledger = Ledger.open(sqlite_url)
     metrics = Metrics(settings)
     started = Ear(ledger=ledger, spool=spool, metrics=metrics, folder=tmp_path / "s" / "metrics")
-    door = Door(ledger.switches, ledger.callers, lambda: started.now)
+    door = Door(ledger.switches, ledger.callers, lambda: started.now, lambda: started.now)
     listener = Listener(settings=settings, spool=spool, ledger=ledger, metrics=metrics, door=door)
     listener.start()
     started.port = listener.port

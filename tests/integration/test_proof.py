@@ -1,5 +1,6 @@
 """Proof of arrival at real destinations and at such that misbehave: what was accepted and lost is sent again."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,14 @@ from typing import Any
 import pytest
 from ledgers import empty_sqlite, event_names, sqlite_url, study_of
 from proving import REPORT, SR_CLASS, Archive, archive, proving
+from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
+from pynetdicom import evt
 from servers import Orthanc, free_port, run_orthanc, wait_until
 from structlog.testing import capture_logs
 
 from service import asking
-from service.commitment import Reference
+from service.commitment import Reference, Report
 from service.proving import FILING_S
 
 __all__ = ["empty_sqlite", "sqlite_url"]
@@ -110,6 +113,27 @@ def test_a_report_on_the_same_association_proves(sqlite_url: str, tmp_path: Path
         wait_until(lambda: peer.answers == [0x0000], "the archive has its answer")
 
 
+def test_a_report_is_answered_before_the_association_is_released(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However late the thread that answers comes to run: the archive has its answer, and nobody waits for a release."""
+    on_report = asking._on_report  # noqa: SLF001 - what is to be slow
+
+    def late(event: evt.Event, heard: list[Report]) -> tuple[int, Dataset | None]:
+        answer = on_report(event, heard)
+        time.sleep(0.5)
+        return answer
+
+    monkeypatch.setattr(asking, "_on_report", late)
+    with archive() as peer, proving(sqlite_url, tmp_path / "state", COMMITTING | {"port": peer.port}) as node:
+        node.step()
+        start = time.monotonic()
+        node.step()
+        assert time.monotonic() - start < 4
+        assert "done" == node.row.state
+        wait_until(lambda: peer.answers == [0x0000], "the archive has its answer")
+
+
 @pytest.mark.parametrize("reports", ["same association", "elsewhere"])
 def test_a_destination_that_loses_gets_it_again_under_the_same_uid(
     sqlite_url: str, tmp_path: Path, reports: str
@@ -151,7 +175,10 @@ def test_no_answer_is_unknown_and_settled_by_proof(sqlite_url: str, tmp_path: Pa
 
 @pytest.mark.usefixtures("_impatient")
 def test_a_destination_that_never_reports_is_asked_again(sqlite_url: str, tmp_path: Path) -> None:
-    """Each time in a transaction of its own, 60 s after the first, later and later; nothing is sent twice meanwhile."""
+    """Each time in a transaction of its own, 60 s after the first, later and later; nothing is sent twice meanwhile.
+
+    It may report on all of them: the first report counts, the others are answered with success.
+    """
     with (
         archive(reports="never") as peer,
         proving(sqlite_url, tmp_path / "state", COMMITTING | {"port": peer.port}) as node,
@@ -170,6 +197,10 @@ def test_a_destination_that_never_reports_is_asked_again(sqlite_url: str, tmp_pa
         peer.to = lambda: node.port
         peer.elsewhere(None, peer.report_on(peer.transactions[0], [reference]))
         assert ([0x0000], ("done", "reported")) == (peer.answers, node.state)
+        with capture_logs() as logs:
+            peer.elsewhere(None, peer.report_on(peer.transactions[1], [reference]))
+        assert ([0x0000] * 2, ("done", "reported")) == (peer.answers, node.state)
+        assert ["commitment_late"] == [each["action"] for each in logs if each["action"].startswith("commitment")]
 
 
 @pytest.mark.parametrize(

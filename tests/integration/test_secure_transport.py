@@ -2,6 +2,7 @@
 
 import os
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator
@@ -104,8 +105,8 @@ def test_weak_ciphers_are_refused(ear: QuietEar, modality: Tls, cipher: str) -> 
     assert "Cipher is (NONE)" in said
 
 
-def test_no_session_is_resumed(ear: QuietEar, modality: Tls, tmp_path: Path) -> None:
-    """A caller that keeps its session shows its certificate all the same: the CA of now decides."""
+def test_no_session_outlives_its_connection(ear: QuietEar, modality: Tls, tmp_path: Path) -> None:
+    """A caller that hung up, and kept its session, shows its certificate again."""
     for version in ("-tls1_2", "-tls1_3"):
         kept = tmp_path / version
         handshake(ear.port, modality, version, "-sess_out", str(kept))
@@ -162,6 +163,27 @@ def test_orthanc_is_called_and_calls_over_tls(
 
 
 # ---- renewal
+
+
+def test_no_session_outlives_the_files(ear: QuietEar, files: Tls, modality: Tls, renewed: Tls, tmp_path: Path) -> None:
+    """While its connection is open, TLS 1.2 resumes it by its ID; under new files nobody's: the CA of now decides."""
+    caller = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    caller.check_hostname, caller.verify_mode = False, ssl.CERT_NONE
+    caller.maximum_version = ssl.TLSVersion.TLSv1_2
+    caller.load_cert_chain(modality.cert_file, modality.key_file)
+    with ExitStack() as stack:
+
+        def call(session: ssl.SSLSession | None = None) -> ssl.SSLSocket:
+            plain = socket.create_connection(("127.0.0.1", ear.port), timeout=5)
+            return stack.enter_context(caller.wrap_socket(plain, session=session))
+
+        first = call()
+        assert (call(first.session).session_reused, first.version()) == (True, "TLSv1.2")
+        put(renewed, files)
+        assert not call(first.session).session_reused
+        put(Authority.made(tmp_path, "other").sign("of-other"), files)
+        with pytest.raises(OSError, match="alert"):
+            call(first.session)
 
 
 def test_a_certificate_is_renewed_under_an_open_association(

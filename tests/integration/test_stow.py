@@ -317,6 +317,20 @@ def test_over_tls_both_sides_show_a_certificate(report: Path, tmp_path: Path) ->
         assert 1 == len(archive.headers)
 
 
+def test_who_has_another_name_gets_neither_report_nor_secret(report: Path, tmp_path: Path) -> None:
+    """A certificate of `ca_file` that names another host than `dicomweb_url` does is somebody else's."""
+    mine, other = make_certificate(tmp_path, "mine"), make_certificate(tmp_path, "other", of="DNS:other.example")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*other)
+    token = tmp_path / "token"
+    token.write_text(SECRET, encoding="utf-8")
+    with web_archive(tls=context) as archive:
+        tls = {"cert_file": mine[0], "key_file": mine[1], "ca_file": other[0]}
+        with pytest.raises(Unavailable, match="IP address mismatch"):
+            stow.send(at(archive, tls=tls, secret_file=token), [report])
+        assert [] == archive.headers
+
+
 def test_no_proxy_of_the_environment_gets_a_patients_report(
     archive: WebArchive, report: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -113,6 +113,22 @@ def test_what_was_told_survives_a_restart() -> None:
     assert [Memory()] * 3 == [Memory.read(text) for text in ("", "[]", '{"told": 1}')]
 
 
+def test_a_clock_that_is_set_back_silences_nothing() -> None:
+    """Told by a clock that was years ahead: by the right one what is new is told after every_min, what stays daily."""
+    memory, ahead, now = Memory(), 2_000_000_000.0, 1_800_000_000.0
+    _tell(memory, ahead, _problem())
+    _tell(memory, ahead + SURE_S, _problem())
+    memory = Memory.read(json.dumps(memory.as_json()))
+    both = _problem(), _problem(Kind.NO_WORKER, "")
+
+    assert _tell(memory, now, *both) is None
+    news, all_of_it = _tell(memory, now + 15 * MINUTE, *both), _tell(memory, now + 24 * HOUR, *both)
+    assert news
+    assert all_of_it
+    assert ["no_worker"] == [each.key for each in news.problems]
+    assert ["destination_down:pacs"] == [each.key for each in all_of_it.problems]
+
+
 def test_a_message_says_what_to_do() -> None:
     """Subject and text name the node, each problem and what to do about it, and what is resolved; so does the JSON."""
     message = Message(node="SPONDYL at n1", at=0.0, problems=(_problem(),), gone=("disk",))

@@ -15,6 +15,7 @@ class _Ledger:
 
     def __init__(self) -> None:
         self.now = 100.0
+        self.elapsed = 0.0
         self.closed = False
         self.away = False
         self.asked = 0
@@ -44,7 +45,7 @@ def ledger() -> _Ledger:
 @pytest.fixture
 def door(ledger: _Ledger) -> Door:
     """Give a door with its clock."""
-    return Door(ledger, ledger, lambda: ledger.now)
+    return Door(ledger, ledger, lambda: ledger.now, lambda: ledger.elapsed)
 
 
 def _away(door: Door, title: str = "CT3", cause: str = "calling_ae_title") -> None:
@@ -65,12 +66,24 @@ def test_an_open_door_is_asked_for_once_a_second(door: Door, ledger: _Ledger) ->
     for _ in range(1000):
         door.require_open()
     first = ledger.asked
-    ledger.now += ASK_EVERY_S
+    ledger.elapsed += ASK_EVERY_S
     ledger.closed = True
 
     with pytest.raises(Closed):
         door.require_open()
     assert (1, 2) == (first, ledger.asked)
+
+
+def test_a_clock_that_is_set_back_keeps_no_door_closed(door: Door, ledger: _Ledger) -> None:
+    """An intake that was resumed is open a second later, though the clock went back by an hour meanwhile."""
+    ledger.closed = True
+    with pytest.raises(Closed):
+        door.require_open()
+    ledger.closed = False
+    ledger.now -= 3600.0
+    ledger.elapsed += ASK_EVERY_S
+
+    door.require_open()
 
 
 @pytest.mark.parametrize("closed", [True, False])
@@ -80,7 +93,7 @@ def test_a_ledger_that_is_away_changes_nothing(door: Door, ledger: _Ledger, clos
     outcomes = []
     for away in (False, True):
         ledger.away = away
-        ledger.now += ASK_EVERY_S
+        ledger.elapsed += ASK_EVERY_S
         try:
             door.require_open()
         except Closed:

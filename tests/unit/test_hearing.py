@@ -39,7 +39,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 def heard(time: list[float], *, known: object = None) -> Hearing:
     """Return the ear of a node with one destination that may report."""
     where = {"name": "pacs", "ae_title": "PACS", "host": "pacs.example", "port": 104, "proof": "commitment"}
-    proofs = SimpleNamespace(of_transaction=lambda _: known)
+    proofs = SimpleNamespace(of_transaction=lambda _: known, is_settled=lambda _: False)
     settings = Settings.model_validate({"destinations": [where]})
     decisions: Any = SimpleNamespace(settings=settings, ledger=SimpleNamespace(proofs=proofs))
     return Hearing(decisions, clock=lambda: time[0])

@@ -24,13 +24,14 @@ def test_who_signed_in_is_there(tmp_path: Path) -> None:
 
 
 def test_who_says_nothing_is_gone(tmp_path: Path) -> None:
-    """A worker that was killed signs nothing out: its file is too old soon."""
+    """A worker that was killed signs nothing out: its file is too old soon, also by a clock that was set back."""
     sign_in(tmp_path, _worker())
     (file,) = (tmp_path / "workers").iterdir()
     os.utime(file, (1000.0, 1000.0))
 
     assert [_worker()] == present(tmp_path, now=1000.0 + GONE_S)
     assert [] == present(tmp_path, now=1001.0 + GONE_S)
+    assert [] == present(tmp_path, now=999.0 - GONE_S)
 
 
 def test_a_file_of_another_version_is_nobody(tmp_path: Path) -> None:

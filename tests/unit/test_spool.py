@@ -6,9 +6,11 @@ import hashlib
 import os
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -165,6 +167,29 @@ def test_a_lock_that_cannot_be_had_leaves_nothing_open(
     with pytest.raises(OSError, match="No locks"):
         store("2", b"x")
     assert (before, []) == (len(list(Path("/proc/self/fd").iterdir())), parts(tmp_path / "root"))
+
+
+def test_only_what_is_asked_for_is_looked_at(spool: Spool, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To find one of many objects their names are read, and of the others nothing else."""
+    stored = [store(f"1.{number}", b"data") for number in range(5)]
+    looked_at: list[str] = []
+    scandir = os.scandir
+
+    @contextmanager
+    def watched(folder: Path) -> Iterator[list[SimpleNamespace]]:
+        def entry(each: os.DirEntry[str]) -> SimpleNamespace:
+            def stat_of_it() -> os.stat_result:
+                looked_at.append(each.name)
+                return each.stat()
+
+            return SimpleNamespace(name=each.name, stat=stat_of_it)
+
+        with scandir(folder) as entries:
+            yield [entry(each) for each in entries]
+
+    monkeypatch.setattr(os, "scandir", watched)
+    assert {"1.3": stored[3].path} == spool.among(stored[3].key, ["1.3", "1.9"])
+    assert [stored[3].path.name] == looked_at
 
 
 def test_files_are_sorted_by_name(spool: Spool, store: Store) -> None:

@@ -94,7 +94,8 @@ def test_a_call_waits_for_files_that_cannot_be_used(files: Tls) -> None:
 
 def test_calls_share_a_side_by_what_is_spoken(files: Tls, monkeypatch: pytest.MonkeyPatch) -> None:
     """A library sets on its context what HTTPS says in the handshake; DICOM must not say it."""
-    monkeypatch.setattr(tls, "client_context", Making())
+    for side in ("client_context", "web_context"):
+        monkeypatch.setattr(tls, side, Making())
     dicom, https = calling_context(files), calling_context(files, over="https")
     assert calling_context(files) is dicom
     assert dicom is not https

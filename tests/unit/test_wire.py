@@ -45,6 +45,26 @@ def test_silence_is_bounded(ends: tuple[Wire, socket.socket], said: bytes) -> No
     assert 0.09 < time.monotonic() - start < 1
 
 
+def test_a_read_takes_no_longer_for_a_peer_that_drips(ends: tuple[Wire, socket.socket]) -> None:
+    """Bytes that come all the time, and too few: what is read at once is there in time, or it is silence."""
+    wire, far = ends
+    over = threading.Event()
+
+    def drip() -> None:
+        while not over.wait(0.01):
+            far.sendall(b"x")
+
+    sender = threading.Thread(target=drip)
+    sender.start()
+    start = time.monotonic()
+    with pytest.raises(Silent):
+        wire.read_into(memoryview(bytearray(1000)))
+    took = time.monotonic() - start
+    over.set()
+    sender.join()
+    assert 0.09 < took < 1
+
+
 @pytest.mark.parametrize("said", [b"", b"half"])
 def test_who_hangs_up_has_left(ends: tuple[Wire, socket.socket], said: bytes) -> None:
     """The end of the connection before all of it came is told from silence."""
@@ -71,6 +91,32 @@ def test_no_wire_lasts_for_longer_than_it_may() -> None:
         with pytest.raises(Overdue):
             read_on()
         assert 0.05 <= time.monotonic() - start < 1
+
+
+def test_no_wire_sends_for_longer_than_it_may() -> None:
+    """A peer that reads just enough to keep us going is cut off at the same time; the last word still goes."""
+    near, far = socket.socketpair()
+    with near, far:
+        wire = Wire(near, timeout_s=5, most_s=0.1)
+        over = threading.Event()
+
+        def sip() -> None:
+            while not over.wait(0.01):
+                far.recv(20_000)
+
+        reader = threading.Thread(target=sip)
+        reader.start()
+        start = time.monotonic()
+        try:
+            for said in (bytes(10_000_000), b"more"):
+                with pytest.raises(Overdue):
+                    wire.send(said)
+            took = time.monotonic() - start
+            wire.send(b"bye", last_word=True)
+        finally:
+            over.set()
+            reader.join()
+        assert 0.1 <= took < 2
 
 
 def test_who_reads_nothing_has_left(ends: tuple[Wire, socket.socket]) -> None:
