@@ -126,6 +126,8 @@ class Site:
     orthanc: Orthanc
     studies: Iterator[tuple[str, Path]]
     sent: dict[str, Path]
+    #: Studies whose sender was cut off.
+    halves: set[str] = field(default_factory=set)
 
     @property
     def node(self) -> Running:
@@ -258,6 +260,8 @@ def test_whatever_dies_and_whenever(site: Site) -> None:
         kill()
         sender.join()
         sender.assert_held(site.node, uid)
+        if sender.acknowledged != sender.objects.keys():
+            site.halves.add(uid)
         time.sleep(chance.uniform(0, LONGEST_AWAY_S))
         if role == "postgres":
             site.postgres.start()
@@ -324,4 +328,4 @@ def test_nothing_is_missing_and_nothing_came_twice(site: Site) -> None:
     """After all of it: each study has one report, was measured once, and has all its objects in the spool."""
     assert site.sent
 
-    assert_still_whole(site.orthanc, site.node, site.sent)
+    assert_still_whole(site.orthanc, site.node, site.sent, site.halves)
