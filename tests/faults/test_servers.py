@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import psutil
 import pytest
 import redis
 from acknowledging import Sender, send_all
@@ -108,8 +109,11 @@ class Postgres:
     def kill(self) -> None:
         """Kill it, as the kernel does that is out of memory."""
         first = int((self._folder / "data" / "postmaster.pid").read_text(encoding="utf-8").split()[0])
+        family = [top := psutil.Process(first), *top.children(recursive=True)]
         os.killpg(os.getpgid(first), signal.SIGKILL)
         self._run.close()
+        # Those who serve end by themselves. While one is left, or the first not yet reaped, no other server starts.
+        wait_until(lambda: not any(psutil.pid_exists(process.pid) for process in family), "PostgreSQL is gone")
 
     def stop(self) -> None:
         """Stop it."""
