@@ -159,7 +159,7 @@ class Spool:
         return Stored(key=key, path=path, new=new)
 
     def files(self, key: str, *, of: Collection[str] | None = None) -> list[Path]:
-        """Return the objects of a study, of each (or of these `digests`) the version that arrived last, by their names."""
+        """Return the objects of a study, of each (or of these `digests`) the version that came last, by name."""
         newest: dict[str, tuple[int, str]] = {}
         for name, modified_ns in self._listing(key, of=of):
             instance = name[:32]

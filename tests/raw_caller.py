@@ -2,20 +2,31 @@
 
 import contextlib
 import socket
+import ssl
+import statistics
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from pynetdicom import build_context
 from pynetdicom.pdu import A_ASSOCIATE_RQ
 from pynetdicom.pdu_primitives import A_ASSOCIATE, ImplementationClassUIDNotification, MaximumLengthNotification
 
+from service.config_peers import Tls
+
 CT = str(CTImageStorage)
 EXPLICIT = str(ExplicitVRLittleEndian)
 VERIFICATION = "1.2.840.10008.1.1"
 #: Presentation contexts that `associate_rq` proposes.
 CT_CONTEXT, ECHO_CONTEXT = 1, 3
+#: The kinds of PDU that end an association from outside: none, where the peer has hung up, and A-ABORT.
+GONE = (0, 7)
+#: Whatever others do, a legitimate sender is served within so long, seconds (docs/reliability.md, section 5).
+SERVED_S = 1.0
+#: One that is kept out waits until others are cut off, again and again; on a machine whose cores run several test
+#: processes one or another waits for its turn, by two seconds at the most.
+LONGEST_SERVED_S = SERVED_S + 2.0
 
 
 def associate_rq(
@@ -103,22 +114,30 @@ def new_uid() -> str:
 
 
 class RawCaller:
-    """A connection on which anything may be said."""
+    """A connection on which anything may be said; with `tls` it shows these files first."""
 
-    def __init__(self, port: int, *, timeout_s: float = 20) -> None:
+    def __init__(self, port: int, *, timeout_s: float = 20, tls: Tls | None = None) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.socket = _client(tls).wrap_socket(self.socket)
 
     def say(self, *said: bytes) -> None:
         """Send it; a peer that has hung up is no error."""
         with contextlib.suppress(OSError):
             self.socket.sendall(b"".join(said))
 
+    def say_beneath(self, *said: bytes) -> None:
+        """Send it as it stands, also where all else is encrypted."""
+        with contextlib.suppress(OSError):
+            socket.socket.sendall(self.socket, b"".join(said))
+
     def associate(self, **options: int | str | tuple[str, ...]) -> None:
-        """Open an association."""
+        """Open an association. ConnectionError where there is none: rejected, or the peer has hung up."""
         self.say(associate_rq(**options))  # type: ignore[arg-type]  # its options
         kind, _ = self.read()
-        assert kind == 0x02
+        if kind != 0x02:
+            raise ConnectionRefusedError(f"PDU of type {kind}")
 
     def read(self) -> tuple[int, bytes]:
         """Read a PDU: (type, body); (0, b"") where the peer has hung up."""
@@ -129,11 +148,13 @@ class RawCaller:
         return kind, self._read(length)
 
     def status(self) -> int:
-        """Read a response; return its status (0000,0900)."""
+        """Read a response; return its status (0000,0900). ConnectionError where the association is over."""
         command = b""
         control = 0
         while not control & 2:
             kind, body = self.read()
+            if kind in GONE:
+                raise ConnectionError
             assert kind == 0x04, f"PDU of type {kind}"
             control = body[5]
             command += body[6:]
@@ -160,10 +181,20 @@ class RawCaller:
         self.socket.close()
 
 
+def _client(tls: Tls) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.load_verify_locations(tls.ca_file)
+    context.load_cert_chain(tls.cert_file, tls.key_file)
+    return context
+
+
 @contextlib.contextmanager
-def calling_raw(port: int, *, associated: bool = True, **options: int | str | tuple[str, ...]) -> Iterator[RawCaller]:
+def calling_raw(
+    port: int, *, associated: bool = True, tls: Tls | None = None, **options: int | str | tuple[str, ...]
+) -> Iterator[RawCaller]:
     """Hold a connection, by default with an association."""
-    caller = RawCaller(port)
+    caller = RawCaller(port, tls=tls)
     try:
         if associated:
             caller.associate(**options)
@@ -172,18 +203,23 @@ def calling_raw(port: int, *, associated: bool = True, **options: int | str | tu
         caller.close()
 
 
-def assert_served(port: int, *, within_s: float = 1.0, pixels: int = 1000) -> None:
-    """Check that a legitimate sender gets an object stored, from connecting to the response, within a second.
+def served_s(port: int, *, tls: Tls | None = None) -> float:
+    """Store an object as a legitimate sender; return how long that took from connecting to the response, seconds."""
+    instance = new_uid()
+    start = time.monotonic()
+    with calling_raw(port, tls=tls) as caller:
+        assert caller.store(instance, ct_object(instance, pixels=1000, study=new_uid())) == 0x0000
+    return time.monotonic() - start
 
-    The quickest of five counts: a machine that others load is slow now and then, a sender that is kept out always.
-    """
-    took = []
-    for _ in range(5):
-        instance = new_uid()
-        start = time.monotonic()
-        with calling_raw(port) as caller:
-            assert caller.store(instance, ct_object(instance, pixels=pixels, study=new_uid())) == 0x0000
-        took.append(time.monotonic() - start)
-        if took[-1] < within_s:
-            return
-    raise AssertionError(f"a sender waited for {took} s")
+
+def assert_quick(waits_s: Sequence[float]) -> None:
+    """Check that senders were served within a second; those whom a loaded machine held up are few, and not for long."""
+    slowest = max(waits_s)
+    print(f"\nthe slowest of {len(waits_s)} senders waited for {slowest:.2f} s")  # noqa: T201 - for the campaign
+    assert statistics.median(waits_s) <= SERVED_S
+    assert slowest <= LONGEST_SERVED_S
+
+
+def assert_served(port: int, *, tls: Tls | None = None) -> None:
+    """Check that legitimate senders, one after the other, are served within a second."""
+    assert_quick([served_s(port, tls=tls) for _ in range(5)])

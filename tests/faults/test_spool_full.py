@@ -1,24 +1,29 @@
-"""The spool on real disks that are full, read-only or limited."""
+"""The spool, and the ledger, on real disks that are full, read-only or limited."""
 
 import contextlib
 import os
 import resource
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from ledgers import migrated
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import build_context
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at run time
+from raw_caller import calling_raw, ct_object
 
 from service import peer
 from service.config import Settings
 from service.config_peers import Destination
 from service.errors import OutOfSpace, Unavailable
+from service.ledger import JobRow, Ledger
 from service.receive import Listener
+from service.reconcile import Reconciler
 from service.spool import Spool, study_key
 
 STUDY = "1.2.3"
@@ -151,6 +156,31 @@ def test_the_node_stays_up_on_a_full_disk(small_disk: Path) -> None:
     finally:
         listener.stop()
     assert list((small_disk / "incoming").iterdir()) == []
+
+
+def test_a_ledger_on_a_full_disk_costs_no_object(small_disk: Path, tmp_path: Path) -> None:
+    """What cannot be entered is acknowledged, for it is durable; the reconciler enters it once there is room."""
+    settings = Settings.model_validate({"node": {"port": 0}})
+    spool, ballast, key = Spool(tmp_path / "state"), small_disk / "ballast", study_key(STUDY)
+    spool.prepare()
+    url = migrated(f"sqlite:///{small_disk / 'ledger.sqlite'}")
+    with contextlib.closing(Ledger.open(url)) as ledger:
+        assert ledger.arrivals.by_key(key) is None  # what it reads with is open
+        with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(bytes(4096)):
+                pass
+        listener = Listener(settings=settings, spool=spool, ledger=ledger, metrics=Mute())
+        listener.start()
+        try:
+            with calling_raw(listener.port) as caller:
+                assert caller.store("1.2.3.4", ct_object("1.2.3.4", study=STUDY)) == 0x0000
+        finally:
+            listener.stop()
+        assert (len(spool.files(key)), ledger.arrivals.by_key(key)) == (1, None)
+
+        ballast.unlink()
+        Reconciler(ledger=ledger, spool=spool, settings=settings, dispatch=list[JobRow]().append).run(time.time())
+        assert ledger.arrivals.by_key(key) is not None
 
 
 class Mute:

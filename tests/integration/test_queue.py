@@ -208,13 +208,20 @@ def test_a_broker_that_is_gone_is_unavailable_at_once(node: Node) -> None:
 
 
 def test_a_worker_outlives_its_broker(node: Node, tmp_path: Path) -> None:
-    """The broker dies and all it held is lost: once it is back, what the ledger still wants is done."""
+    """The broker dies with a message, and all it held is lost: once it is back, what the ledger still wants is done."""
     broker = EmbeddedBroker(node.settings)
     with worker(tmp_path, FINISH), stewarded(node):
-        first, second = settled(node), settled(node)
+        first = settled(node)
         node.dispatch(first)
         wait_for(node, first, StudyState.NOT_ANALYSABLE)
+        asleep = worker_of(tmp_path)
+        asleep.suspend()  # it would take the message
+        with closing(raw(node)) as connection:
+            wait_until(lambda: all("b" not in client["flags"] for client in connection.client_list()), "nobody asks")
+            second = settled(node)
+            wait_until(lambda: bool(connection.llen("spondyl:spondyl.measure")), "the broker holds a message")
         shut_down(node)
+        asleep.resume()
         try:
             broker.start()
             wait_for(node, second, StudyState.NOT_ANALYSABLE)

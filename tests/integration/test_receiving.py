@@ -25,6 +25,7 @@ from raw_caller import (
     padded,
     pdu,
     pdv,
+    served_s,
     store_rq,
 )
 from servers import wait_until
@@ -202,7 +203,7 @@ def test_a_violation_aborts_with_its_reason(ear: QuietEar, said: bytes, reason: 
         assert abort_of(caller) == (BY_PROVIDER, reason)
         assert time.monotonic() - start < 1
     assert (ear.stored(), ear.left_over()) == ([], [])
-    assert_served(ear.port)
+    served_s(ear.port)
 
 
 def test_a_pdu_larger_than_negotiated_is_not_read(ear: QuietEar) -> None:
@@ -319,4 +320,4 @@ def test_a_message_that_nobody_serves_ends_the_association(ear: QuietEar) -> Non
     with calling_raw(ear.port) as caller:
         caller.say(pdu(4, pdv(find, command=True)), pdu(4, pdv(DATA)))
         assert caller.read()[0] in {4, ABORT}
-    assert_served(ear.port)
+    served_s(ear.port)

@@ -8,6 +8,7 @@ import logging
 import os
 import random
 import socket
+import ssl
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +16,13 @@ from pathlib import Path
 import psutil
 import pytest
 import structlog
+from authority import Authority
 from ears import QuietEar, quiet_ear
 from raw_caller import (
     CT,
     ECHO_CONTEXT,
-    assert_served,
+    RawCaller,
+    assert_quick,
     associate_rq,
     command_set,
     ct_object,
@@ -27,14 +30,19 @@ from raw_caller import (
     padded,
     pdu,
     pdv,
+    served_s,
     store_rq,
 )
 from servers import wait_until
 
+from service.config_peers import Tls
+
 INPUTS = int(os.environ.get("SPONDYL_TEST_PDUS", "1500"))
 SEED = int(os.environ.get("SPONDYL_TEST_SEED", "5"))
-#: A legitimate sender is let in after so many inputs.
-EVERY = 250
+#: So many of them go over TLS as well, where a connection costs more and the bytes are read in another way.
+OVER_TLS = INPUTS // 15
+#: A legitimate sender is let in so often meanwhile.
+SENDERS = 6
 #: Resident memory may grow by so much, bytes, over any number of inputs: allocators keep what they were given.
 GROWTH = 50_000_000
 
@@ -110,53 +118,77 @@ def inputs(seed: int, count: int) -> Iterator[bytes]:
                 yield REQUESTS[0] + source.choice(TALK) * source.randrange(2) + mutated(source, source.choice(TALK))
 
 
-@pytest.fixture
-def ear(tmp_path: Path) -> Iterator[QuietEar]:
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Make the CA of a site."""
+    return Authority.made(tmp_path_factory.mktemp("ca"))
+
+
+@contextlib.contextmanager
+def listening(folder: Path, tls: Tls | None = None) -> Iterator[QuietEar]:
     """Run a listener that says little: a campaign would fill the memory with lines."""
+    files = tls.model_dump() if tls else None
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     # pytest keeps each record, and with it the frames and buffers of what was logged.
     logging.disable()
     try:
-        with quiet_ear(tmp_path / "state", idle_timeout_s=3.0) as ear:
+        with quiet_ear(folder / "state", idle_timeout_s=3.0, tls=files) as ear:
             yield ear
     finally:
         structlog.reset_defaults()
         logging.disable(logging.NOTSET)
 
 
-def say(port: int, said: bytes) -> None:
-    """Say it over a connection of its own, then nothing more, and listen to the end."""
-    with contextlib.suppress(ConnectionError), socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-        connection.sendall(said)
-        with contextlib.suppress(OSError):  # the node may have hung up
-            connection.shutdown(socket.SHUT_WR)
-        while connection.recv(65536):
-            pass
+def say(port: int, said: bytes, tls: Tls | None, *, beneath: bool) -> None:
+    """Say it over a connection of its own, or `beneath` its TLS; then nothing more, and listen to the end."""
+    with contextlib.closing(RawCaller(port, timeout_s=10, tls=tls)) as caller, contextlib.suppress(ConnectionError):
+        (caller.say_beneath if beneath else caller.say)(said)
+        # The node may have hung up. A TLS socket that is shut down as such forgets its keys.
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(caller.socket, socket.SHUT_WR)
+        with contextlib.suppress(ssl.SSLError):
+            while caller.socket.recv(65536):
+                pass
 
 
-def assert_sender_served(ear: QuietEar) -> None:
-    """Check that a legitimate sender is served, and forget what was stored so far."""
-    assert_served(ear.port)
+def sender_served_s(ear: QuietEar, tls: Tls | None) -> float:
+    """Return how long a legitimate sender took, and forget what was stored so far."""
+    took = served_s(ear.port, tls=tls)
     for path in ear.stored():
         path.unlink()
+    return took
 
 
-@pytest.mark.timeout(max(120, INPUTS // 20))
-@pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom's, on values that are none
-def test_nothing_that_is_said_harms(ear: QuietEar) -> None:
-    """No thread dies of it, none stays, nor a socket, a part or much memory; a sender is served in between."""
+def _harms_nothing(ear: QuietEar, count: int, tls: Tls | None = None) -> None:
     process = psutil.Process()
-    assert_sender_served(ear)
+    waits = [sender_served_s(ear, tls)]
     wait_until(lambda: ear.threads() == 0, "the association has ended")
     before = process.num_fds()
-    grown_from = 0
-    for number, said in enumerate(inputs(SEED, INPUTS)):
-        say(ear.port, said)
-        if number % EVERY == 0:
-            assert_sender_served(ear)
-        if number == EVERY:
+    grown_from, every = 0, max(1, min(250, count // SENDERS))
+    for number, said in enumerate(inputs(SEED, count)):
+        say(ear.port, said, tls, beneath=tls is not None and number % 5 == 0)
+        if number % every == 0:
+            waits.append(sender_served_s(ear, tls))
+        if number == every:
             grown_from = process.memory_info().rss  # every path was taken once
     wait_until(lambda: ear.threads() == 0, "every association has ended", seconds=10)
     wait_until(lambda: process.num_fds() <= before, "every socket and file is closed", seconds=10)
     assert process.memory_info().rss - grown_from < GROWTH
     assert ear.left_over() == []
+    assert_quick(waits)
+
+
+@pytest.mark.timeout(max(120, INPUTS // 20))
+@pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom's, on values that are none
+def test_nothing_that_is_said_harms(tmp_path: Path) -> None:
+    """No thread dies of it, none stays, nor a socket, a part or much memory; a sender is served in between."""
+    with listening(tmp_path) as ear:
+        _harms_nothing(ear, INPUTS)
+
+
+@pytest.mark.timeout(max(120, INPUTS // 20))
+@pytest.mark.filterwarnings("ignore::UserWarning")  # as above
+def test_nothing_that_is_said_over_tls_harms(authority: Authority, tmp_path: Path) -> None:
+    """The same from who has a certificate, and bytes that are no TLS in the middle of it."""
+    with listening(tmp_path, authority.sign("node")) as ear:
+        _harms_nothing(ear, OVER_TLS, authority.sign("modality"))
