@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from authority import Authority, handshake
 from ears import QuietEar, quiet_ear
-from raw_caller import ECHO_CONTEXT, RawCaller, calling_raw, command_set, echo_rq, padded, pdu, pdv
+from raw_caller import CT, ECHO_CONTEXT, RawCaller, calling_raw, command_set, echo_rq, padded, pdu, pdv
 from servers import wait_until
 from structlog.testing import capture_logs
 
@@ -20,8 +20,9 @@ from service.acceptor import Waiting
 from service.door import Door
 from service.ledger.callers import Caller
 
+#: Of the class of its presentation context, which is storage.
 C_FIND = command_set(
-    (0x0002, padded("1.2.840.10008.5.1.4.1.2.2.1")),
+    (0x0002, padded(CT)),
     (0x0100, b"\x20\x00"),
     (0x0110, b"\1\0"),
     (0x0700, b"\0\0"),
