@@ -19,11 +19,10 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
 from service import peer, sop_classes, stow
-from service.already import is_there_already
+from service.already import NOTHING, Perhaps, is_there
 from service.config import Settings
 from service.config_peers import Destination
 from service.errors import (
-    ClassNotTaken,
     MayBeThere,
     NotNow,
     NotReached,
@@ -78,23 +77,24 @@ class Deliverer:
         #: For the jitter of waits.
         self.rng = rng
 
-    def send(self, destination: Destination, *paths: Path, again: bool = False) -> Path:
+    def send(self, destination: Destination, *paths: Path, perhaps: Perhaps = NOTHING) -> Path:
         """Send one object, the first of these alternatives that the destination takes; return which.
 
         NotTaken where it takes none; PeerRefused; or Unavailable where it may be tried again (under the same UID),
         NotNow, an Unavailable, where the destination itself is well; NotReached, another, where nothing was sent. They
         say of which alternative.
         Unsendable where a file is no object of ours. Waits at most the destination's `timeout_s` for each answer.
-        `again`: an earlier try ended without the destination's word, so an object that is refused may be there, and no
-        alternative, which has a UID of its own, may follow it.
+        `perhaps`: of which an earlier try ended without the destination's word. Those go first; one that is refused
+        may be there, and no alternative, which has a UID of its own, may follow it.
         """
+        ordered = sorted(paths, key=lambda path: path.name not in perhaps)
         if destination.protocol == "dicomweb":
-            for path in paths:
+            for path in ordered:
                 _pair_of(path)
-            return stow.send(destination, paths, again=again)
+            return stow.send(destination, ordered, perhaps=perhaps)
         with self._lock:
             line = self._lines.setdefault(destination.name, _Line(destination, self._settings.node.ae_title))
-        return line.send(paths, again=again)
+        return line.send(ordered, perhaps=perhaps)
 
     def close(self) -> None:
         """Release every association."""
@@ -115,12 +115,12 @@ class _Line:
         self._used_at = 0.0
         self._watch: threading.Timer | None = None
 
-    def send(self, paths: Sequence[Path], *, again: bool) -> Path:
+    def send(self, paths: Sequence[Path], *, perhaps: Perhaps) -> Path:
         alternatives = {path: _pair_of(path) for path in paths}
         with self._lock:
             answered = False
             try:
-                sent = self._send_in_two_tries(alternatives, again=again)
+                sent = self._send_in_two_tries(alternatives, perhaps)
                 answered = True
             except (PeerRefused, NotNow):
                 answered = True
@@ -134,31 +134,41 @@ class _Line:
                 self._watch_idleness(IDLE_S)
         return sent
 
-    def _send_in_two_tries(self, alternatives: Mapping[Path, _Pair], *, again: bool) -> Path:
+    def _send_in_two_tries(self, alternatives: Mapping[Path, _Pair], perhaps: Perhaps) -> Path:
         """Send; once more at once where a kept-open association turns out to be gone: the peer may be well."""
         kept, start = self._association is not None, time.monotonic()
         association = self._connected()
         try:
-            return self._store(association, alternatives, start, again=again)
+            return self._store(association, alternatives, perhaps, start)
         except NotNow:
             raise
         except Unavailable as first:
             timed_out = time.monotonic() - start >= self._destination.timeout_s
             if not kept or timed_out or peer.is_open(association):
                 raise
-            again = again or not isinstance(first, NotReached)
-            try:
-                return self._store(self._connected(), alternatives, start, again=again)
-            except NotReached as error:
-                # What is open is whether the first of the two has arrived.
-                raise first from error
+            if not first.unsure:
+                return self._store(self._connected(), alternatives, perhaps, start)
+            return self._settle(alternatives, first, perhaps, start)
+
+    def _settle(self, alternatives: Mapping[Path, _Pair], first: Unavailable, perhaps: Perhaps, start: float) -> Path:
+        """Offer again what went without an answer; the others only where that is certainly not there."""
+        went = {path: pair for path, pair in alternatives.items() if path.name == first.of}
+        try:
+            return self._store(self._connected(), went, {**perhaps, first.of: 0.0}, start)
+        except SpondylError as error:
+            if isinstance(error, NotTaken) and not isinstance(error, MayBeThere) and len(went) < len(alternatives):
+                others = {path: pair for path, pair in alternatives.items() if path not in went}
+                return self._store(self._connected(), others, perhaps, start)
+            # However the second try ended, what is open is whether the first has arrived.
+            error.unsure, error.of = not isinstance(error, NotTaken) or error.unsure, first.of
+            raise
 
     def close(self) -> None:
         with self._lock:
             self._hang_up()
 
     def _store(
-        self, association: Association, alternatives: Mapping[Path, _Pair], start: float, *, again: bool
+        self, association: Association, alternatives: Mapping[Path, _Pair], perhaps: Perhaps, start: float
     ) -> Path:
         """Store the first alternative that is taken: by its presentation context, and by the answer."""
         why = set()
@@ -171,7 +181,8 @@ class _Line:
                 check_status(self._answer(association, what), self._destination.name)
             except NotTaken as refused:
                 why.add(str(refused))
-                if again and not isinstance(refused, ClassNotTaken) and self._has(path, refused, start):
+                self._check_time(start)
+                if is_there(self._destination, path, refused, perhaps, calling_ae=self._calling_ae):
                     return path
             except Unavailable as error:
                 error.of = path.name
@@ -180,15 +191,10 @@ class _Line:
                 return path
         raise NotTaken(f"{self._destination.name} does not take this object: {', '.join(sorted(why))}")
 
-    def _has(self, path: Path, refused: NotTaken, start: float) -> bool:
-        """Whether an object that is refused is there, of an earlier try; NotTaken where nobody can tell."""
+    def _check_time(self, start: float) -> None:
+        """Raise NotNow where asking, and an alternative after it, no longer fit into config.LONGEST_DELIVERY."""
         if time.monotonic() - start > self._destination.timeout_s:
-            # Asking, and an alternative after it, must still fit into config.LONGEST_DELIVERY.
-            raise NotNow(f"{self._destination.name} takes too long to refuse", unsure=True)
-        there = is_there_already(self._destination, path, calling_ae=self._calling_ae)
-        if there is None:
-            raise MayBeThere(refused, of=path.name) from refused
-        return there
+            raise NotNow(f"{self._destination.name} takes too long to refuse")
 
     def _answer(self, association: Association, what: Path | pydicom.Dataset) -> int | None:
         try:

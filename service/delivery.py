@@ -6,7 +6,7 @@ Each destination has its own jobs, its own count of failures and its own wait: o
 that answers is well, whatever it answers: an object that it does not store holds up no other either.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 from service import sop_classes
@@ -14,7 +14,6 @@ from service.config import Settings
 from service.config_peers import Destination
 from service.deliver import Deliverer, Unsendable, backoff_s
 from service.errors import (
-    MayBeThere,
     Misconfigured,
     NotNow,
     NotTaken,
@@ -51,7 +50,7 @@ def deliver(claim: Claim, ledger: Ledger, deliverer: Deliverer, settings: Settin
         _put_off(claim, ledger, deliverer, settings, error, clock())
     except NotTaken as error:
         if claim.choices[0].kind == SR:
-            _give_up(claim, ledger, error, clock(), perhaps=_perhaps(claim, error))
+            _give_up(claim, ledger, error, clock())
         else:
             _decline(claim, ledger, error, clock())
     except (PeerRefused, Misconfigured, Unsendable, Quarantined) as error:
@@ -62,7 +61,7 @@ def _bring(
     claim: Claim, ledger: Ledger, deliverer: Deliverer, destination: Destination, clock: Callable[[], float]
 ) -> None:
     """Send the object; where the site trusts the status, that ends the delivery."""
-    stored = _send(claim, deliverer, destination)
+    stored = _send(claim, deliverer, destination, clock())
     # Where the claim was lost meanwhile, whoever holds it now sends the same object again: the UID is the same.
     detail = f"stored by {destination.name}: {stored.kind}, {sop_classes.NAMES[stored.sop_class_uid]}"
     end = ledger.jobs.finish_delivery if destination.proven_by == "status" else ledger.proofs.stored
@@ -70,12 +69,14 @@ def _bring(
         log.info("report delivered", action="report_delivered", **names_of(claim), proof=destination.proven_by)
 
 
-def _send(claim: Claim, deliverer: Deliverer, destination: Destination) -> ReportRow:
+def _send(claim: Claim, deliverer: Deliverer, destination: Destination, now: float) -> ReportRow:
     """Return which of the alternatives was stored; Quarantined where the gate held the object back."""
     if (finding := claim.choices[0].finding) is not None:
         raise Quarantined(f"held back, {claim.choices[0].kind}: {finding}")
     files = {deliverer.spool.report(claim.study.key, choice.file_name): choice for choice in claim.choices}
-    return files[deliverer.send(destination, *files, again=claim.unsure)]
+    # A clock that was set back makes nothing older than it is.
+    perhaps = {name: max(0.0, now - since) for name, since in claim.perhaps.items()}
+    return files[deliverer.send(destination, *files, perhaps=perhaps)]
 
 
 def _put_off(
@@ -91,32 +92,34 @@ def _put_off(
     wait_s = backoff_s(failures, deliverer.rng)
     if not answered:
         ledger.jobs.destination_failed(name, until=now + wait_s, why=why, now=now)
-    patience_h, perhaps = settings.queue.delivery_patience_h, _perhaps(claim, error)
+    patience_h = settings.queue.delivery_patience_h
     if now - claim.job.created_at > patience_h * _HOUR_S:
-        _give_up(claim, ledger, PeerRefused(f"for {patience_h:g} h: {why}"), now, perhaps=perhaps)
+        over = PeerRefused(f"for {patience_h:g} h: {why}")
+        over.unsure, over.of = error.unsure, error.of
+        _give_up(claim, ledger, over, now)
         return
-    if not ledger.jobs.postpone(claim, until=now + wait_s, why=why, answered=answered, perhaps=perhaps, now=now):
+    if not ledger.jobs.postpone(
+        claim, until=now + wait_s, why=why, answered=answered, perhaps=_perhaps(claim, error), now=now
+    ):
         return
     log.warning(
         "delivery put off", action="delivery_postponed", **names_of(claim), retry_in_s=round(wait_s, 1), why=why
     )
 
 
-def _perhaps(claim: Claim, error: Unavailable | NotTaken) -> list[ReportRow]:
+def _perhaps(claim: Claim, error: SpondylError) -> list[ReportRow]:
     """Return what the destination may have, though it did not say so."""
-    if not (isinstance(error, MayBeThere) or (isinstance(error, Unavailable) and error.unsure)):
-        return []
-    return [each for each in claim.choices if error.of in {"", each.file_name}]
+    named = [each for each in claim.choices if error.of in {"", each.file_name}]
+    return named if error.unsure else []
 
 
 def _decline(claim: Claim, ledger: Ledger, error: SpondylError, now: float) -> None:
-    if ledger.jobs.decline(claim, why=str(error), now=now):
+    if ledger.jobs.decline(claim, why=str(error), perhaps=_perhaps(claim, error), now=now):
         log.info("object not taken", action="object_not_taken", **names_of(claim), why=str(error))
 
 
-def _give_up(
-    claim: Claim, ledger: Ledger, error: SpondylError, now: float, *, perhaps: Sequence[ReportRow] = ()
-) -> None:
+def _give_up(claim: Claim, ledger: Ledger, error: SpondylError, now: float) -> None:
+    perhaps = _perhaps(claim, error)
     if not ledger.jobs.give_up(claim, who=error.who, why=str(error), perhaps=perhaps, now=now):
         return
     log.error("delivery given up", action="delivery_failed", **names_of(claim), who=error.who, why=str(error))

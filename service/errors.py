@@ -13,6 +13,10 @@ class SpondylError(Exception):
 
     #: Who must act, in words an administrator can act on.
     who: ClassVar[str] = "developers"
+    #: Of something sent: whether it may have arrived all the same, without our hearing of it.
+    unsure = False
+    #: Of several alternatives the name of the file that this is about, where that is known.
+    of = ""
 
     @property
     def who_now(self) -> str:
@@ -84,10 +88,7 @@ class Unavailable(SpondylError):
     """Something this node needs does not answer; a running node tries again by itself."""
 
     who = "nobody yet: it is tried again"
-    #: Whether what was asked may have been done all the same, without our hearing of it.
     unsure = True
-    #: Of several alternatives the name of the file that this is about, where that is known.
-    of = ""
 
     @property
     def who_now(self) -> str:
@@ -122,14 +123,15 @@ class NotTaken(PeerRefused):
 class MayBeThere(NotTaken):
     """Refused, and nobody can tell whether it is there, of an earlier try: no alternative of it may go."""
 
+    unsure = True
+
     def __init__(self, refused: NotTaken, *, of: str) -> None:
-        super().__init__(f"{refused}; it may have the object, of an earlier try")
-        #: Of the alternatives the name of the file that this is about.
+        super().__init__(f"{refused}; it may have the object, of an earlier try: look there, then retry")
         self.of = of
 
 
 class ClassNotTaken(NotTaken):
-    """It takes no object of this SOP class, so it has none either."""
+    """It takes no object of this SOP class, and said so of one: so it has not got that."""
 
 
 class Quarantined(SpondylError):

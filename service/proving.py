@@ -17,6 +17,7 @@ from typing import Final
 from pydicom.uid import generate_uid
 
 from service import asking, commitment, qido
+from service.already import FILING_S
 from service.asking import Place
 from service.commitment import Reference, Report
 from service.config import Settings
@@ -32,8 +33,6 @@ LONGEST_REPORT_S: Final = 3600.0
 #: What was stored is sent again so soon at first, and at most, seconds.
 FIRST_AGAIN_S: Final = 5.0
 LONGEST_AGAIN_S: Final = 3600.0
-#: A destination that is asked by a query may file what it stored so much later, seconds.
-FILING_S: Final = 300.0
 #: And is asked again so often meanwhile, seconds: soon at first.
 _LOOK_S: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 _HOUR_S: Final = 3600.0

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from io import BytesIO
 from typing import Final, Protocol
 
@@ -138,7 +139,7 @@ def find(association: Association, name: str, end: float, **keys: str) -> Iterat
     wanted = Dataset()
     for keyword, value in keys.items():
         setattr(wanted, keyword, value)
-    matches = _answers(association, association.send_c_find(wanted, FIND), name, "C-FIND", end)
+    matches = _answers(association, partial(association.send_c_find, wanted, FIND), name, "C-FIND", end)
     for count, identifier in enumerate(matches, start=1):
         if count > _MOST:
             raise PeerRefused(f"{name} lists more than {_MOST} matches of one study")
@@ -204,7 +205,10 @@ def move(archive: Archive, name: str, missing: Collection[Listed], *, our_ae: st
     with peer.calling(as_peer(archive, name), move_contexts(), calling_ae=our_ae) as association:
         _require(association, name, MOVE)
         for wanted in _requests(missing):
-            deque(_answers(association, association.send_c_move(wanted, our_ae, MOVE), name, "C-MOVE", end), maxlen=0)
+            deque(
+                _answers(association, partial(association.send_c_move, wanted, our_ae, MOVE), name, "C-MOVE", end),
+                maxlen=0,
+            )
 
 
 def get(archive: Archive, name: str, missing: Collection[Listed], keep: Keeper, *, our_ae: str, end: float) -> None:
@@ -219,15 +223,19 @@ def get(archive: Archive, name: str, missing: Collection[Listed], keep: Keeper, 
         association.bind(evt.EVT_PDU_RECV, _on_pdu, [keep.largest])
         association.bind(evt.EVT_C_STORE, _on_store, [keep, {each.sop_instance_uid for each in missing}, end])
         for wanted in _requests(missing):
-            deque(_answers(association, association.send_c_get(wanted, GET), name, "C-GET", end), maxlen=0)
+            deque(_answers(association, partial(association.send_c_get, wanted, GET), name, "C-GET", end), maxlen=0)
 
 
 def _answers(
-    association: Association, answers: Iterable[tuple[Dataset, Dataset | None]], name: str, asked: str, end: float
+    association: Association,
+    ask: Callable[[], Iterable[tuple[Dataset, Dataset | None]]],
+    name: str,
+    asked: str,
+    end: float,
 ) -> Iterator[Dataset | None]:
     """Yield what comes with each answer that says that more follows; whoever says so after `end` is hung up on."""
     try:
-        for answer, identifier in answers:
+        for answer, identifier in ask():
             if not _is_match(answer, name, asked):
                 continue
             if time.monotonic() > end:

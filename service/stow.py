@@ -16,9 +16,9 @@ from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 
 from service import dicomweb
-from service.already import is_there_already
+from service.already import NOTHING, Perhaps, is_there
 from service.config_peers import Destination
-from service.errors import MayBeThere, NotNow, NotTaken, PeerRefused, Unavailable
+from service.errors import NotNow, NotTaken, PeerRefused, Unavailable
 from service.store_status import check_status
 
 #: PS3.18 table I.1-1, in the DICOM JSON model: Failed SOP Sequence, Other Failures Sequence, Referenced SOP Sequence.
@@ -41,26 +41,21 @@ _MOST_WAITS: Final = 3
 _BLOCK: Final = 128 * 1024
 
 
-class _Conflict(NotTaken):
-    """HTTP status 409 that names no object: it may be there already, of an earlier try."""
-
-
-def send(destination: Destination, paths: Sequence[Path], *, again: bool = False) -> Path:
+def send(destination: Destination, paths: Sequence[Path], *, perhaps: Perhaps = NOTHING) -> Path:
     """Send one object, the first of these alternatives that is taken; return which.
 
     NotTaken where none is; PeerRefused; or Unavailable where it may be tried again under the same UID: NotNow where the
-    destination itself is well. `again`: an earlier try may have stored it without our hearing of it, and then no
-    alternative, which has a UID of its own, may follow.
+    destination itself is well. `perhaps`: as in `deliver`.
     """
     going: list[Path] = []
     try:
-        return _send(destination, paths, going, again=again)
+        return _send(destination, paths, going, perhaps)
     except Unavailable as error:
         error.of = going[-1].name if going else ""
         raise
 
 
-def _send(destination: Destination, paths: Sequence[Path], going: list[Path], *, again: bool) -> Path:
+def _send(destination: Destination, paths: Sequence[Path], going: list[Path], perhaps: Perhaps) -> Path:
     """Do what `send` says; `going` is told what goes out."""
     why, start = set(), time.monotonic()
     with dicomweb.calling(destination) as client:
@@ -72,10 +67,7 @@ def _send(destination: Destination, paths: Sequence[Path], going: list[Path], *,
             except NotTaken as refused:
                 why.add(str(refused))
                 _check_time(destination, start)
-                there = is_there_already(destination, path)
-                if there is None and again and isinstance(refused, _Conflict):
-                    raise MayBeThere(refused, of=path.name) from refused
-                if not there:
+                if not is_there(destination, path, refused, perhaps):
                     continue
             return path
     raise NotTaken(f"{destination.name} does not take this object: {', '.join(sorted(why))}")
@@ -135,8 +127,7 @@ def _judge(destination: Destination, uid: str, status: int, body: bytes) -> None
         check_status(reason if isinstance(reason, int) and reason else _PROCESSING_FAILURE, destination.name)
         return
     if status in _NOT_THIS_ONE:
-        family = _Conflict if status == _CONFLICT else NotTaken
-        raise family(f"{destination.name} answered STOW-RS with HTTP status {status}")
+        raise NotTaken(f"{destination.name} answered STOW-RS with HTTP status {status}")
     if not any(_value(each, _UID) == uid for each in _items(module, _REFERENCED)):
         why = f"{destination.name} answered STOW-RS with HTTP status {status}, without a word on the object"
         raise NotNow(why, unsure=True)

@@ -34,5 +34,6 @@ def _renew_until(over: threading.Event, node: Node, claim: Claim) -> None:
             if not node.ledger.jobs.renew(claim, now=node.clock(), lease_s=lease_s):
                 log.warning("claim lost", action="claim_lost", **about)
                 return
-        except Unavailable as error:
+        except (Unavailable, MemoryError) as error:
+            # The limit of the study's memory (queue.memory_mb) is this thread's, too.
             log.warning("lease not renewed", action="lease_not_renewed", **about, why=str(error))

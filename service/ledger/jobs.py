@@ -10,7 +10,7 @@ from service.ledger import circuit, outcomes
 from service.ledger.engine import reading, writing
 from service.ledger.moves import JOB, find_job, locked, move_job, move_study, unchanged_since
 from service.ledger.rows import SR, Claim, JobRow, NewReport, ReportRow
-from service.ledger.sent import choices, is_unsure
+from service.ledger.sent import choices, perhaps
 from service.ledger.switches import Paused, is_paused
 from service.ledger.tables import destinations, jobs, revisions, studies
 from service.messages import JobKind
@@ -45,7 +45,7 @@ class Jobs:
                 job=running,
                 study=study,
                 choices=choices(connection, running),
-                unsure=is_unsure(connection, running),
+                perhaps=perhaps(connection, running),
                 **_revision(connection, running),
             )
 
@@ -133,10 +133,10 @@ class Jobs:
         with writing(self.engine) as connection:
             return outcomes.delivered(connection, claim, detail=detail, stored=stored, now=now)
 
-    def decline(self, claim: Claim, *, why: str, now: float) -> bool:
+    def decline(self, claim: Claim, *, why: str, now: float, perhaps: Iterable[ReportRow] = ()) -> bool:
         """End a delivery to a destination that takes no object of this kind, and need not: no failure, but an event."""
         with writing(self.engine) as connection:
-            return outcomes.declined(connection, claim, why=why, now=now)
+            return outcomes.declined(connection, claim, why=why, perhaps=perhaps, now=now)
 
     def destination_failed(self, name: str, *, until: float, why: str, now: float) -> None:
         """Open the circuit of a destination until then, and count one more consecutive failure."""

@@ -117,12 +117,13 @@ def delivered(connection: Connection, claim: Claim, *, detail: str, stored: Repo
     return True
 
 
-def declined(connection: Connection, claim: Claim, *, why: str, now: float) -> bool:
+def declined(connection: Connection, claim: Claim, *, why: str, perhaps: Iterable[ReportRow] = (), now: float) -> bool:
     """End a delivery of what its destination does not take and need not; it answered, so its circuit closes."""
     study = locked(connection, claim.study.id)
     job = move_job(connection, claim.job, JobEvent.DECLINED, now=now, error=why)
     if job is None:
         return False
+    may_have_arrived(connection, claim.job, perhaps, why=why, now=now)
     kind = connection.scalar(select(reports.c.kind).where(reports.c.id == job.report_id))
     also = ", which its report and overlay may refer to" if kind == SAGITTAL else ""
     detail = f"not taken by {job.destination}: {kind}{also}"

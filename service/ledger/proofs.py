@@ -121,10 +121,11 @@ class Proofs:
             return True
 
     def later(self, job: JobRow, *, until: float, why: str, now: float) -> bool:
-        """Have proof be asked for again at `until`: the destination answered, and could not say."""
+        """Have proof be asked for again at `until`: the destination answered, and could not say. As `missing`."""
         with writing(self.engine) as connection:
-            locked(connection, job.study_id)
-            if move_job(connection, job, JobEvent.POSTPONED, now=now, error=why, not_before=until) is None:
+            study = locked(connection, job.study_id)
+            event = JobEvent.POSTPONED if is_wanted(connection, study, job) else JobEvent.CANCELLED
+            if move_job(connection, job, event, now=now, error=why, not_before=until) is None:
                 return False
             circuit.close(connection, [job.destination or ""])
             return True

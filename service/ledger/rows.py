@@ -1,6 +1,7 @@
 """What the ledger answers with: frozen rows. Times are seconds since the epoch, UTC."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from service.messages import JobKind
@@ -133,8 +134,8 @@ class Claim:
     anew: bool = False
     #: What a delivery may send, the preferred one first: alternatives of one kind.
     choices: tuple[ReportRow, ...] = ()
-    #: Whether its destination may have one of them already: a try ended without its word.
-    unsure: bool = False
+    #: Of which a try of this job ended without the destination's word: file names, and since when it may be there.
+    perhaps: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ rejection note names it.
 from collections.abc import Iterable
 from typing import Final
 
-from sqlalchemy import Connection, Select, and_, case, delete, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, or_, select
 
 from service.ledger import circuit
 from service.ledger.engine import inserting
@@ -24,18 +24,35 @@ MAYBE: Final = "may have been stored"
 def choices(connection: Connection, job: JobRow) -> tuple[ReportRow, ...]:
     """Return what a delivery may send: its object, then the alternatives that were made with it, in their order.
 
-    Sent again, the one that was stored comes first: the destination has it, and gets the same bytes.
+    Where the destination said once that it has one, that one alone: it gets the same bytes, and nothing beside them.
     """
+    if job.report_id is None:
+        return ()
     preferred = case((reports.c.id == job.report_id, 0), else_=1)
     found = connection.execute(_choices(job).order_by(preferred, reports.c.choice))
-    return tuple(ReportRow(**record._asdict()) for record in found)
+    every = tuple(ReportRow(**record._asdict()) for record in found)
+    has = select(deliveries.c.report_id).where(_at(job), deliveries.c.uncertain.is_(False))
+    there = set(connection.scalars(has.where(deliveries.c.report_id.in_([each.id for each in every]))))
+    return tuple(each for each in every if each.id in there) or every
 
 
-def is_unsure(connection: Connection, job: JobRow) -> bool:
-    """Whether the destination may have something of what a delivery may send, though it never said so."""
+def perhaps(connection: Connection, job: JobRow) -> dict[str, float]:
+    """Return of what a try of this delivery ended without its destination's word: file names, and since when.
+
+    Nothing in the first try of a job: whoever asked for another one has looked.
+    """
+    if job.report_id is None or job.attempts <= 1:
+        return {}
     mine = _choices(job).with_only_columns(reports.c.id)
-    perhaps = and_(deliveries.c.destination == job.destination, deliveries.c.uncertain)
-    return bool(connection.scalar(select(exists().where(perhaps, deliveries.c.report_id.in_(mine)))))
+    wanted = select(reports.c.file_name, deliveries.c.delivered_at).join(
+        reports, reports.c.id == deliveries.c.report_id
+    )
+    found = connection.execute(wanted.where(_at(job), deliveries.c.uncertain, deliveries.c.report_id.in_(mine)))
+    return {record.file_name: record.delivered_at for record in found}
+
+
+def _at(job: JobRow) -> ColumnElement[bool]:
+    return deliveries.c.destination == job.destination
 
 
 def arrived(connection: Connection, job: JobRow, *, detail: str, now: float) -> None:

@@ -19,6 +19,7 @@ from spooled import KEY, landmarks, store_slice
 from structlog.testing import capture_logs
 
 from service import summaries, tables
+from service.already import NOTHING, Perhaps
 from service.broker import celery_app
 from service.config import Report, Settings, Storage
 from service.config_peers import Destination
@@ -212,7 +213,7 @@ class _Network(Deliverer):
         super().__init__(node.settings, node.spool, random.Random(1))
         self.stored: list[Path] = []
 
-    def send(self, destination: Destination, *paths: Path, again: bool = False) -> Path:  # noqa: ARG002 - a stand-in
+    def send(self, destination: Destination, *paths: Path, perhaps: Perhaps = NOTHING) -> Path:  # noqa: ARG002 - a stand-in
         """Store the first alternative."""
         assert destination.name == "pacs"
         self.stored.append(paths[0])

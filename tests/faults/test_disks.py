@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from faults_seen import assert_still_whole, send, wait_for_measuring, wait_for_reports
+from faults_seen import assert_still_whole, send, wait_for_reports
 from nodes import Running, serving, storescu, write_config
 from servers import Orthanc, listens, missing, run_orthanc, run_valkey, wait_until
 from small_study import make_small_studies
@@ -109,7 +109,7 @@ def test_full_while_reporting(site: Site) -> None:
     """No room for the report: it waits, and is written when there is some."""
     uid, folder = study(site, 1)
     send(site.node, folder)
-    wait_for_measuring(site.node)
+    # Before it is settled: measuring takes no longer than filling a disk.
     with site.spool.full():
         wait_until(lambda: "job_postponed" in site.node.log, "the report has no room")
 

@@ -28,11 +28,12 @@ from servers import StoreScp, free_port, program, run_storescp, wait_until
 
 import service.deliver
 from service import peer, sop_classes
+from service.already import FILING_S
 from service.asking import FIND
 from service.config import Settings
 from service.config_peers import Destination, Tls
 from service.deliver import Deliverer, Unsendable
-from service.errors import NotReached, NotTaken, PeerRefused, Unavailable
+from service.errors import NotNow, NotReached, NotTaken, PeerRefused, Unavailable
 from service.spool import Spool
 
 REPORT, REPORT_3D = sop_classes.REPORTS["comprehensive"], sop_classes.REPORTS["comprehensive_3d"]
@@ -401,7 +402,7 @@ def test_what_may_be_there_already_is_not_sent_under_another_uid(
             with pytest.raises(Unavailable):
                 deliverer.send(at(state.port), *paths)
         with pytest.raises(NotTaken, match="it may have the object, of an earlier try"):
-            deliverer.send(at(state.port), *paths, again=not kept)
+            deliverer.send(at(state.port), *paths, perhaps={} if kept else {paths[0].name: 0.0})
         assert 2 == len(state.received)
         assert 1 == len(set(state.received))
 
@@ -417,11 +418,14 @@ def test_a_destination_that_is_asked_for_proof_is_asked_what_it_has(
         state.status = 0xC000
         to = at(state.port, proof="query")
         if there:
-            assert paths[0] == deliverer.send(to, *paths, again=True)
+            assert paths[0] == deliverer.send(to, *paths, perhaps={paths[0].name: 0.0})
             assert 1 == len(state.received)
         else:
+            with pytest.raises(NotNow, match="still file it"):
+                deliverer.send(to, *paths, perhaps={paths[0].name: 1.0})
+            assert 1 == len(set(state.received))
             with pytest.raises(NotTaken):
-                deliverer.send(to, *paths, again=True)
+                deliverer.send(to, *paths, perhaps={paths[0].name: FILING_S})
             assert len(paths) == len(set(state.received))
 
 
@@ -431,7 +435,7 @@ def test_a_class_that_is_not_supported_has_no_object_there(deliverer: Deliverer,
     with pacs() as state:
         state.status = 0x0122
         with pytest.raises(NotTaken):
-            deliverer.send(at(state.port), *paths, again=True)
+            deliverer.send(at(state.port), *paths, perhaps={paths[0].name: 0.0})
         assert len(paths) == len(set(state.received))
 
 

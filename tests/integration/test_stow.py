@@ -17,9 +17,9 @@ from structlog.testing import capture_logs
 from web_archive import WebArchive, module, web_archive
 
 from service import sending, stow
+from service.already import FILING_S
 from service.config_peers import Destination
 from service.errors import NotNow, NotReached, NotTaken, PeerRefused, SpondylError, Unavailable
-from service.proving import FILING_S
 
 __all__ = ["empty_sqlite", "sqlite_url"]
 
@@ -113,7 +113,7 @@ def test_what_may_be_there_already_is_not_sent_under_another_uid(
     with pytest.raises(Unavailable):
         stow.send(destination, [report, other])
     with pytest.raises(NotNow if search_status == 503 else NotTaken):
-        stow.send(destination, [report, other], again=True)
+        stow.send(destination, [report, other], perhaps={report.name: 0.0})
     assert [REPORT] * 2 == archive.came
     if proof == "status":
         # Nothing went before: it does not take this SOP class.
@@ -388,5 +388,5 @@ def test_uids_of_the_played_archive_are_those_of_the_objects(archive: WebArchive
     archive.stored.clear()
     archive.stored.add(str(generate_uid()))
     with pytest.raises(NotTaken):
-        stow.send(at(archive), [report])
+        stow.send(at(archive), [report], perhaps={report.name: FILING_S})
     assert f"/dicom-web/studies/1.2.3/series/{REPORT}.1/instances?SOPInstanceUID={REPORT}" == archive.paths[-1]

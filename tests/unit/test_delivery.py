@@ -9,6 +9,7 @@ import pytest
 from ledgers import claim, empty_sqlite, measure, new_report, sqlite_url, study_of
 from structlog.testing import capture_logs
 
+from service.already import NOTHING, Perhaps
 from service.config import Settings
 from service.config_peers import Destination
 from service.deliver import Deliverer, Unsendable, backoff_s
@@ -33,7 +34,7 @@ class Played(Deliverer):
         self.failures: dict[str, SpondylError] = {}
         self.sent: list[tuple[str, Path]] = []
 
-    def send(self, destination: Destination, *paths: Path, again: bool = False) -> Path:  # noqa: ARG002 - a stand-in
+    def send(self, destination: Destination, *paths: Path, perhaps: Perhaps = NOTHING) -> Path:  # noqa: ARG002 - a stand-in
         """Play the network; of several alternatives the last one is taken."""
         self.sent.append((destination.name, paths[-1]))
         if destination.name in self.failures:
