@@ -31,5 +31,14 @@ class Dating:
         if latest_ns is None or now_ns <= latest_ns:
             now_ns = max(now_ns, 1 + max(others_ns, default=0))
         if latest_ns is None or now_ns > latest_ns:
-            os.utime(self._latest, ns=(now_ns, now_ns))
+            self._note(now_ns)
         return now_ns
+
+    def _note(self, now_ns: int) -> None:
+        """Date the file; one that somebody else made, root by a command, say, is made anew."""
+        try:
+            os.utime(self._latest, ns=(now_ns, now_ns))
+        except PermissionError:
+            self._latest.unlink()
+            self._latest.touch(mode=0o600)
+            os.utime(self._latest, ns=(now_ns, now_ns))

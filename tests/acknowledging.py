@@ -60,9 +60,11 @@ class Sender(threading.Thread):
 
     def run(self) -> None:
         """Send."""
-        with contextlib.suppress(OSError):
-            self._send()
-        self.reached.set()
+        try:
+            with contextlib.suppress(OSError):
+                self._send()
+        finally:
+            self.reached.set()
 
     def _send(self) -> None:
         objects = [(pydicom.dcmread(path, stop_before_pixels=True), data_set(path)) for path in self._files]

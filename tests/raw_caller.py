@@ -156,6 +156,8 @@ class RawCaller:
             if kind in GONE:
                 raise ConnectionError
             assert kind == 0x04, f"PDU of type {kind}"
+            if len(body) < 6:
+                raise ConnectionError("the peer hung up inside a PDU")
             control = body[5]
             command += body[6:]
         at = command.index(struct.pack("<HHL", 0, 0x0900, 2)) + 8

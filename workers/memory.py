@@ -12,6 +12,13 @@ from pathlib import Path
 from typing import Final
 
 _MIB: Final = 1 << 20
+#: The soft limit that `limited` has replaced, while it has: the site's own.
+_of_the_site: list[int] = []
+
+
+def limit_of_the_site() -> int:
+    """Return the limit of address space that this process has of the site, bytes; RLIM_INFINITY where it has none."""
+    return _of_the_site[-1] if _of_the_site else resource.getrlimit(resource.RLIMIT_AS)[0]
 
 
 def address_space() -> int:
@@ -36,6 +43,7 @@ def limited(base: int, *, more_mb: int) -> Iterator[None]:
         return
     # Never above the hard limit, which is not below the soft one.
     resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
+    _of_the_site.append(soft)
     try:
         yield
     except OSError as error:
@@ -43,4 +51,5 @@ def limited(base: int, *, more_mb: int) -> Iterator[None]:
             raise MemoryError from error
         raise
     finally:
+        _of_the_site.pop()
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))

@@ -149,7 +149,7 @@ def _rejected(node: Node) -> Iterator[Problem]:
         yield Problem(
             kind=Kind.REJECTED,
             says=f"{callers} rejected in 24 hours",
-            do="See the page Sources: who it was, and the lines that would let it in.",
+            do="See the page Sources: who it was and why, and, where a setting can, the lines that would let it in.",
             number=number,
         )
 

@@ -5,9 +5,9 @@ attempts (who tried). A measure job makes objects (`reports`), or finds that tho
 `outputs` says which objects it ended with. A delivery job brings one of them to one destination; of the alternatives of
 the structured report it brings the one that the destination takes. Effort stands in `jobs`; `deliveries` holds facts
 alone: this object reached that destination, the first time, or a try has left that open. `commitments` says what a
-destination was asked to commit to and has not answered. `completions` says what is still to be fetched from its
-source's archive before a study is measured. `destinations` is the circuit of each destination. `events` says what
-happened to a study, written in the transaction that made it happen.
+destination was asked to commit to; a row stays, so that a report that comes late is known. `completions` says what is
+still to be fetched from its source's archive before a study is measured. `destinations` is the circuit of each
+destination. `events` says what happened to a study, written in the transaction that made it happen.
 
 Times are float seconds since the epoch, UTC.
 """

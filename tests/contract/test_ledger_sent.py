@@ -188,3 +188,52 @@ def test_a_study_that_may_have_arrived_after_its_files_went_is_measured_anew(led
     arrive(ledger, now=180.0)
 
     assert not ledger.arrivals.report_stands(study_of(ledger))
+
+
+def test_a_later_try_knows_what_may_be_there_and_since_when(ledger: Ledger) -> None:
+    """By the names of its files, of its own destination; a delivery that somebody asked for anew begins afresh."""
+    report, _ = measure(ledger, objects=OBJECTS)
+    held = claim(ledger, report, now=155.0)
+    assert {} == held.perhaps
+    assert ledger.jobs.postpone(held, until=160.0, why="no answer", perhaps=held.choices[1:2], now=159.0)
+
+    again = claim(ledger, report, now=170.0)
+    assert {held.choices[1].file_name: 159.0} == again.perhaps
+    assert ledger.jobs.give_up(again, who="somebody", why="refused", now=171.0)
+    ledger.admin.retry("1.2.3", now=172.0)
+    (*_, anew) = [each for each in ledger.admin.study("1.2.3").jobs if each.report_id == report.report_id]
+    assert anew.id != report.id
+    assert ({}, 3) == ((given := claim(ledger, anew, now=173.0)).perhaps, len(given.choices))
+
+
+def test_where_an_alternative_is_there_it_alone_may_be_sent(ledger: Ledger) -> None:
+    """What a destination has lost goes again under its own UID, never under another one."""
+    report, _ = measure(ledger, objects=OBJECTS)
+    held = claim(ledger, report, now=155.0)
+    assert ledger.proofs.stored(held, detail="0x0000", stored=held.choices[1], now=156.0)
+    asked = claim(ledger, report, now=157.0)
+    assert ledger.proofs.missing(asked.job, until=160.0, why="it has not got it", now=158.0)
+
+    assert ["2.25.1"] == [each.sop_instance_uid for each in claim(ledger, report, now=161.0).choices]
+
+
+def test_what_need_not_be_taken_may_be_there_all_the_same(ledger: Ledger) -> None:
+    """Its answer was lost, then it was refused: a rejection note names it."""
+    report, overlay = measure(ledger, objects=OBJECTS)
+    deliver(ledger, report, now=155.0)
+    held = claim(ledger, overlay, now=170.0)
+    assert ledger.jobs.decline(held, why="0xC000; it may have it", perhaps=held.choices, now=171.0)
+
+    assert {"pacs": ["2.25.0", "2.25.9"]} == there(ledger)
+
+
+def test_nobody_asks_on_about_a_study_that_was_taken_out(ledger: Ledger) -> None:
+    """Proof of what nobody wants any more is not waited for."""
+    report, _ = measure(ledger, objects=OBJECTS)
+    held = claim(ledger, report, now=155.0)
+    assert ledger.proofs.stored(held, detail="0x0000", stored=held.choices[0], now=156.0)
+    asked = claim(ledger, report, now=157.0)
+    take_out(ledger)
+    assert ledger.proofs.later(asked.job, until=200.0, why="it cannot say yet", now=159.0)
+
+    assert JobState.CANCELLED is state_of(ledger, report)

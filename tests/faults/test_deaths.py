@@ -44,8 +44,8 @@ LONGEST_WAIT_S: Final = 4.0
 #: what is said, and up to so long after that, seconds, as an object takes to be read, written and acknowledged.
 RECEPTIONS: Final = 0.5
 ONE_OBJECT_S: Final = 0.02
-#: So many receptions at least that a dead listener cut off, in a campaign: one in twelve rounds.
-CUT_OFF: Final = ROUNDS // 12
+#: So many receptions at least that a dead listener cut off, in a campaign: some one in seven rounds does.
+CUT_OFF: Final = ROUNDS // 40
 #: So many studies may wait while others come, be killed and come again.
 BACKLOG: Final = 8
 #: queue.max_attempts: innocent studies meet more deaths here than one that kills its worker may (test_poison.py).

@@ -52,6 +52,8 @@ SLACK: Final = 8
 #: Resident memory may grow by so much after the warm-up, bytes, for each process, however long it lasts. An hour took
 #: half a megabyte; a soak of seconds ends before worker processes have loaded all that they need.
 GROWTH: Final = 5_000_000
+#: So many looks tell nothing of a slope.
+FEW: Final = 3
 #: Redis holds little more than what Celery keeps in it, bytes.
 SMALL: Final = 3_000_000
 #: Where the messages to workers lie in it, and what of Celery's own names those that a worker has taken.
@@ -235,9 +237,10 @@ def test_a_saturated_worker_killed(site: Site) -> None:
         wait_until(lambda: connection.llen(QUEUE) >= WAITING, "a message for each study waits")
         site.roles.start("work")
         for _ in range(KILLS):
+            strike = site.roles.doomed("work")
             wait_until(lambda: bool(connection.hlen(TAKEN[0])), "the worker has taken messages", step=0.01)
             time.sleep(chance.uniform(0, LEAST_MEASURING_S))
-            site.roles.kill("work")
+            strike()
             taken, waiting = connection.hlen(TAKEN[0]), connection.llen(QUEUE)
             connection.delete(QUEUE, *TAKEN)
             print(f"\nlost with a worker: {taken} messages that it had taken, {waiting} that waited")  # noqa: T201 - for the campaign
@@ -325,9 +328,11 @@ def test_mixed_traffic(site: Site, tmp_path: Path) -> None:
     for role, grown in growth.items():
         processes = traffic.after[role].processes
         assert max(grown.threads, grown.files, grown.sockets) <= SLACK * processes, role
-        assert grown.memory <= GROWTH * processes, role
+        # Two looks are no line: the worker processes of a short run have not loaded all that they need.
+        assert len(traffic.looks) <= FEW or grown.memory <= GROWTH * processes, role
 
 
+@pytest.mark.timeout(300 + SOAK_S)
 def test_nothing_is_missing_and_nothing_came_twice(site: Site) -> None:
     """After all of it: each study has one report, was measured once, and has all its objects in the spool."""
     assert site.sent

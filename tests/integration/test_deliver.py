@@ -33,7 +33,7 @@ from service.asking import FIND
 from service.config import Settings
 from service.config_peers import Destination, Tls
 from service.deliver import Deliverer, Unsendable
-from service.errors import NotNow, NotReached, NotTaken, PeerRefused, Unavailable
+from service.errors import MayBeThere, NotNow, NotReached, NotTaken, PeerRefused, SpondylError, Unavailable
 from service.spool import Spool
 
 REPORT, REPORT_3D = sop_classes.REPORTS["comprehensive"], sop_classes.REPORTS["comprehensive_3d"]
@@ -95,6 +95,11 @@ class Pacs:
     released: int = 0
     aborted: int = 0
     received: list[str] = field(default_factory=list)
+    #: The SOP class of each object.
+    classes: dict[str, str] = field(default_factory=dict)
+    #: By SOP class, where it does not answer `status`; what it answers first, one after the other, None being nothing.
+    by_class: dict[str, int] = field(default_factory=dict)
+    first: list[int | None] = field(default_factory=list)
     #: What it says to a C-FIND that it has.
     has: list[str] = field(default_factory=list)
 
@@ -109,12 +114,19 @@ class Pacs:
         """Answer a C-STORE."""
         assert isinstance(event.request, C_STORE)
         self.received.append(str(event.request.AffectedSOPInstanceUID))
+        self.classes[self.received[-1]] = str(event.request.AffectedSOPClassUID)
         time.sleep(self.delay_s)
         if self.aborts:
             self.aborts -= 1
             event.assoc.abort()
         answer = Dataset()
-        answer.Status = self.status
+        answer.Status = self.by_class.get(str(event.request.AffectedSOPClassUID), self.status)
+        if self.first:
+            status = self.first.pop(0)
+            if status is None:
+                event.assoc.abort()
+            else:
+                answer.Status = status
         answer.ErrorComment = "PatientID PLANTED-ID differs"
         return answer
 
@@ -427,6 +439,60 @@ def test_a_destination_that_is_asked_for_proof_is_asked_what_it_has(
             with pytest.raises(NotTaken):
                 deliverer.send(to, *paths, perhaps={paths[0].name: FILING_S})
             assert len(paths) == len(set(state.received))
+
+
+def test_what_may_be_there_goes_first(deliverer: Deliverer, tmp_path: Path) -> None:
+    """The first alternative is refused, and no answer comes to the second: that one is sent again, and taken."""
+    paths = {each: report(tmp_path / f"{each}.dcm", each) for each in sop_classes.REPORTS.values()}
+    with pacs() as state:
+        state.by_class, state.first = {REPORT_3D: 0xA900}, [0xA900, None]
+        with pytest.raises(Unavailable) as told:
+            deliverer.send(at(state.port), *paths.values())
+        assert (True, paths[REPORT].name) == (told.value.unsure, told.value.of)
+        assert paths[REPORT] == deliverer.send(at(state.port), *paths.values(), perhaps={told.value.of: 0.0})
+        assert [REPORT_3D, REPORT, REPORT] == [state.classes[uid] for uid in state.received]
+
+
+def test_whoever_asks_for_another_try_gets_the_alternatives(deliverer: Deliverer, tmp_path: Path) -> None:
+    """A worker died, so each may be there: the first is refused, and nobody can tell; then somebody has looked."""
+    paths = {each: report(tmp_path / f"{each}.dcm", each) for each in sop_classes.REPORTS.values()}
+    with pacs() as state:
+        state.by_class = {REPORT_3D: 0xA900}
+        with pytest.raises(MayBeThere, match="look there, then retry"):
+            deliverer.send(
+                at(state.port), *paths.values(), perhaps=dict.fromkeys((p.name for p in paths.values()), 9.0)
+            )
+        assert paths[REPORT] == deliverer.send(at(state.port), *paths.values())
+
+
+@pytest.mark.parametrize(
+    ("second", "family"),
+    [(0xA700, NotNow), (0x0124, PeerRefused), (0xC000, MayBeThere), (None, Unavailable)],
+    ids=["out of resources", "not authorised", "not understood", "no answer either"],
+)
+def test_however_the_second_of_two_tries_ends_the_first_is_remembered(
+    deliverer: Deliverer, tmp_path: Path, second: int | None, family: type[SpondylError]
+) -> None:
+    """Over an association that was kept the answer is lost, and it is sent again at once: it may be there still."""
+    paths = [report(tmp_path / f"{each}.dcm", each) for each in sop_classes.REPORTS.values()]
+    with pacs() as state:
+        deliverer.send(at(state.port), report(tmp_path / "before.dcm"))
+        state.first = [None, second]
+        with pytest.raises(family) as told:
+            deliverer.send(at(state.port), *paths)
+        assert (True, paths[0].name) == (told.value.unsure, told.value.of)
+        assert 2 == len(set(state.received))
+
+
+def test_a_second_try_that_is_certainly_refused_goes_on_to_the_alternatives(
+    deliverer: Deliverer, tmp_path: Path
+) -> None:
+    """The answer to the first alternative is lost; then its SOP class is not supported: it is not there."""
+    paths = {each: report(tmp_path / f"{each}.dcm", each) for each in sop_classes.REPORTS.values()}
+    with pacs() as state:
+        deliverer.send(at(state.port), report(tmp_path / "before.dcm"))
+        state.by_class, state.first = {REPORT_3D: 0x0122}, [None]
+        assert paths[REPORT] == deliverer.send(at(state.port), *paths.values())
 
 
 def test_a_class_that_is_not_supported_has_no_object_there(deliverer: Deliverer, tmp_path: Path) -> None:

@@ -2,14 +2,16 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 
 import psutil
+import pytest
 
 from workers.finders import limiter
 from workers.finders.limiter import descendants, holds_more
-from workers.memory import address_space, limited
+from workers.memory import address_space, limit_of_the_site, limited
 
 GRANDCHILD = (
     "import subprocess, sys\n"
@@ -30,12 +32,21 @@ def test_descendants_of_any_session_are_found() -> None:
     assert not {os.getpid(), os.getppid()} & set(found)
 
 
-def test_a_finder_is_not_held_to_the_address_space_of_its_worker() -> None:
-    """Under a worker's soft limit the program has the hard one: its libraries reserve many times what they use."""
-    program = "import resource, sys; sys.exit(resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY)"
-    command = [sys.executable, "-I", "-S", limiter.__file__, str(os.getpid()), "60", str(1 << 30)]
-    with limited(address_space(), more_mb=512):
-        done = subprocess.run([*command, sys.executable, "-c", program], capture_output=True, check=True, timeout=60)
+@pytest.mark.parametrize("site", [resource.RLIM_INFINITY, 3 << 40])
+def test_a_finder_is_not_held_to_the_address_space_of_its_worker(site: int) -> None:
+    """Under a worker's soft limit the program has the site's: its libraries reserve many times what they use."""
+    program = f"import resource, sys; sys.exit(resource.getrlimit(resource.RLIMIT_AS)[0] != {site})"
+    before, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (site, hard))
+    try:
+        with limited(address_space(), more_mb=512):
+            limits = ["60", str(1 << 30), str(limit_of_the_site())]
+            command = [sys.executable, "-I", "-S", limiter.__file__, str(os.getpid()), *limits]
+            done = subprocess.run(
+                [*command, sys.executable, "-c", program], capture_output=True, check=True, timeout=60
+            )
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (before, hard))
 
     assert {"ended": "exit", "code": 0} == json.loads(done.stdout)
 

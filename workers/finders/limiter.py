@@ -1,8 +1,8 @@
 """Run a program within limits of time and memory, and leave nothing of it behind. Linux.
 
-Run as a script between a worker and a finder: `limiter.py PARENT TIME_S MEMORY_BYTES COMMAND...`, from its own folder
-(`-I -S`), so it needs the standard library only and starts in milliseconds. One line of JSON on stdout says how the
-program ended; what the program itself prints goes to stderr.
+Run as a script between a worker and a finder: `limiter.py PARENT TIME_S MEMORY_BYTES SPACE_BYTES COMMAND...`, from its
+own folder (`-I -S`), so it needs the standard library only and starts in milliseconds. One line of JSON on stdout says
+how the program ended; what the program itself prints goes to stderr.
 
 The kernel gives this process whatever descendants lose their parent (prctl(2), PR_SET_CHILD_SUBREAPER), so a program
 that put itself into a session of its own is found too. Memory is the sum of what all of them hold (proc(5), Pss: a
@@ -35,8 +35,8 @@ _DEFAULT = {signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal
 
 def main(arguments: Sequence[str]) -> None:
     """Run the command; PARENT is who started this process, and its death ends everything."""
-    parent, time_s, memory_bytes, *command = arguments
-    _prepare()
+    parent, time_s, memory_bytes, space_bytes, *command = arguments
+    _prepare(int(space_bytes))
     if os.getppid() != int(parent):
         return
     program = os.posix_spawn(
@@ -55,16 +55,16 @@ def main(arguments: Sequence[str]) -> None:
         sys.stdout.write(json.dumps({"ended": ended, "code": code}) + "\n")
 
 
-def _prepare() -> None:
-    """Adopt orphans, hear of the parent's death, write no core files, which would hold images; lift another limit."""
+def _prepare(space_bytes: int) -> None:
+    """Adopt orphans, hear of the parent's death, write no core files: they would hold images; take the site's limit."""
     libc = ctypes.CDLL(None)
     signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # The worker's own limit (`workers.memory`), of address space.
+    # In the place of the worker's own (`workers.memory`), of address space.
     _, most = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    resource.setrlimit(resource.RLIMIT_AS, (space_bytes, most))
 
 
 def _watched(program: int, end: float, memory_bytes: int) -> tuple[str, int]:

@@ -19,6 +19,7 @@ from service.finders import ANSWER, MODULE, environment, setup_of, why_of
 from service.logs import log
 from workers.finders.protocol import FinderAnswer
 from workers.finders.reasons import FinderReason
+from workers.memory import limit_of_the_site
 
 _LIMITER: Final = Path(__file__).with_name("limiter.py")
 _BYTES_A_MB: Final = 1 << 20
@@ -63,8 +64,9 @@ def run(
 
 def _limited(finder: Finder, folder: Path) -> tuple[str, int]:
     """Run the finder's process under its limiter; return how it ended, and the exit code or signal."""
-    limits = (str(finder.time_limit_s), str(finder.memory_mb * _BYTES_A_MB))
-    command = [sys.executable, "-I", "-S", str(_LIMITER), str(os.getpid()), *limits, sys.executable, "-P", "-m", MODULE]
+    limits = (finder.time_limit_s, finder.memory_mb * _BYTES_A_MB, limit_of_the_site())
+    limiter_of = [sys.executable, "-I", "-S", str(_LIMITER), str(os.getpid()), *map(str, limits)]
+    command = [*limiter_of, sys.executable, "-P", "-m", MODULE]
     with (
         (folder / "task.json").open("rb") as task,
         _output(finder.output_file) as output,
