@@ -264,6 +264,8 @@ def _sent_until_dead(machine: Machine, folder: Path, role: str, chance: random.R
     """Send a study, and kill a role at a random moment of the reception or later; return who sent it."""
     inside = chance.random() < RECEPTIONS
     wait_until(lambda: listens(machine.node.port), "the listener is there", step=0.2)
+    if role != "machine":  # one that has died often is started less and less often
+        wait_until(lambda: bool(machine.node.pids(role)), f"{role} is there again", seconds=RECOVERY_S)
     sender = Sender(machine.node.port, folder, share=chance.random() if inside else 1.0)
     kill = machine.doomed(role)
     sender.start()
