@@ -11,16 +11,14 @@ from typing import Final
 
 import pydicom
 
-from service import asking, qido
 from service.asking import Place
 from service.config_peers import Destination
 from service.errors import ClassNotTaken, MayBeThere, NotNow, NotTaken, PeerRefused, Unavailable
+from service.listed import FILING_S, QUERIES, is_listed
 
 #: What a destination may have though it did not say so: the names of the files, and for how many seconds.
 Perhaps = Mapping[str, float]
 NOTHING: Final[Perhaps] = MappingProxyType({})
-#: What a destination does not list may still be filed; after so long it counts as missing, seconds.
-FILING_S: Final = 300.0
 
 
 def is_there(
@@ -44,7 +42,7 @@ def is_there(
 
 def _is_listed(destination: Destination, path: Path, calling_ae: str) -> bool | None:
     """Ask a destination as it proves deliveries; None where it is asked nothing then, or where nobody may ask."""
-    if destination.proven_by not in {"query", "qido"}:
+    if destination.proven_by not in QUERIES:
         return None
     wanted = ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"]
     found = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=wanted)
@@ -54,9 +52,7 @@ def _is_listed(destination: Destination, path: Path, calling_ae: str) -> bool | 
         sop_instance_uid=str(found.SOPInstanceUID),
     )
     try:
-        if destination.proven_by == "qido":
-            return qido.find(destination, place)
-        return asking.find(destination, place, calling_ae=calling_ae)
+        return is_listed(destination, place, calling_ae=calling_ae)
     except PeerRefused:
         return None
     except Unavailable as error:

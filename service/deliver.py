@@ -22,15 +22,7 @@ from service import peer, sop_classes, stow
 from service.already import NOTHING, Perhaps, is_there
 from service.config import Settings
 from service.config_peers import Destination
-from service.errors import (
-    MayBeThere,
-    NotNow,
-    NotReached,
-    NotTaken,
-    PeerRefused,
-    SpondylError,
-    Unavailable,
-)
+from service.errors import MayBeThere, NotNow, NotReached, NotTaken, PeerRefused, SpondylError, Unavailable
 from service.spool import Spool
 from service.store_status import check_status
 
@@ -153,15 +145,19 @@ class _Line:
     def _settle(self, alternatives: Mapping[Path, _Pair], first: Unavailable, perhaps: Perhaps, start: float) -> Path:
         """Offer again what went without an answer; the others only where that is certainly not there."""
         went = {path: pair for path, pair in alternatives.items() if path.name == first.of}
+        others = {path: pair for path, pair in alternatives.items() if path not in went}
         try:
             return self._store(self._connected(), went, {**perhaps, first.of: 0.0}, start)
-        except SpondylError as error:
-            if isinstance(error, NotTaken) and not isinstance(error, MayBeThere) and len(went) < len(alternatives):
-                others = {path: pair for path, pair in alternatives.items() if path not in went}
-                return self._store(self._connected(), others, perhaps, start)
-            # However the second try ended, what is open is whether the first has arrived.
-            error.unsure, error.of = not isinstance(error, NotTaken) or error.unsure, first.of
+        except MayBeThere:
             raise
+        except NotTaken:
+            if not others:
+                raise
+        except SpondylError as error:
+            # However the second try ended, what is open is whether the first has arrived.
+            error.unsure, error.of = True, first.of
+            raise
+        return self._store(self._connected(), others, perhaps, start)
 
     def close(self) -> None:
         with self._lock:

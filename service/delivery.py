@@ -13,15 +13,7 @@ from service import sop_classes
 from service.config import Settings
 from service.config_peers import Destination
 from service.deliver import Deliverer, Unsendable, backoff_s
-from service.errors import (
-    Misconfigured,
-    NotNow,
-    NotTaken,
-    PeerRefused,
-    Quarantined,
-    SpondylError,
-    Unavailable,
-)
+from service.errors import Misconfigured, NotNow, NotTaken, PeerRefused, Quarantined, SpondylError, Unavailable
 from service.ledger import Claim, Ledger, ReportRow
 from service.ledger.rows import REJECTION, SR
 from service.logs import log

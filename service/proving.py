@@ -16,14 +16,14 @@ from typing import Final
 
 from pydicom.uid import generate_uid
 
-from service import asking, commitment, qido
-from service.already import FILING_S
+from service import asking, commitment
 from service.asking import Place
 from service.commitment import Reference, Report
 from service.config import Settings
 from service.config_peers import Destination
 from service.errors import PeerRefused
 from service.ledger import Asked, Claim, JobRow, Ledger
+from service.listed import FILING_S, QUERIES, is_listed
 from service.logs import log
 
 #: A report of storage commitment is awaited so long at first, and at most, before the next request, seconds. An archive
@@ -124,11 +124,9 @@ def prove(claim: Claim, decisions: Decisions) -> None:
     match destination.proven_by:
         case "commitment":
             _ask_for_commitment(claim, destination, decisions)
-        case "query":
-            found = asking.find(destination, _place(claim), calling_ae=decisions.settings.node.ae_title)
-            _looked(claim, decisions, found=found, by="C-FIND")
-        case "qido":
-            _looked(claim, decisions, found=qido.find(destination, _place(claim)), by="QIDO-RS")
+        case "query" | "qido" as way:
+            found = is_listed(destination, _place(claim), calling_ae=decisions.settings.node.ae_title)
+            _looked(claim, decisions, found=found, by=QUERIES[way])
         case "status":
             # Configured otherwise since it was stored: the site trusts the status now.
             decisions.proven(claim.job, names_of(claim), by="the status, as the site declares")

@@ -33,8 +33,7 @@ _PROCESSING_FAILURE: Final = 0x0110
 #: PS3.18 table 10.5.3-1: all of it stored; some of it, or with warnings.
 _STORED: Final = frozenset({200, 202})
 #: Bad syntax, a conflict, too large, a media type that is not supported: said of this object.
-_CONFLICT: Final = 409
-_NOT_THIS_ONE: Final = frozenset({400, _CONFLICT, 413, 415})
+_NOT_THIS_ONE: Final = frozenset({400, 409, 413, 415})
 #: Another request (connection, answer, its body) is begun after so many times `timeout_s` at most: then all of it fits
 #: into config.LONGEST_DELIVERY.
 _MOST_WAITS: Final = 3

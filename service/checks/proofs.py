@@ -4,13 +4,14 @@ from typing import Final
 
 from pydicom.uid import generate_uid
 
-from service import asking, qido, sop_classes
+from service import asking, sop_classes
 from service.asking import Place
 from service.checks.check import Check, bad, good, noted
 from service.commitment import Reference
 from service.config import Settings
 from service.config_peers import Destination
 from service.errors import SpondylError
+from service.listed import is_listed
 
 _FOUND: Final = {
     "commitment": "takes requests for storage commitment",
@@ -42,9 +43,7 @@ def _ask(destination: Destination, settings: Settings) -> None:
             sop_class = sop_classes.REPORTS[settings.report.sop_classes[0]]
             reference = Reference(sop_class_uid=sop_class, sop_instance_uid=instance)
             asking.commit(destination, reference, transaction, calling_ae=calling_ae, awaited=lambda: False)
-        case "query":
-            asking.find(destination, place, calling_ae=calling_ae)
-        case "qido":
-            qido.find(destination, place)
+        case "query" | "qido":
+            is_listed(destination, place, calling_ae=calling_ae)
         case "status":
             pass

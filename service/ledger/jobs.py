@@ -10,7 +10,7 @@ from service.ledger import circuit, outcomes
 from service.ledger.engine import reading, writing
 from service.ledger.moves import JOB, find_job, locked, move_job, move_study, unchanged_since
 from service.ledger.rows import SR, Claim, JobRow, NewReport, ReportRow
-from service.ledger.sent import choices, perhaps
+from service.ledger.sent import choices, left_open
 from service.ledger.switches import Paused, is_paused
 from service.ledger.tables import destinations, jobs, revisions, studies
 from service.messages import JobKind
@@ -41,13 +41,9 @@ class Jobs:
             if running.kind is JobKind.MEASURE:
                 detail = f"attempt {running.attempts}"
                 study = move_study(connection, study, StudyEvent.CLAIMED, now=now, actor=worker, detail=detail)
-            return Claim(
-                job=running,
-                study=study,
-                choices=choices(connection, running),
-                perhaps=perhaps(connection, running),
-                **_revision(connection, running),
-            )
+            offered = choices(connection, running)
+            perhaps = left_open(connection, running, offered)
+            return Claim(job=running, study=study, choices=offered, perhaps=perhaps, **_revision(connection, running))
 
     def renew(self, claim: Claim, *, now: float, lease_s: float) -> bool:
         """Say that the worker is alive."""

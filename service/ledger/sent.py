@@ -9,7 +9,7 @@ rejection note names it.
 from collections.abc import Iterable
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, case, delete, func, or_, select
 
 from service.ledger import circuit
 from service.ledger.engine import inserting
@@ -36,19 +36,17 @@ def choices(connection: Connection, job: JobRow) -> tuple[ReportRow, ...]:
     return tuple(each for each in every if each.id in there) or every
 
 
-def perhaps(connection: Connection, job: JobRow) -> dict[str, float]:
-    """Return of what a try of this delivery ended without its destination's word: file names, and since when.
+def left_open(connection: Connection, job: JobRow, among: Iterable[ReportRow]) -> dict[str, float]:
+    """Return what of it a try of this delivery ended with, without its destination's word: file names, and since when.
 
     Nothing in the first try of a job: whoever asked for another one has looked.
     """
-    if job.report_id is None or job.attempts <= 1:
+    names = {each.id: each.file_name for each in among}
+    if not names or job.attempts <= 1:
         return {}
-    mine = _choices(job).with_only_columns(reports.c.id)
-    wanted = select(reports.c.file_name, deliveries.c.delivered_at).join(
-        reports, reports.c.id == deliveries.c.report_id
-    )
-    found = connection.execute(wanted.where(_at(job), deliveries.c.uncertain, deliveries.c.report_id.in_(mine)))
-    return {record.file_name: record.delivered_at for record in found}
+    wanted = select(deliveries.c.report_id, deliveries.c.delivered_at)
+    found = connection.execute(wanted.where(_at(job), deliveries.c.uncertain, deliveries.c.report_id.in_(names)))
+    return {names[record.report_id]: record.delivered_at for record in found}
 
 
 def _at(job: JobRow) -> ColumnElement[bool]:
@@ -65,8 +63,7 @@ def arrived(connection: Connection, job: JobRow, *, detail: str, now: float) -> 
     this = [deliveries.c.report_id, deliveries.c.destination]
     connection.execute(fact.on_conflict_do_update(index_elements=this, set_=said, where=deliveries.c.uncertain))
     others = _choices(job).with_only_columns(reports.c.id)
-    perhaps = and_(deliveries.c.destination == job.destination, deliveries.c.uncertain)
-    connection.execute(delete(deliveries).where(perhaps, deliveries.c.report_id.in_(others)))
+    connection.execute(delete(deliveries).where(_at(job), deliveries.c.uncertain, deliveries.c.report_id.in_(others)))
     circuit.close(connection, [job.destination or ""])
 
 

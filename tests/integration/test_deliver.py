@@ -28,12 +28,12 @@ from servers import StoreScp, free_port, program, run_storescp, wait_until
 
 import service.deliver
 from service import peer, sop_classes
-from service.already import FILING_S
 from service.asking import FIND
 from service.config import Settings
 from service.config_peers import Destination, Tls
 from service.deliver import Deliverer, Unsendable
 from service.errors import MayBeThere, NotNow, NotReached, NotTaken, PeerRefused, SpondylError, Unavailable
+from service.listed import FILING_S
 from service.spool import Spool
 
 REPORT, REPORT_3D = sop_classes.REPORTS["comprehensive"], sop_classes.REPORTS["comprehensive_3d"]

@@ -15,8 +15,8 @@ from servers import Orthanc, free_port, run_orthanc, wait_until
 from structlog.testing import capture_logs
 
 from service import asking
-from service.already import FILING_S
 from service.commitment import Reference, Report
+from service.listed import FILING_S
 
 __all__ = ["empty_sqlite", "sqlite_url"]
 

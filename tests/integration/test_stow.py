@@ -17,9 +17,9 @@ from structlog.testing import capture_logs
 from web_archive import WebArchive, module, web_archive
 
 from service import sending, stow
-from service.already import FILING_S
 from service.config_peers import Destination
 from service.errors import NotNow, NotReached, NotTaken, PeerRefused, SpondylError, Unavailable
+from service.listed import FILING_S
 
 __all__ = ["empty_sqlite", "sqlite_url"]
 
