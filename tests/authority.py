@@ -4,6 +4,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from servers import program
 
 from service.config_peers import Tls
@@ -63,3 +64,15 @@ def handshake(port: int, tls: Tls | None, *options: str, authority: Path | None 
     command = [program("openssl"), "s_client", "-connect", f"127.0.0.1:{port}", *ours, *trusted, *options]
     done = subprocess.run(command, input=b"", capture_output=True, check=False, timeout=30)
     return (done.stdout + done.stderr).decode(errors="replace")
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Make the CA of a site."""
+    return Authority.made(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture(scope="module")
+def modality(authority: Authority) -> Tls:
+    """Make the certificate of somebody who may call."""
+    return authority.sign("modality")

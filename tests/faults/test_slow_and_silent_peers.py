@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from authority import Authority
+from authority import Authority, authority, modality
 from nodes import Running, serving, write_config
 from raw_caller import (
     ECHO_CONTEXT,
@@ -39,6 +39,8 @@ from servers import sockets, wait_until
 
 from service.config_peers import Tls
 
+__all__ = ["authority", "modality"]
+
 #: `make campaign` connects 50,000 times; a legitimate sender comes after each hundred.
 CONNECTS = int(os.environ.get("SPONDYL_TEST_CONNECTS", "600"))
 IDLE_S, LONGEST_S = 1.5, 4.0
@@ -57,18 +59,6 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Run the role `listen`."""
     with _listening(tmp_path_factory.mktemp("slow") / "node") as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """Make the CA of a site."""
-    return Authority.made(tmp_path_factory.mktemp("ca"))
-
-
-@pytest.fixture(scope="module")
-def modality(authority: Authority) -> Tls:
-    """Make the certificate of somebody who may call."""
-    return authority.sign("modality")
 
 
 @pytest.fixture(scope="module")

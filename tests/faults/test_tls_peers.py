@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 import psutil
 import pytest
-from authority import Authority, handshake, put
+from authority import Authority, authority, handshake, modality, put
 from nodes import Running, serving, write_config
 from pynetdicom import build_context
 from raw_caller import VERIFICATION, assert_quick
@@ -20,6 +20,8 @@ from servers import sockets, wait_until
 
 from service import peer
 from service.config_peers import Destination, Tls
+
+__all__ = ["authority", "modality"]
 
 #: Time for a handshake (`Acceptor.handshake_timeout_s`), and what a loaded machine may be late by, seconds.
 HANDSHAKE_S, LATE_S = 5.0, 3.0
@@ -30,18 +32,6 @@ OWN = 4
 CONNECTS = int(os.environ.get("SPONDYL_TEST_CONNECTS", "2000")) // 10
 #: A TLS record that announces a ClientHello of 508 bytes.
 HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """Make the CA of a site."""
-    return Authority.made(tmp_path_factory.mktemp("ca"))
-
-
-@pytest.fixture(scope="module")
-def modality(authority: Authority) -> Tls:
-    """Make the certificate of somebody who may call."""
-    return authority.sign("modality")
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from authority import Authority, dcmtk_options, handshake, put
+from authority import Authority, authority, dcmtk_options, handshake, modality, put
 from ears import QuietEar, quiet_ear
 from pynetdicom import build_context
 from raw_caller import VERIFICATION
@@ -23,23 +23,13 @@ from service.acceptor import Waiting
 from service.config_peers import Destination, Tls
 from service.errors import Misconfigured, Unavailable
 
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """Make the CA of a site."""
-    return Authority.made(tmp_path_factory.mktemp("ca"))
+__all__ = ["authority", "modality"]
 
 
 @pytest.fixture(scope="module")
 def node(authority: Authority) -> Tls:
     """Make the node's certificate."""
     return authority.sign("node")
-
-
-@pytest.fixture(scope="module")
-def modality(authority: Authority) -> Tls:
-    """Make the certificate of somebody who may call."""
-    return authority.sign("modality")
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 import structlog
-from authority import Authority
+from authority import Authority, authority
 from ears import QuietEar, quiet_ear
 from raw_caller import (
     CT,
@@ -36,6 +36,8 @@ from raw_caller import (
 from servers import wait_until
 
 from service.config_peers import Tls
+
+__all__ = ["authority"]
 
 INPUTS = int(os.environ.get("SPONDYL_TEST_PDUS", "1500"))
 SEED = int(os.environ.get("SPONDYL_TEST_SEED", "5"))
@@ -116,12 +118,6 @@ def inputs(seed: int, count: int) -> Iterator[bytes]:
                 yield REQUESTS[0] + b"".join(mutated(source, source.choice(TALK)) for _ in range(3))
             case _:
                 yield REQUESTS[0] + source.choice(TALK) * source.randrange(2) + mutated(source, source.choice(TALK))
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """Make the CA of a site."""
-    return Authority.made(tmp_path_factory.mktemp("ca"))
 
 
 @contextlib.contextmanager

@@ -33,25 +33,29 @@ def test_it_has_its_new_name_only(tmp_path: Path) -> None:
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("named", b"x")]
 
 
+def assert_not_published(folder: Path) -> None:
+    """Publish a file, which fails: nothing stands under the name."""
+    descriptor, aside = begun(folder)
+    with pytest.raises(OSError, match="Input/output"):
+        durable.publish(descriptor, aside, folder / "named")
+    os.close(descriptor)
+    assert not (folder / "named").exists()
+
+
 @pytest.mark.usefixtures("_commits")
 def test_what_is_not_durable_has_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where fsync fails, nothing stands under the name: nobody takes it for received."""
-    descriptor, aside = begun(tmp_path)
 
     def fail(_: int) -> None:
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="Input/output"):
-        durable.publish(descriptor, aside, tmp_path / "named")
-    os.close(descriptor)
-    assert not (tmp_path / "named").exists()
+    assert_not_published(tmp_path)
 
 
 @pytest.mark.usefixtures("_commits")
 def test_a_name_that_is_not_durable_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk fails once the file has its name: the sender is told so, and nothing stands under the name."""
-    descriptor, aside = begun(tmp_path)
     sync = os.fsync
 
     def fail(file: int) -> None:
@@ -60,10 +64,7 @@ def test_a_name_that_is_not_durable_is_taken_back(tmp_path: Path, monkeypatch: p
         sync(file)
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="Input/output"):
-        durable.publish(descriptor, aside, tmp_path / "named")
-    os.close(descriptor)
-    assert not (tmp_path / "named").exists()
+    assert_not_published(tmp_path)
 
 
 @pytest.mark.usefixtures("_commits")
